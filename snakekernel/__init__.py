@@ -1,0 +1,61 @@
+"""A Jupyter kernel that is also a message server, and its clients.
+
+``start()`` starts a kernel and returns a client of it; ``connect()`` reaches a running one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .client import errors as errors
+    from .client.aio import AsyncClient as AsyncClient
+    from .client.client import Client as Client
+    from .client.description import Description as Description
+    from .client.operations import step as step
+    from .client.proxy import ref as ref
+
+    start = Client.start
+    connect = Client.connect
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Description",
+    "__version__",
+    "connect",
+    "errors",
+    "ref",
+    "start",
+    "step",
+]
+
+#: Loaded when first used: the kernel imports this package too, and needs no client.
+_HOMES = {
+    "AsyncClient": "client.aio",
+    "Client": "client.client",
+    "Description": "client.description",
+    "errors": "client.errors",
+    "ref": "client.proxy",
+    "step": "client.operations",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in ("start", "connect"):
+        value: Any = getattr(__getattr__("Client"), name)
+    elif name in _HOMES:
+        module = import_module(f".{_HOMES[name]}", __name__)
+        value = module if name == "errors" else getattr(module, name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

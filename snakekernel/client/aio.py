@@ -1,0 +1,223 @@
+"""The async client: the blocking one's operations, each as an awaitable.
+
+Rules: it belongs to the event loop it was opened on; any number of tasks of that loop may share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
+from typing import Any
+
+from ..wire.names import request_type
+from .client import _ASK_AFTER, CONTROL_TIMEOUT, check_identity, check_kernel_info, read_reply
+from .connection import find
+from .errors import KernelLost, ReplyTimeout
+from .launch import Launch
+from .link import Channel, Link, Received
+from .operations import Finish, Operations
+
+
+class AsyncClient(Operations):
+    """An asyncio client of one kernel: ``async with AsyncClient.start() as snake: await snake.call(…)``."""
+
+    def __init__(self, open: Callable[[AsyncClient], Awaitable[None]]) -> None:
+        self._open = open
+        self._link: Link | None = None
+        self._launch: Launch | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._descriptors: list[int] = []
+
+    # -- opening and closing -----------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls,
+        kernel_name: str | None = None,
+        *,
+        transport: str | None = None,
+        timeout: float = 60.0,
+        env: dict[str, str] | None = None,
+        cwd: str | None = None,
+        **manager_options: Any,
+    ) -> AsyncClient:
+        """As ``Client.start``; the kernel starts when the client is entered or awaited."""
+        options: dict[str, Any] = {} if env is None else {"env": env}
+        if cwd is not None:
+            options["cwd"] = cwd
+
+        async def open(client: AsyncClient) -> None:
+            launch = client._launch = Launch(
+                kernel_name, transport, asynchronous=True, manager_options=manager_options
+            )
+            await launch.manager.start_kernel(**options)
+            client._attach(Link(find(launch.manager)))
+            await client._greet(timeout, launch.manager.is_alive)
+
+        return cls(open)
+
+    @classmethod
+    def connect(cls, where: Any, *, timeout: float = 10.0) -> AsyncClient:
+        """As ``Client.connect``; it connects when it is entered or awaited."""
+
+        async def alive() -> bool:
+            return True
+
+        async def open(client: AsyncClient) -> None:
+            client._attach(Link(find(where)))
+            await client._greet(timeout, alive)
+
+        return cls(open)
+
+    def _attach(self, link: Link) -> None:
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._descriptors = link.descriptors()
+        for descriptor in self._descriptors:
+            self._loop.add_reader(descriptor, link.pump)
+
+    async def _greet(self, timeout: float, is_alive: Callable[[], Awaitable[bool]]) -> None:
+        assert self._loop is not None
+        deadline = self._loop.time() + timeout
+        reply = self._request(request_type("ping"), b"{}", (), "control")
+        asked: asyncio.Future[Received] | None = None
+        while True:
+            left = deadline - self._loop.time()
+            await asyncio.wait([reply], timeout=min(_ASK_AFTER, max(left, 0)))
+            if reply.done():
+                check_identity(read_reply(reply.result()))
+                return
+            if asked is not None and asked.done():
+                check_kernel_info(read_reply(asked.result()))
+            if not await is_alive():
+                raise KernelLost("The kernel process ended before it answered; see its output.")
+            if left <= 0:
+                raise ReplyTimeout(f"No kernel answers within {timeout} s.")
+            if asked is None:
+                asked = self._request("kernel_info_request", b"{}", (), "control")
+
+    async def _enter(self) -> AsyncClient:
+        try:
+            await self._open(self)
+            return self
+        except BaseException:
+            # Whatever stops us, a cancellation included, no kernel is left behind.
+            await self.close()
+            raise
+
+    def __await__(self) -> Generator[Any, None, AsyncClient]:
+        return self._enter().__await__()
+
+    async def __aenter__(self) -> AsyncClient:
+        return await self._enter()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection, and shut down a kernel that this client started. Idempotent."""
+        link, self._link = self._link, None
+        if link is not None and self._loop is not None:
+            for descriptor in self._descriptors:
+                self._loop.remove_reader(descriptor)
+            link.close()
+        launch, self._launch = self._launch, None
+        if launch is not None:
+            if launch.manager.has_kernel:
+                await launch.manager.shutdown_kernel(now=True)
+            launch.manager.cleanup_resources()
+            launch.clean_up()
+
+    @property
+    def manager(self) -> Any:
+        """The kernel manager of a kernel that this client started, or None."""
+        return None if self._launch is None else self._launch.manager
+
+    @property
+    def connection_file(self) -> str | None:
+        """Path of the connection file of a kernel that this client started, or None."""
+        return None if self._launch is None else str(self._launch.manager.connection_file)
+
+    async def interrupt(self) -> None:
+        """Interrupt what the kernel runs on its main thread."""
+        if self._launch is not None:
+            await self._launch.manager.interrupt_kernel()
+        else:
+            await asyncio.wait_for(self._request("interrupt_request", b"{}", (), "control"), CONTROL_TIMEOUT)
+
+    @asynccontextmanager
+    async def session(
+        self, session_id: str | None = None, *, ttl: float | None = None
+    ) -> AsyncIterator[AsyncClient]:
+        """A view of this client in a session of its own, closed with the ``async with`` block."""
+        opened: str = await self.create_session(session_id, ttl=ttl)
+        view = copy(self)
+        view._session_id = opened
+        try:
+            yield view
+        finally:
+            try:
+                await self.close_session(opened)
+            except KernelLost:
+                # The session went with its kernel.
+                pass
+
+    # -- requests ----------------------------------------------------------------------------------
+
+    def _submit(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        *,
+        channel: Channel,
+        timeout: float | None,
+    ) -> Any:
+        # Sent here, not in the coroutine, so that requests go out in the order they were made.
+        reply = self._request(request_type(op), content, buffers, channel)
+        if timeout is None and channel == "control":
+            timeout = CONTROL_TIMEOUT
+        return self._finished(op, reply, finish, timeout)
+
+    async def _finished(
+        self, op: str, reply: asyncio.Future[Received], finish: Finish, timeout: float | None
+    ) -> Any:
+        try:
+            async with asyncio.timeout(timeout):
+                received = await reply
+        except TimeoutError as error:
+            if isinstance(error, KernelLost):
+                raise
+            raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.") from None
+        return finish(read_reply(received), received.buffers)
+
+    def _request(
+        self, msg_type: str, content: bytes, buffers: Sequence[memoryview], channel: Channel
+    ) -> asyncio.Future[Received]:
+        if self._link is None or self._loop is None:
+            raise KernelLost("This client is not open: enter it with `async with`, or await it.")
+        future: asyncio.Future[Received] = self._loop.create_future()
+
+        def slot(result: Received | BaseException) -> None:
+            if future.done():
+                return
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+                # Read here, so that a reply nobody awaits any more is no warning at exit.
+                future.exception()
+            else:
+                future.set_result(result)
+
+        self._link.request(msg_type, content, slot, buffers=buffers, channel=channel)
+        return future
+
+    # -- assignment through proxies ----------------------------------------------------------------
+
+    def _assign(self, path: tuple[Any, ...], value: Any) -> None:
+        raise TypeError("an assignment cannot be awaited; use `await snake.set(…)` or `await snake.store(…)`")
+
+    def _delete(self, name: str) -> None:
+        raise TypeError("del cannot be awaited; use `await snake.delete_stored(…)`")

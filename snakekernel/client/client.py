@@ -1,0 +1,315 @@
+"""The blocking client: ``with snakekernel.start() as snake: …``.
+
+Rules: threads may share a client. One of the threads that wait reads the sockets for all (the leader); when
+it has its own reply it wakes another to lead. A lost kernel ends every wait at once.
+"""
+
+from __future__ import annotations
+
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from typing import Any, Final
+
+from ..wire.frame import check_buffers, unpack_object
+from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
+from .connection import find
+from .errors import KernelLost, NotASnakeKernel, ReplyTimeout, from_reply
+from .launch import Launch
+from .link import Channel, Link, Pipe, Received
+from .operations import Finish, Operations
+
+#: Seconds that operations on control may take: they run no user code.
+CONTROL_TIMEOUT: Final = 30.0
+#: Seconds before a kernel that does not answer ours is asked what it is.
+_ASK_AFTER: Final = 1.0
+
+
+def read_reply(received: Received) -> dict[str, Any]:
+    """The content of a reply; raises the exception that an error reply stands for."""
+    check_buffers(unpack_object(received.metadata), received.buffers, required=False)
+    content = unpack_object(received.content)
+    if content.get("status") != "ok":
+        raise from_reply(content)
+    return content
+
+
+def check_identity(content: dict[str, Any]) -> None:
+    """Raise NotASnakeKernel where a ping's or kernel info's details are not of our major version."""
+    version = str(content.get("protocol_version", "0"))
+    if version.partition(".")[0] != PROTOCOL_VERSION.partition(".")[0]:
+        raise NotASnakeKernel(
+            f"The kernel speaks version {version} of the protocol, this client {PROTOCOL_VERSION}. "
+            "Install matching versions of snakekernel on both sides."
+        )
+
+
+def check_kernel_info(content: dict[str, Any]) -> None:
+    """Raise NotASnakeKernel where a kernel info reply is not of a kernel of ours."""
+    if FEATURE not in content:
+        name = content.get("implementation") or "unknown"
+        raise NotASnakeKernel(
+            f"The kernel there is a plain {name} kernel and does not serve the snake protocol. "
+            "Start one with snakekernel.start(), or choose the kernelspec 'snakekernel'."
+        )
+    check_identity(content[FEATURE])
+
+
+class _Waiter:
+    __slots__ = ("event", "result")
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self.result: Received | BaseException | None = None
+
+
+class Client(Operations):
+    """A blocking client of one kernel; made by ``start`` or ``connect``.
+
+    Attributes:
+        manager: the kernel's manager where this client started it, else None.
+    """
+
+    def __init__(self, link: Link, launch: Launch | None = None) -> None:
+        self._link = link
+        self._launch = launch
+        self._pipe = Pipe()
+        self._leading = threading.Lock()
+        self._leader: _Waiter | None = None
+        self._waiting: dict[_Waiter, None] = {}
+        self._poll = select.poll()
+        for descriptor in (*link.descriptors(), self._pipe.reader):
+            self._poll.register(descriptor, select.POLLIN)
+
+    # -- opening and closing -----------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls,
+        kernel_name: str | None = None,
+        *,
+        transport: str | None = None,
+        timeout: float = 60.0,
+        env: dict[str, str] | None = None,
+        cwd: str | None = None,
+        **manager_options: Any,
+    ) -> Client:
+        """Start a kernel and connect to it; leaving the ``with`` block shuts it down.
+
+        Args:
+            kernel_name: an installed kernelspec; None starts one in this interpreter's environment.
+            transport: ``"ipc"`` (default where there is one) or ``"tcp"``.
+            timeout: seconds until it must answer.
+            env, cwd: of the kernel process.
+            manager_options: traits of jupyter_client's KernelManager.
+        """
+        launch = Launch(kernel_name, transport, asynchronous=False, manager_options=manager_options)
+        options: dict[str, Any] = {} if env is None else {"env": env}
+        if cwd is not None:
+            options["cwd"] = cwd
+        client = None
+        try:
+            launch.manager.start_kernel(**options)
+            client = cls(Link(find(launch.manager)), launch)
+            client._greet(timeout, launch.manager.is_alive)
+            return client
+        except BaseException:
+            # Whatever stops us, an interrupt included, no kernel is left behind.
+            if client is not None:
+                client.close()
+            else:
+                if launch.manager.has_kernel:
+                    launch.manager.shutdown_kernel(now=True)
+                launch.clean_up()
+            raise
+
+    @classmethod
+    def connect(cls, where: Any, *, timeout: float = 10.0) -> Client:
+        """Connect to a running kernel; closing the client leaves the kernel running.
+
+        Args:
+            where: path of a connection file, id of a running kernel, or jupyter_client's KernelManager,
+                KernelClient or connection-info mapping.
+            timeout: seconds until it must answer.
+
+        Raises:
+            FileNotFoundError: there is no such kernel. ReplyTimeout: it does not answer.
+            NotASnakeKernel: it does not speak this protocol, or another major version.
+        """
+        client = cls(Link(find(where)))
+        try:
+            client._greet(timeout, lambda: True)
+            return client
+        except BaseException:
+            client.close()
+            raise
+
+    def _greet(self, timeout: float, is_alive: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + timeout
+        waiter = self._request(request_type("ping"), b"{}", (), "control")
+        asked: _Waiter | None = None
+        while True:
+            left = deadline - time.monotonic()
+            if self._wait(waiter, min(_ASK_AFTER, max(left, 0))):
+                check_identity(read_reply(_unwrap(waiter)))
+                return
+            if asked is not None and asked.result is not None:
+                check_kernel_info(read_reply(_unwrap(asked)))
+            if not is_alive():
+                raise KernelLost("The kernel process ended before it answered; see its output.")
+            if left <= 0:
+                raise ReplyTimeout(f"No kernel answers at {self._link.connection!r} within {timeout} s.")
+            if asked is None:
+                asked = self._request("kernel_info_request", b"{}", (), "control")
+
+    @property
+    def manager(self) -> Any:
+        """The kernel manager of a kernel that this client started, or None."""
+        return None if self._launch is None else self._launch.manager
+
+    @property
+    def connection_file(self) -> str | None:
+        """Path of the connection file of a kernel that this client started, or None."""
+        return None if self._launch is None else str(self._launch.manager.connection_file)
+
+    def close(self) -> None:
+        """Close the connection, and shut down a kernel that this client started. Idempotent."""
+        self._link.close()
+        self._pipe.close()
+        launch, self._launch = self._launch, None
+        if launch is not None:
+            if launch.manager.has_kernel:
+                launch.manager.shutdown_kernel(now=True)
+            launch.manager.cleanup_resources()
+            launch.clean_up()
+
+    def interrupt(self) -> None:
+        """Interrupt what the kernel runs on its main thread."""
+        if self._launch is not None:
+            self._launch.manager.interrupt_kernel()
+        else:
+            waiter = self._request("interrupt_request", b"{}", (), "control")
+            self._wait(waiter, CONTROL_TIMEOUT)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        session = f" session {self._session_id!r}" if self._session_id else ""
+        return f"<snakekernel client of {self._link.connection!r}{session}>"
+
+    @contextmanager
+    def session(self, session_id: str | None = None, *, ttl: float | None = None) -> Iterator[Client]:
+        """A view of this client in a session of its own, closed with the ``with`` block."""
+        opened: str = self.create_session(session_id, ttl=ttl)
+        view = copy(self)
+        view._session_id = opened
+        try:
+            yield view
+        finally:
+            try:
+                self.close_session(opened)
+            except KernelLost:
+                # The session went with its kernel.
+                pass
+
+    # -- requests ----------------------------------------------------------------------------------
+
+    def _submit(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        *,
+        channel: Channel,
+        timeout: float | None,
+    ) -> Any:
+        waiter = self._request(request_type(op), content, buffers, channel)
+        if timeout is None and channel == "control":
+            timeout = CONTROL_TIMEOUT
+        if not self._wait(waiter, timeout):
+            raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.")
+        received = _unwrap(waiter)
+        return finish(read_reply(received), received.buffers)
+
+    def _request(
+        self, msg_type: str, content: bytes, buffers: Sequence[memoryview], channel: Channel
+    ) -> _Waiter:
+        waiter = _Waiter()
+
+        def slot(result: Received | BaseException) -> None:
+            waiter.result = result
+            waiter.event.set()
+            if waiter is self._leader:
+                # The leader sleeps on descriptors; another thread's send has read its reply.
+                self._pipe.wake()
+
+        self._link.request(msg_type, content, slot, buffers=buffers, channel=channel)
+        return waiter
+
+    def _wait(self, waiter: _Waiter, timeout: float | None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._waiting[waiter] = None
+        try:
+            while waiter.result is None:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                if self._leading.acquire(blocking=False):
+                    try:
+                        self._lead(waiter, deadline)
+                    finally:
+                        self._leader = None
+                        self._leading.release()
+                else:
+                    waiter.event.wait(left)
+                    if waiter.result is None:
+                        # Woken to lead, not by a reply.
+                        waiter.event.clear()
+            return True
+        finally:
+            self._waiting.pop(waiter, None)
+            self._promote()
+
+    def _lead(self, waiter: _Waiter, deadline: float | None) -> None:
+        self._leader = waiter
+        while waiter.result is None:
+            self._link.pump()
+            if waiter.result is not None:
+                return
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return
+            self._poll.poll(None if left is None else left * 1000)
+            self._pipe.drain()
+
+    def _promote(self) -> None:
+        for other in list(self._waiting):
+            if other.result is None:
+                other.event.set()
+                return
+
+    # -- assignment through proxies ----------------------------------------------------------------
+
+    def _assign(self, path: tuple[Any, ...], value: Any) -> None:
+        if len(path) == 2:
+            self.store(path[1], value)
+        else:
+            self.set(list(path), value)
+
+    def _delete(self, name: str) -> None:
+        self.delete_stored(name)
+
+
+def _unwrap(waiter: _Waiter) -> Received:
+    if isinstance(waiter.result, BaseException):
+        raise waiter.result
+    assert waiter.result is not None
+    return waiter.result

@@ -1,0 +1,62 @@
+"""Starting kernels of this very environment through Jupyter's kernel managers.
+
+Rules: local kernels listen on ipc sockets in a folder of their own that only their user may enter, unless
+asked otherwise; the folder goes with the kernel.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager, KernelManager
+
+#: What our own kernelspec says, with this interpreter in place of "python".
+_SPEC: Final = {
+    "argv": [sys.executable, "-m", "snakekernel", "-f", "{connection_file}"],
+    "display_name": "Python (snakekernel)",
+    "language": "python",
+    "metadata": {"debugger": True, "supported_encryption": ["curve"]},
+}
+
+
+class Launch:
+    """How to start a kernel, and what to remove after it.
+
+    Args:
+        kernel_name: an installed kernelspec; None starts a kernel in this interpreter's environment.
+        transport: ``"ipc"`` or ``"tcp"``; None is ipc where the platform has it.
+        asynchronous: whether the manager's methods are coroutines.
+        manager_options: traits of the kernel manager, such as ``transport_encryption="required"``.
+    """
+
+    def __init__(
+        self,
+        kernel_name: str | None,
+        transport: str | None,
+        *,
+        asynchronous: bool,
+        manager_options: dict[str, Any],
+    ) -> None:
+        self._folder: Path | None = None
+        options = dict(manager_options)
+        if transport is None:
+            transport = "tcp" if sys.platform == "win32" or "transport_encryption" in options else "ipc"
+        if transport == "ipc":
+            # mkdtemp makes the folder with mode 0700.
+            self._folder = Path(tempfile.mkdtemp(prefix="snakekernel-"))
+            options["connection_file"] = str(self._folder / "kernel.json")
+            options["ip"] = str(self._folder / "channel")
+        kind = AsyncKernelManager if asynchronous else KernelManager
+        self.manager: Any = kind(kernel_name=kernel_name or "snakekernel", transport=transport, **options)
+        if kernel_name is None:
+            self.manager._kernel_spec = KernelSpec(**_SPEC)
+
+    def clean_up(self) -> None:
+        """Remove the folder of the sockets. Idempotent."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)

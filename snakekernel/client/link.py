@@ -1,0 +1,204 @@
+"""The sockets of one client and the demultiplexer of its replies.
+
+Rules: one lock guards every use of the sockets, which zmq allows to move between threads but never to be
+used by two at once. Threads sleep on the sockets' file descriptors, outside the lock; those tell only that
+something may have come, so whoever used a socket also reads what is there (``pump``). Each reply goes to
+the one slot that waits for its message id. A lost connection fails all slots at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, split, unpack_header
+from .connection import Connection
+from .errors import KernelLost
+
+Channel = Literal["shell", "control"]
+_WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
+
+
+class Received(NamedTuple):
+    """One reply as it came: packed content, metadata and buffers."""
+
+    msg_type: str
+    content: bytes
+    metadata: bytes
+    buffers: list[memoryview]
+
+
+Slot = Callable[[Received | BaseException], None]
+
+
+class Link:
+    """A connection to one kernel, used by any number of threads or one event loop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._signer = Signer(connection.key, connection.signature_scheme)
+        self._lock = threading.RLock()
+        self._slots: dict[str, Slot] = {}
+        self._session = uuid.uuid4().hex
+        self._numbers = itertools.count()
+        self._lost = False
+        self._closed = False
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._sockets = {
+            "shell": self._connect(connection.shell_port),
+            "control": self._connect(connection.control_port),
+        }
+        self._monitor = self._sockets["shell"].get_monitor_socket(_WATCHED)
+        self._monitor.linger = 0
+
+    def _connect(self, port: int) -> zmq.Socket[bytes]:
+        socket = self._context.socket(zmq.DEALER)
+        socket.linger = 0
+        socket.sndhwm = socket.rcvhwm = 0
+        if self.connection.curve_publickey is not None:
+            socket.curve_serverkey = self.connection.curve_publickey
+            socket.curve_publickey = self.connection.curve_publickey
+            socket.curve_secretkey = self.connection.curve_secretkey or b""
+        socket.connect(self.connection.address(port))
+        return socket
+
+    def descriptors(self) -> list[int]:
+        """File descriptors that become readable when ``pump`` may have something to do."""
+        return [int(s.getsockopt(zmq.FD)) for s in (*self._sockets.values(), self._monitor)]
+
+    def request(
+        self,
+        msg_type: str,
+        content: bytes,
+        slot: Slot,
+        *,
+        buffers: Sequence[memoryview] = (),
+        channel: Channel = "shell",
+        subshell_id: str | None = None,
+    ) -> str:
+        """Send a request; ``slot`` gets its reply or the reason why none comes. Returns the message id.
+
+        Raises KernelLost where the connection is lost or closed already: nothing was sent.
+        """
+        msg_id = f"{self._session}_{next(self._numbers)}"
+        header: dict[str, Any] = {
+            "msg_id": msg_id,
+            "msg_type": msg_type,
+            "username": "snakekernel",
+            "session": self._session,
+            "date": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "version": "5.4",
+        }
+        if subshell_id is not None:
+            header["subshell_id"] = subshell_id
+        bound = bind_buffers(buffers) if buffers and self.connection.binds_buffers else {}
+        signed = [pack_json(header), b"{}", pack_json(bound) if bound else b"{}", content]
+        parts: list[bytes | memoryview] = [DELIMITER, self._signer.sign(signed), *signed, *buffers]
+        with self._lock:
+            if self._closed:
+                raise KernelLost("This client is closed; nothing was sent.")
+            self.pump()
+            if self._lost:
+                raise KernelLost("The kernel is gone; nothing was sent.")
+            self._slots[msg_id] = slot
+            self._sockets[channel].send_multipart(parts, copy=not buffers)
+            # The send may have consumed the descriptors' edge: read what has come meanwhile.
+            self.pump()
+        return msg_id
+
+    def forget(self, msg_id: str) -> None:
+        """Nobody waits for this reply any more."""
+        with self._lock:
+            self._slots.pop(msg_id, None)
+
+    def pump(self) -> None:
+        """Read all that has come and hand it to its slots."""
+        with self._lock:
+            if self._closed:
+                return
+            for socket in self._sockets.values():
+                while True:
+                    try:
+                        frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                    except zmq.Again:
+                        break
+                    self._deliver(frames)
+            self._read_monitor()
+
+    def _deliver(self, frames: Sequence[zmq.Frame]) -> None:
+        try:
+            _, rest = split([frame.buffer for frame in frames])
+            parts = [bytes(part) for part in rest[:5]]
+            if not self._signer.check(parts[0], parts[1:5]):
+                return
+            header, parent = unpack_header(parts[1]), unpack_header(parts[2])
+        except BadFrame:
+            # Nobody we know signed this; there is nothing to answer and nobody to tell.
+            return
+        slot = self._slots.pop(parent.msg_id, None)
+        if slot is not None:
+            slot(Received(header.msg_type, parts[4], parts[3], [memoryview(part) for part in rest[5:]]))
+
+    def _read_monitor(self) -> None:
+        while True:
+            try:
+                event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+            except zmq.Again:
+                return
+            self._lost = event["event"] == zmq.EVENT_DISCONNECTED
+            if self._lost:
+                self._fail_all("The kernel is gone: the connection ended before the reply came.")
+
+    def _fail_all(self, reason: str) -> None:
+        slots, self._slots = self._slots, {}
+        for slot in slots.values():
+            slot(KernelLost(reason))
+
+    def close(self) -> None:
+        """Close the sockets; whoever still waits gets KernelLost. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._fail_all("This client was closed before the reply came.")
+            self._sockets["shell"].disable_monitor()
+            for socket in (*self._sockets.values(), self._monitor):
+                socket.close(0)
+            self._context.term()
+
+
+class Pipe:
+    """Wakes a thread that sleeps in ``poll``."""
+
+    def __init__(self) -> None:
+        self.reader, self._writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self._writer, False)
+
+    def wake(self) -> None:
+        """Make the reader readable."""
+        try:
+            os.write(self._writer, b"\0")
+        except BlockingIOError:
+            # Full means that it is readable already.
+            return
+
+    def drain(self) -> None:
+        """Make the reader unreadable again."""
+        try:
+            os.read(self.reader, 4096)
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self.reader)
+        os.close(self._writer)

@@ -1,0 +1,1 @@
+"""The operations: one file per command, one table, one dispatcher. No I/O."""

@@ -1,0 +1,116 @@
+"""``call``: call any target, or read it where it is not callable."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import msgspec
+
+from ..objects.target import Target
+from ..wire.errors import InvalidRequest
+from ..wire.model import Name, Returns, Seconds
+from ..wire.model import Reply as BaseReply
+from ..wire.model import Request as BaseRequest
+from ..wire.model import Target as RawTarget
+from .command import Command
+from .scope import Scope
+
+
+class Request(BaseRequest, frozen=True, kw_only=True):
+    """Call ``target`` with data of the grammar; ``store_as`` keeps the result, ``returns`` says how it comes.
+
+    string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
+    deadline (seconds), concurrent, stream: not served by this build yet.
+    """
+
+    target: RawTarget
+    args: list[Any] = msgspec.field(default_factory=list)
+    kwargs: dict[str, Any] = msgspec.field(default_factory=dict)
+    store_as: Name | None = None
+    returns: Returns = "auto"
+    string_refs: bool = False
+    deadline: Seconds | None = None
+    concurrent: bool = False
+    stream: dict[str, Any] | None = None
+
+
+class Reply(BaseReply, kw_only=True):
+    """``result`` is a description with its value, a preview, or null for ``returns: "none"``."""
+
+    result: dict[str, Any] | None
+    stored_as: str | None
+    target: Any
+
+
+async def run(request: Request, scope: Scope) -> Reply:
+    """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
+    scope.refuse(request, "deadline", "concurrent", "stream")
+    target = scope.target(request.target)
+    raw_args: Any = request.args
+    raw_kwargs: Any = request.kwargs
+    if request.string_refs:
+        raw_args, raw_kwargs = _with_string_refs(raw_args), _with_string_refs(raw_kwargs)
+    args = [scope.decode(value, at=f"$.args[{index}]") for index, value in enumerate(raw_args)]
+    kwargs = {name: scope.decode(value, at=f"$.kwargs.{name}") for name, value in raw_kwargs.items()}
+    if not scope.results:
+        scope.check_all_buffers_used()
+    with scope.session_contexts():
+        result = _called(target, args, kwargs, scope)
+        if inspect.isawaitable(result):
+            result = await scope.wait(result)
+    scope.produced = result
+    stored_as = request.store_as
+    if stored_as is not None:
+        scope.put(stored_as, result)
+    if request.returns == "ref":
+        stored_as = stored_as or scope.put_anonymous(result).name
+        reply: Any = {**scope.kind(result), "value": {"$ref": stored_as}}
+    else:
+        reply = scope.result(result, request.returns, preview=request.store_as is not None)
+    return Reply(result=reply, stored_as=stored_as, target=request.target)
+
+
+def _called(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scope) -> Any:
+    path = target.dotted
+    framework = scope.runtime.frameworks.get(path[0]) if path else None
+    override = framework.takes_over(path[1:]) if framework is not None else None
+    if override is not None:
+        scope.runtime.policy.check(str(target), "$.target")
+        return scope.invoke(override, (scope, args, kwargs), trusted=True)
+    function = scope.resolve(target)
+    if callable(function):
+        return scope.invoke(function, args, kwargs)
+    if args or kwargs:
+        raise InvalidRequest(
+            f"{target} is a value of type {type(function).__name__!r}, which takes no arguments.",
+            at="$.target",
+        )
+    return function
+
+
+def _with_string_refs(data: Any) -> Any:
+    """The design document's way to refer: a string ``"stored.<id>…"`` is that object."""
+    if isinstance(data, str):
+        if not data.startswith("stored."):
+            return data
+        parts = data.split(".")[1:]
+        return {"$ref": parts} if all(parts) else data
+    if isinstance(data, list):
+        return [_with_string_refs(item) for item in data]
+    if isinstance(data, dict):
+        # What is tagged already says what it is.
+        if len(data) == 1 and next(iter(data)).startswith("$"):
+            return data
+        return {key: _with_string_refs(value) for key, value in data.items()}
+    return data
+
+
+COMMAND = Command(
+    op="call",
+    request=Request,
+    reply=Reply,
+    run=run,
+    summary="Call any Python function, class, method or object by name, or read a value.",
+    creates_session=True,
+)

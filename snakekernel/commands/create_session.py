@@ -1,0 +1,44 @@
+"""``create_session``: open a namespace of one's own."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from ..wire.model import Reply as BaseReply
+from ..wire.model import Request as BaseRequest
+from ..wire.model import Seconds
+from .command import Command
+from .scope import Scope
+
+
+class Request(BaseRequest, frozen=True, kw_only=True):
+    """``session_id`` is made up where it is not given; ``ttl`` in seconds. quota: not served yet."""
+
+    ttl: Seconds | None = None
+    quota: dict[str, Any] | None = None
+
+
+class Reply(BaseReply, kw_only=True):
+    """``expires_at`` in seconds since 1970, or null; every use moves it."""
+
+    session_id: str
+    expires_at: float | None
+
+
+async def run(request: Request, scope: Scope) -> Reply:
+    """Open it; an existing one is an error."""
+    scope.refuse(request, "quota")
+    session_id = request.session_id or f"session-{uuid.uuid4().hex}"
+    session = scope.runtime.sessions.create(session_id, now=scope.now, ttl=request.ttl)
+    return Reply(session_id=session.id, expires_at=session.expires_at)
+
+
+COMMAND = Command(
+    op="create_session",
+    request=Request,
+    reply=Reply,
+    run=run,
+    summary="Open a session: a namespace with a time to live.",
+    names_session=True,
+)

@@ -1,0 +1,213 @@
+"""From any frame to exactly one reply.
+
+Rules: exceptions become error replies here and nowhere else. A request runs synchronously as far as it
+can; where it needs an awaitable's result it hands the awaitable to its driver and is resumed, so that one
+piece of code serves the main thread, subshells, control and the comm. Packing scrubs secrets and cannot
+fail: a reply that has no JSON form becomes an error reply.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from ..wire.errors import (
+    Interrupted,
+    InvalidRequest,
+    OutcomeUnknown,
+    SnakeError,
+    UnknownOperation,
+    Unserializable,
+)
+from ..wire.frame import Frame, check_buffers, pack_json, unpack_object
+from ..wire.names import PROTOCOL_VERSION, Door, op_of, reply_type, request_type
+from .command import Command
+from .failures import content_of, from_our_bug
+from .interrupts import Interrupts
+from .outcomes import Packed
+from .runtime import Runtime
+from .scope import Scope, Suspended, to_request
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended: the reply's fields, still to be packed."""
+
+    content: dict[str, Any]
+    buffers: list[memoryview]
+
+
+class Run:
+    """One request under way.
+
+    ``resume`` and ``throw`` go on until the request needs an awaitable (Suspended) or ended (Outcome);
+    they never raise. ``pack`` then makes the bytes of the reply.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        runtime: Runtime,
+        door: Door,
+        *,
+        interrupts: Interrupts | None = None,
+    ) -> None:
+        self.frame = frame
+        self.runtime = runtime
+        self.op = op_of(frame.msg_type)
+        self.reply_type = reply_type(self.op)
+        self._door = door
+        self.interrupts = interrupts or Interrupts()
+        self._scope: Scope | None = None
+        self._owns: str | None = None
+        self._replay: Packed | None = None
+        self._work: Coroutine[Any, Any, Outcome] = self._serve()
+
+    def resume(self, value: Any = None) -> Suspended | Outcome:
+        """Start, or go on with the awaited result."""
+        return self._step(lambda: self._work.send(value))
+
+    def throw(self, error: BaseException) -> Suspended | Outcome:
+        """Go on with the exception that the awaitable raised."""
+        return self._step(lambda: self._work.throw(error))
+
+    def _step(self, advance: Callable[[], Any]) -> Suspended | Outcome:
+        try:
+            suspended: Suspended = advance()
+            return suspended
+        except StopIteration as stop:
+            outcome: Outcome = stop.value
+            return outcome
+        except BaseException as error:  # an interrupt between our own lines; the request still gets its reply
+            return self.fail(error)
+
+    def fail(self, error: BaseException) -> Outcome:
+        """The outcome of a request that something outside its own code ended."""
+        if isinstance(error, SnakeError):
+            return Outcome(content_of(error), [])
+        if isinstance(error, KeyboardInterrupt) and self.interrupts.requested:
+            error = Interrupted("The request was interrupted.", ename="KeyboardInterrupt")
+            return Outcome(content_of(error), [])
+        _log.error("Request %s failed in the kernel", self.frame.msg_type, exc_info=error)
+        return Outcome(content_of(from_our_bug(error)), [])
+
+    async def _serve(self) -> Outcome:
+        runtime = self.runtime
+        runtime.requests_handled += 1
+        try:
+            command = self._command()
+            check_buffers(_metadata(self.frame), self.frame.buffers, required=runtime.buffers_bound)
+            request = to_request(self.frame.content, command.request)
+            if request.epoch is not None and request.epoch != runtime.epoch:
+                raise OutcomeUnknown(
+                    "This is another kernel process than the one the request was meant for.", at="$.epoch"
+                )
+            if request.call_id is not None and command.idempotent:
+                self._replay = runtime.outcomes.begin(
+                    request.call_id, self.frame, may_wait=self._door in ("shell", "subshell")
+                )
+                if self._replay is not None:
+                    return Outcome({}, [])
+                self._owns = request.call_id
+            return await self._run(command, request)
+        except SnakeError as error:
+            return Outcome(content_of(error), [])
+
+    def _command(self) -> Command:
+        op, runtime = self.op, self.runtime
+        if not self.frame.msg_type.endswith("_request"):
+            raise UnknownOperation(f"{self.frame.msg_type!r} is no request of this protocol.", at="$header")
+        command = runtime.table.get(op)
+        if command is None:
+            known = ", ".join(sorted(runtime.table))
+            raise UnknownOperation(
+                f"There is no operation {op!r} in protocol {PROTOCOL_VERSION} here. Served: {known}.",
+                at="$header.msg_type",
+            )
+        served = {"control": command.control, "comm": command.comm or command.control}
+        if not served.get(self._door, True):
+            raise UnknownOperation(f"{op!r} is served on shell, not on {self._door}.", at="$header.msg_type")
+        return command
+
+    async def _run(self, command: Command, request: Any) -> Outcome:
+        runtime, now = self.runtime, self.runtime.clock()
+        runtime.expire(now)
+        session = None
+        if request.session_id is not None and not command.names_session:
+            session = runtime.sessions.lease(
+                request.session_id, now=now, create=command.creates_session and runtime.auto_sessions
+            )
+        scope = Scope(
+            runtime,
+            door=self._door,
+            session=session,
+            writer=request.call_id or self.frame.msg_id,
+            received=self.frame.buffers,
+            interrupts=self.interrupts,
+        )
+        try:
+            reply = await command.run(request, scope)
+            return Outcome(msgspec.structs.asdict(reply), scope.buffers)
+        finally:
+            if session is not None:
+                runtime.sessions.release(session, now=runtime.clock())
+
+    def pack(self, outcome: Outcome, *, output: int = 0) -> Packed:
+        """The reply's bytes; ``output`` is how many iopub messages the request produced."""
+        if self._replay is not None:
+            return self._replay
+        common = {"timestamp": self.runtime.clock(), "epoch": self.runtime.epoch, "output": output}
+        try:
+            packed = self._scrubbed({**outcome.content, **common, "lossy": False}, outcome.buffers)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            # Only a plugin's own description can hold what JSON cannot; the caller still gets its reply.
+            failure = Unserializable(f"The reply has no JSON form: {error}", fault="kernel")
+            packed = self._scrubbed({**content_of(failure), **common, "lossy": False}, [])
+        if self._owns is not None:
+            self.runtime.outcomes.end(self._owns, packed)
+            self._owns = None
+        return packed
+
+    def _scrubbed(self, content: dict[str, Any], buffers: list[memoryview]) -> Packed:
+        packed = pack_json(content)
+        secrets = self.runtime.secrets
+        if not secrets:
+            return Packed(packed, buffers)
+        clean = [secrets.scrub_buffer(buffer) for buffer in buffers]
+        changed = any(new is not old for new, old in zip(clean, buffers, strict=True))
+        if changed or secrets.scrub(packed) is not packed:
+            packed = secrets.scrub(pack_json({**content, "lossy": True}))
+        return Packed(packed, clean)
+
+
+def _metadata(frame: Frame) -> dict[str, Any]:
+    if isinstance(frame.metadata, dict):
+        return frame.metadata
+    if frame.metadata == b"{}":
+        return {}
+    try:
+        return unpack_object(frame.metadata)
+    except SnakeError as error:
+        error.at = "$metadata"
+        raise
+
+
+def frame_of_comm(data: Any, msg_id: str, buffers: list[memoryview]) -> tuple[Frame, Any]:
+    """A comm message's data as a frame, and the id to answer under.
+
+    Raises InvalidRequest where it is not ``{"op": …, "content": {…}, "id": …}``.
+    """
+    if not isinstance(data, dict):
+        raise InvalidRequest("The comm's data must be an object with op, content and id.", at="$")
+    op, content = data.get("op"), data.get("content", {})
+    if not isinstance(op, str):
+        raise InvalidRequest("The comm's data names no op.", at="$.op")
+    if not isinstance(content, dict):
+        raise InvalidRequest("The content must be an object.", at="$.content")
+    return Frame(request_type(op), msg_id, content, {}, buffers), data.get("id")

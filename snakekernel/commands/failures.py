@@ -1,0 +1,119 @@
+"""From exceptions to errors of the protocol, and from those to the content of an error reply.
+
+Rules: what the called code raised is ``raised`` with its own name, text and traceback, user frames only;
+the text of a hostile exception (one whose ``__str__`` raises) cannot break the reply. Nothing here keeps
+an exception, for its traceback would keep the caller's objects alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from types import TracebackType
+from typing import Any, Final
+
+from ..objects.target import UserCodeRaised
+from ..wire.errors import Interrupted, Raised, SnakeError
+
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+#: Ours that stand for a user: frames of these folders are shown.
+_SHOWN: Final = tuple(os.path.join(_PACKAGE, name) + os.sep for name in ("demo", "testing"))
+_LONGEST: Final = 10_000
+_MOST_LINES: Final = 200
+
+
+def text_of(error: BaseException) -> str:
+    """The exception's text, bounded; says so where its own ``__str__`` fails."""
+    try:
+        text = str(error)
+    except BaseException as failure:  # a hostile __str__ may raise anything
+        return f"<the text of this {type(error).__name__} cannot be had: {type(failure).__name__}>"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters in all)"
+
+
+def _is_shown(filename: str) -> bool:
+    return not filename.startswith(_PACKAGE) or filename.startswith(_SHOWN)
+
+
+def _user_frames(tb: TracebackType | None) -> list[str]:
+    frames = [f for f in traceback.extract_tb(tb) if _is_shown(f.filename)]
+    lines = traceback.format_list(frames)
+    if len(lines) > _MOST_LINES:
+        half = _MOST_LINES // 2
+        lines = [*lines[:half], f"  … {len(lines) - _MOST_LINES} frames left out …\n", *lines[-half:]]
+    return lines
+
+
+def traceback_of(error: BaseException) -> list[str]:
+    """Lines of the traceback without our own frames, causes first as Python prints them."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    chain: list[tuple[BaseException, str | None]] = []
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen and len(chain) < 20:
+        seen.add(id(current))
+        if current.__cause__ is not None:
+            chain.append((current, "The above exception was the direct cause of the following exception:"))
+            current = current.__cause__
+        elif current.__context__ is not None and not current.__suppress_context__:
+            chain.append((current, "During handling of the above exception, another exception occurred:"))
+            current = current.__context__
+        else:
+            chain.append((current, None))
+            current = None
+    for one, joint in reversed(chain):
+        if joint is not None:
+            lines += ["", joint, ""]
+        frames = _user_frames(one.__traceback__)
+        if frames:
+            lines.append("Traceback (most recent call last):")
+            lines += [line.rstrip("\n") for line in frames]
+        text = text_of(one)
+        lines.append(f"{type(one).__name__}: {text}" if text else type(one).__name__)
+        for note in getattr(one, "__notes__", None) or ():
+            lines.append(str(note)[:_LONGEST])
+    return lines
+
+
+def from_user_code(error: BaseException, *, at: str | None = None, interrupted: bool = False) -> SnakeError:
+    """The error for what user code raised; ``interrupted`` when an interrupt was delivered to it."""
+    if isinstance(error, UserCodeRaised):
+        error = error.error
+    kind = type(error).__name__
+    if interrupted and isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return Interrupted(
+            "The call was interrupted.", at=at, ename="KeyboardInterrupt", traceback=traceback_of(error)
+        )
+    text = text_of(error)
+    return Raised(
+        f"{kind}: {text}" if text else kind, at=at, ename=kind, evalue=text, traceback=traceback_of(error)
+    )
+
+
+def from_our_bug(error: BaseException) -> SnakeError:
+    """The error for an exception that no rule of ours foresaw: a fault of the kernel, with all frames."""
+    kind, text = type(error).__name__, text_of(error)
+    lines = traceback.format_list(traceback.extract_tb(error.__traceback__))
+    return Raised(
+        f"The kernel failed while it served this request: {kind}: {text}",
+        fault="kernel",
+        ename=kind,
+        evalue=text,
+        traceback=[*(line.rstrip("\n") for line in lines[-_MOST_LINES:]), f"{kind}: {text}"],
+    )
+
+
+def content_of(error: SnakeError) -> dict[str, Any]:
+    """The fields of an error reply, the common ones apart."""
+    return {
+        "status": "error",
+        "ename": error.ename,
+        "evalue": error.evalue,
+        "traceback": error.traceback or [f"{error.ename}: {error.evalue}"],
+        "code": error.code,
+        "error": error.message,
+        "at": error.at,
+        "fault": error.fault,
+        **error.reply,
+    }

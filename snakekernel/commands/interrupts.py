@@ -1,0 +1,44 @@
+"""Interrupts of one request: delivered only while user code runs, remembered otherwise.
+
+Rules: ``request`` is called by the signal handler on the main thread. Where user code runs (the ``with``
+block is entered) it raises KeyboardInterrupt there; while the request awaits, it cancels what is awaited;
+anywhere else it is remembered and raised before the next piece of user code. So our own lines, and a reply
+that is half sent, are never interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+
+class Interrupts:
+    """The interrupt state of one request."""
+
+    __slots__ = ("_armed", "cancel", "requested")
+
+    def __init__(self) -> None:
+        self._armed = False
+        #: Whether an interrupt came for this request.
+        self.requested = False
+        #: Cancels what the request awaits, while it awaits something.
+        self.cancel: Callable[[], None] | None = None
+
+    def __enter__(self) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self._armed = True
+
+    def __exit__(self, *exc_info: object) -> Literal[False]:
+        self._armed = False
+        return False
+
+    def request(self) -> None:
+        """An interrupt came."""
+        self.requested = True
+        if self._armed:
+            # Disarmed first: one interrupt raises once, whatever handles it.
+            self._armed = False
+            raise KeyboardInterrupt
+        if self.cancel is not None:
+            self.cancel()

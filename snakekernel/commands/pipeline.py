@@ -1,0 +1,82 @@
+"""``pipeline``: several operations in one message, later ones using the results of earlier ones.
+
+Rules: steps run in order, in the request's session; a failing step ends the pipeline unless
+``stop_on_error`` is false, and what was completed is reported. ``{"$step": n}`` is the object that step n
+made. A step is any operation but another pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+
+from ..wire.errors import InvalidRequest, SnakeError, UnknownOperation
+from ..wire.model import Reply as BaseReply
+from ..wire.model import Request as BaseRequest
+from .command import Command
+from .failures import content_of
+from .scope import Scope
+
+
+class Request(BaseRequest, frozen=True, kw_only=True):
+    """Each step is the content of a ``call``, or of the operation that its ``op`` names."""
+
+    steps: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=10_000)]
+    stop_on_error: bool = True
+
+
+class Reply(BaseReply, kw_only=True):
+    """One reply content per step, in order; ``steps_completed`` counts those that went well."""
+
+    pipeline_results: list[dict[str, Any]]
+    steps_completed: int
+
+
+async def run(request: Request, scope: Scope) -> Reply:
+    """Run the steps; on an error that ends the pipeline, raise it with what was completed."""
+    results: list[dict[str, Any]] = []
+    completed = 0
+    for index, step in enumerate(request.steps):
+        scope.produced = None
+        try:
+            results.append(await _one(step, index, scope))
+            completed += 1
+        except SnakeError as error:
+            at = f"$.steps[{index}]"
+            error.at = at if error.at is None else at + error.at.removeprefix("$")
+            failed = content_of(error)
+            if request.stop_on_error:
+                error.message = f"Pipeline failed at step {index}: {error.message}"
+                error.reply = {"step": index, "step_result": failed, "completed_steps": results}
+                raise
+            results.append(failed)
+        scope.results.append(scope.produced)
+    return Reply(pipeline_results=results, steps_completed=completed)
+
+
+async def _one(step: Mapping[str, Any], index: int, scope: Scope) -> dict[str, Any]:
+    op = step.get("op", "call")
+    if not isinstance(op, str) or op not in scope.runtime.table:
+        raise UnknownOperation(f"There is no operation {op!r} here.", at="$.op")
+    if op == "pipeline":
+        raise InvalidRequest("A step of a pipeline cannot be a pipeline.", at="$.op")
+    for name in ("session_id", "call_id", "epoch"):
+        if name in step and not scope.runtime.table[op].names_session:
+            raise InvalidRequest(f"{name} belongs to the pipeline, not to a step.", at=f"$.{name}")
+    reply = await scope.perform(op, {key: value for key, value in step.items() if key != "op"})
+    content = msgspec.structs.asdict(reply)
+    content["timestamp"] = scope.now
+    content["epoch"] = scope.runtime.epoch
+    return content
+
+
+COMMAND = Command(
+    op="pipeline",
+    request=Request,
+    reply=Reply,
+    run=run,
+    summary="Run several operations in one round trip, by references to earlier results.",
+    creates_session=True,
+)

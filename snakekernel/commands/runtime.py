@@ -1,0 +1,112 @@
+"""What lives as long as the kernel: store, sessions, policy, secrets, plugins, the table. No I/O.
+
+Rules: the kernel assembles one Runtime and gives it the few things that touch the process (the clock, the
+main thread, the notebook's variables); tests assemble one with their own. Commands see it through a Scope.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..objects.policy import TargetPolicy
+from ..objects.secrets import Secrets
+from ..objects.sessions import SessionTable
+from ..objects.store import Store
+from ..values import Limits
+from .command import Command
+from .outcomes import Outcomes
+
+if TYPE_CHECKING:
+    from .scope import Scope
+
+#: A function that takes the place of a framework's own: (scope, args, kwargs) -> result.
+Override = Callable[["Scope", list[Any], dict[str, Any]], Any]
+
+
+class Framework(Protocol):
+    """What commands need of a framework plugin; ``plugins.api.Plugin`` has the full words."""
+
+    name: str
+
+    def configure(self, config: Mapping[str, Any], scope: Scope) -> str:
+        """Configure the framework; returns a message for the caller."""
+
+    def takes_over(self, path: tuple[str, ...]) -> Override | None:
+        """A stand-in for the target below the framework's root package, or None."""
+
+    def describe(self, obj: Any, describer: Any) -> dict[str, Any] | None:
+        """Fields of a description of one of the framework's objects, or None."""
+
+    def inspect(self, obj: Any, describer: Any) -> dict[str, Any] | None:
+        """More fields for an inspection, or None."""
+
+    def session_context(self, state: Any) -> AbstractContextManager[Any]:
+        """Entered around every call of a session that configured this framework for itself."""
+
+
+class Frameworks(Protocol):
+    """The plugins of this kernel, loaded when first asked for."""
+
+    def get(self, root: str) -> Framework | None:
+        """The plugin of a root package, or None; loads it."""
+
+    def for_type(self, cls: type) -> Framework | None:
+        """The plugin of the first class in the MRO whose root package has one."""
+
+    def available(self) -> list[str]:
+        """Names of the frameworks with a plugin whose package is installed; imports nothing."""
+
+    def failures(self) -> dict[str, str]:
+        """Plugins that failed to load, and why."""
+
+
+class Clock(Protocol):
+    """Seconds since 1970."""
+
+    def __call__(self) -> float: ...
+
+
+@dataclass(kw_only=True)
+class Runtime:
+    """Everything a request may need that outlives it."""
+
+    table: Mapping[str, Command]
+    frameworks: Frameworks
+    clock: Clock
+    store: Store
+    sessions: SessionTable
+    secrets: Secrets = field(default_factory=Secrets)
+    policy: TargetPolicy = field(default_factory=TargetPolicy)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    limits: Limits = field(default_factory=Limits)
+    #: What ``returns="auto"`` sends as a value; beyond it a preview.
+    auto_limits: Limits = field(default_factory=lambda: Limits(json_bytes=1 << 20, buffer_bytes=16 << 20))
+    #: Whether naming an unknown session in call, store or pipeline opens it.
+    auto_sessions: bool = True
+    #: Whether buffers must be bound by hashes: plain TCP beyond loopback.
+    buffers_bound: bool = False
+    epoch: str = field(default_factory=lambda: uuid.uuid4().hex)
+    #: The notebook's variables.
+    user_namespace: Callable[[], MutableMapping[str, Any]] = field(default_factory=lambda: dict)
+    #: Runs a function on the main thread and returns its result.
+    on_main: Callable[[Callable[[], Any]], Any] = lambda function: function()
+    started: float = 0.0
+    requests_handled: int = 0
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def expire(self, now: float) -> None:
+        """Clean up the sessions and entries whose time ended."""
+        for session_id in self.sessions.expire(now):
+            self.store.clear(session_id, writer="expiry")
+        self.store.expire(now)
+
+    def next_expiry(self) -> float | None:
+        """When ``expire`` next has something to do, or None."""
+        times = [t for t in (self.sessions.next_expiry(), self.store.next_expiry()) if t is not None]
+        return min(times, default=None)

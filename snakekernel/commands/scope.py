@@ -1,0 +1,310 @@
+"""One request's view of the kernel: what a command's ``run`` works with.
+
+Rules: user code runs only through ``invoke`` and ``wait``, so that what it raises is told apart from our
+own failures; a command suspends only through ``wait``. Where no user code may run (``static``: control),
+the scope resolves and describes without running any.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..inspection import Budget, Describer
+from ..objects.sessions import Session
+from ..objects.store import Entry
+from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
+from ..values import Decoder, Encoder
+from ..wire.errors import (
+    InvalidRequest,
+    LimitExceeded,
+    SnakeError,
+    UnknownOperation,
+    Unresolvable,
+    Unsupported,
+)
+from ..wire.model import Reply, Request
+from ..wire.names import Door
+from ..wire.path import Ref, Step
+from .failures import from_user_code
+from .interrupts import Interrupts
+from .runtime import Runtime
+
+T = TypeVar("T")
+
+
+class Suspended:
+    """What a running command hands to its driver: an awaitable whose result it needs to go on."""
+
+    __slots__ = ("awaitable",)
+
+    def __init__(self, awaitable: Awaitable[Any]) -> None:
+        self.awaitable = awaitable
+
+
+@types.coroutine
+def _suspend(awaitable: Awaitable[Any]) -> Generator[Suspended, Any, Any]:
+    return (yield Suspended(awaitable))
+
+
+class Scope:
+    """What one request may touch.
+
+    Attributes:
+        runtime: what outlives the request. door: where it came in. session: its session, or None.
+        writer: who to name as the writer of what it stores.
+        produced: the object the last command made, for pipelines and translations.
+        results: the objects of a pipeline's earlier steps.
+        buffers: the reply's buffers.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        door: Door,
+        session: Session | None = None,
+        writer: str = "",
+        received: Sequence[memoryview] = (),
+        interrupts: Interrupts | None = None,
+    ) -> None:
+        self.runtime = runtime
+        self.door = door
+        self.session = session
+        self.writer = writer
+        self.interrupts = interrupts or Interrupts()
+        self.produced: Any = None
+        self.results: list[Any] = []
+        self.buffers: list[memoryview] = []
+        self._received = received
+        self._used: set[int] = set()
+
+    # -- facts -------------------------------------------------------------------------------------
+
+    @property
+    def static(self) -> bool:
+        """Whether no user code may run: requests on control."""
+        return self.door == "control"
+
+    @property
+    def space(self) -> str | None:
+        """The namespace that writes go to: the session's id, or None for the kernel-wide one."""
+        return self.session.id if self.session is not None else None
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self.runtime.clock()
+
+    # -- names and objects -------------------------------------------------------------------------
+
+    def put(self, name: str, obj: Any, *, ttl: float | None = None) -> Entry:
+        """Store an object in this request's namespace."""
+        return self.runtime.store.put(self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl)
+
+    def put_anonymous(self, obj: Any) -> Entry:
+        """Store an object under a fresh anonymous name."""
+        return self.runtime.store.put_anonymous(self.space, obj, writer=self.writer, now=self.now)
+
+    def entry(self, name: str, *, at: str = "$.id") -> Entry:
+        """The entry a name means here: the session's own, else the kernel-wide one."""
+        return self.runtime.store.get(self.space, name, now=self.now, at=at)
+
+    def target(self, raw: Any, *, at: str = "$.target") -> Target:
+        """Parse a target; items in its list form may be any data of the grammar."""
+        if isinstance(raw, list):
+            raw = [self._path_part(part, f"{at}[{index}]") for index, part in enumerate(raw)]
+        return parse(raw, at=at)
+
+    def _path_part(self, part: Any, at: str) -> Any:
+        if not isinstance(part, dict) or "attr" in part:
+            return part
+        if "item" in part:
+            return {"item": self.decode(part["item"], at=f"{at}.item")}
+        return {"item": self.decode(part, at=at)}
+
+    def resolve(self, target: Target, *, at: str = "$.target") -> Any:
+        """The object a target names; what user code raises on the way becomes an error reply."""
+        try:
+            if target.root == "stored":
+                obj = self.entry(target.name, at=at).obj
+            elif target.root == "user":
+                namespace = self.runtime.user_namespace()
+                if target.name not in namespace:
+                    raise Unresolvable(f"The notebook has no variable {target.name!r}.", at=at)
+                obj = namespace[target.name]
+            else:
+                self.runtime.policy.check(str(target), at)
+                with self.interrupts:
+                    obj = resolve_import(target.name, at=at, static=self.static)
+            if not target.steps:
+                return obj
+            with self.interrupts:
+                return follow(obj, target.steps, at=at, static=self.static)
+        except UserCodeRaised as error:
+            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+
+    # -- values ------------------------------------------------------------------------------------
+
+    def decode(self, data: Any, *, at: str) -> Any:
+        """Data of the grammar as objects; references resolve to what they name."""
+        decoder = Decoder(
+            self._received,
+            limits=self.runtime.limits,
+            resolve_ref=lambda ref: self._referenced(ref, at),
+            resolve_step=lambda step: self._step_result(step, at),
+            resolve_name=lambda name: self._named(name, at),
+            at=at,
+        )
+        try:
+            return decoder.decode(data)
+        finally:
+            self._used |= decoder.used
+
+    def check_all_buffers_used(self) -> None:
+        """Raise InvalidRequest where a buffer came that no value refers to."""
+        extra = set(range(len(self._received))) - self._used
+        if extra:
+            raise InvalidRequest(f"No value refers to buffer {min(extra)}.", at="$buffers")
+
+    def _referenced(self, ref: Ref, at: str) -> Any:
+        return self.resolve(Target("stored", ref.id, ref.steps), at=at)
+
+    def _step_result(self, step: Step, at: str) -> Any:
+        if not 0 <= step.index < len(self.results):
+            raise InvalidRequest(
+                f"$step {step.index} names no earlier step; {len(self.results)} have a result.", at=at
+            )
+        try:
+            with self.interrupts:
+                return follow(self.results[step.index], step.steps, at=at)
+        except UserCodeRaised as error:
+            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+
+    def _named(self, name: str, at: str) -> Any:
+        return self.resolve(parse(name.replace(":", "."), at=at), at=at)
+
+    def describer(self, budget: Budget | None = None) -> Describer:
+        """A describer that knows this kernel's plugins and runs no user code on control."""
+        return Describer(
+            plugin_for=self.runtime.frameworks.for_type, static=self.static, budget=budget or Budget()
+        )
+
+    @staticmethod
+    def kind(obj: Any) -> dict[str, Any]:
+        """Type and module of an object, read without running its code."""
+        module = type.__getattribute__(type(obj), "__module__")
+        return {"type": type(obj).__name__, "module": module if isinstance(module, str) else "?"}
+
+    def result(self, obj: Any, returns: str, *, preview: bool = False, at: str = "$.returns") -> Any:
+        """An object as a reply gives it: described, with its value as ``returns`` asks.
+
+        ``preview`` says what ``auto`` means here: a preview whatever the size.
+        """
+        if returns == "none":
+            return None
+        describer = self.describer()
+        if returns == "preview" or (returns == "auto" and preview):
+            with self.interrupts:
+                return describer.preview(obj)
+        forced = returns == "value"
+        limits = self.runtime.limits if forced else self.runtime.auto_limits
+        encoder = Encoder(limits=limits)
+        encoder.buffers = self.buffers
+        mark = len(self.buffers)
+        try:
+            with self.interrupts:
+                description = describer.value_or_preview(obj, encoder, force=forced)
+        except SnakeError as error:
+            del self.buffers[mark:]
+            error.at = error.at or at
+            raise
+        if "value" not in description:
+            del self.buffers[mark:]
+        return description
+
+    # -- running code ------------------------------------------------------------------------------
+
+    def invoke(
+        self,
+        function: Callable[..., T],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        at: str | None = None,
+        trusted: bool = False,
+    ) -> T:
+        """Call user code; whatever it raises, SystemExit included, becomes an error reply.
+
+        ``trusted`` functions (a plugin's, ours) may raise errors of the protocol themselves; from other
+        code even those are just what the called code raised.
+        """
+        try:
+            with self.interrupts:
+                return function(*args, **(kwargs or {}))
+        except BaseException as error:  # user code may raise anything; the kernel goes on
+            if trusted and isinstance(error, SnakeError):
+                raise
+            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+
+    async def wait(self, awaitable: Awaitable[T], *, at: str | None = None) -> T:
+        """Await user code on the kernel's loop."""
+        try:
+            result: T = await _suspend(awaitable)
+            return result
+        except BaseException as error:  # as in invoke
+            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+
+    def session_contexts(self) -> ExitStack:
+        """The contexts of what this session configured for itself; enter it around user code."""
+        stack = ExitStack()
+        if self.session is not None:
+            for name, state in self.session.frameworks.items():
+                framework = self.runtime.frameworks.get(name)
+                if framework is not None:
+                    stack.enter_context(framework.session_context(state))
+        return stack
+
+    async def perform(self, op: str, content: Mapping[str, Any], *, at: str = "$") -> Reply:
+        """Run another command within this request: a pipeline's step, a translation's target.
+
+        ``at`` is where the content stands in the request, for the paths of errors.
+        """
+        command = self.runtime.table.get(op)
+        if command is None:
+            raise UnknownOperation(f"There is no operation {op!r} here.", at=at)
+        request = to_request(content, command.request)
+        return await command.run(request, self)
+
+    def refuse(self, request: Request, *fields: str) -> None:
+        """Raise Unsupported where the request uses a field that this build does not serve yet."""
+        for field in fields:
+            if getattr(request, field) not in (None, False):
+                raise Unsupported(f"This build does not serve {field!r} yet.", at=f"$.{field}")
+
+    @property
+    def session_state(self) -> dict[str, Any] | None:
+        """What frameworks configured for this session alone, by name; None outside a session."""
+        return self.session.frameworks if self.session is not None else None
+
+
+def to_request(content: bytes | Mapping[str, Any], kind: type[Request]) -> Request:
+    """Content as the command's own type. Raises InvalidRequest with the path of the bad part."""
+    try:
+        if isinstance(content, bytes):
+            return msgspec.json.decode(content, type=kind)
+        return msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `")
+        at = path.removesuffix("`") or "$"
+        if message.startswith("Object contains unknown field `"):
+            at = f"{at}.{message.split('`')[1]}"
+        raise InvalidRequest(f"{message}.", at=at) from None
+    except RecursionError:
+        raise LimitExceeded("The content is nested too deeply to be read.", at="$") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The content is not valid JSON: {error}.", at="$") from None

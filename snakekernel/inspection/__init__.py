@@ -1,0 +1,26 @@
+"""Describing any object within a budget: previews, inspections, tables, and texts that cannot fail.
+
+Rules: no object, however hostile, makes a description fail, hang or run its properties; what is left out
+says so; nothing here imports numpy, pandas, pyarrow or a framework.
+"""
+
+from __future__ import annotations
+
+from snakekernel.inspection.budget import Budget
+from snakekernel.inspection.describe import DescribePlugin, Describer
+from snakekernel.inspection.sizes import estimate
+from snakekernel.inspection.tables import TableLimits, TablePage, table_page
+from snakekernel.inspection.timed import Outcome, TimedOut, attempt
+
+__all__ = [
+    "Budget",
+    "DescribePlugin",
+    "Describer",
+    "Outcome",
+    "TableLimits",
+    "TablePage",
+    "TimedOut",
+    "attempt",
+    "estimate",
+    "table_page",
+]

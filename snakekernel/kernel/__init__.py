@@ -1,0 +1,1 @@
+"""The kernel process. The only layer that imports ipykernel."""

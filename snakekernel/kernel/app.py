@@ -1,0 +1,35 @@
+"""Starting the kernel process: ipykernel's app with our kernel class."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+from ipykernel.kernelapp import IPKernelApp
+from traitlets import Type
+
+from .kernel import SnakeKernel
+
+
+class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
+    """``python -m snakekernel -f <connection file>``."""
+
+    name = "snakekernel-kernel"
+    description = "A Python notebook kernel that also serves the snake protocol."
+    classes = [SnakeKernel, *IPKernelApp.classes]  # noqa: RUF012 - traitlets' own convention
+    kernel_class = Type(SnakeKernel, klass="ipykernel.kernelbase.Kernel", help="The kernel class.").tag(
+        config=True
+    )
+
+    def initialize(self, argv: Any = None) -> None:
+        """Undo what a parent may have left us with, then start as ipykernel does."""
+        if sys.platform != "win32":
+            # Some launchers block SIGINT, and children inherit the mask: interrupts would be lost.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        super().initialize(argv)
+
+
+def main() -> None:
+    """Run a kernel until it is shut down."""
+    SnakeKernelApp.launch_instance()

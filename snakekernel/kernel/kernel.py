@@ -1,0 +1,336 @@
+"""The kernel: ipykernel's, with our messages served beside the notebook's.
+
+Rules: this class only wires. A frame of ours is recognised by its header before stock dispatch unpacks
+anything, runs through ``commands.dispatch`` on the thread it came to, and is answered through the stream of
+that thread; everything else goes the stock way untouched. Our requests keep the order of their channel,
+for dispatch is entered under ipykernel's own lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from ipykernel.ipkernel import IPythonKernel
+from traitlets import Bool, Float, Integer, List, Unicode
+
+from .._version import __version__
+from ..commands.dispatch import Outcome, Run
+from ..commands.interrupts import Interrupts
+from ..commands.outcomes import Packed
+from ..commands.runtime import Runtime
+from ..objects.policy import TargetPolicy
+from ..objects.secrets import Secrets
+from ..objects.sessions import SessionTable
+from ..objects.store import Store
+from ..plugins.load import CommandTable, PluginTable
+from ..wire.errors import NotFound
+from ..wire.frame import DELIMITER, BadFrame, Frame
+from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
+from .activity import Activities
+from .changes import ChangeFeed
+from .door import InspectorDoor
+from .namespace import StoredNamespace
+from .session import KernelSession
+
+_OURS: Final = b'"snake_'
+_INLINE: Final = "matplotlib_inline.backend_inline"
+
+
+class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
+    """A Python notebook kernel that also serves the snake protocol."""
+
+    implementation = "snakekernel"
+    implementation_version = __version__
+
+    default_session_ttl = Float(
+        3600.0, allow_none=True, help="Seconds that an unused session lives; None for no end."
+    ).tag(config=True)
+    max_sessions = Integer(10_000, help="How many sessions there may be at once.").tag(config=True)
+    max_objects = Integer(1_000_000, help="How many objects may be stored at once.").tag(config=True)
+    auto_sessions = Bool(
+        True, help="Whether naming an unknown session in call, store or pipeline opens it."
+    ).tag(config=True)
+    allow_targets = List(
+        Unicode(),
+        ["*"],
+        help="Shell patterns of importable targets that may be called. A guard rail, not a sandbox.",
+    ).tag(config=True)
+    deny_targets = List(
+        Unicode(), [], help="Shell patterns of importable targets that may not be called."
+    ).tag(config=True)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._main_loop: asyncio.AbstractEventLoop | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        secrets = Secrets()
+        self._activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
+        if self.session is not None:
+            KernelSession.adopt(self.session, self._activities, secrets)
+        changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
+        self.runtime = Runtime(
+            table=CommandTable(),
+            frameworks=PluginTable(),
+            clock=time.time,
+            store=Store(on_drop=self._drop, on_change=changes, max_objects=self.max_objects),
+            sessions=SessionTable(default_ttl=self.default_session_ttl, max_sessions=self.max_sessions),
+            secrets=secrets,
+            policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
+            auto_sessions=self.auto_sessions,
+            buffers_bound=self._is_plain_tcp and not self._is_loopback,
+            user_namespace=lambda: self.shell.user_ns,
+            on_main=self._on_main,
+        )
+        self.stored = StoredNamespace(self.runtime.store, time.time, self._notebook_writer)
+        self._offer_stored()
+        # %reset clears the variables; the store outlives it and its name is put back.
+        self.shell.events.register("post_execute", self._offer_stored)
+        door = InspectorDoor(self.runtime, self._guarded)
+        self.comm_manager.register_target(COMM_TARGET, door.opened)
+
+    def start(self) -> None:
+        """Start serving."""
+        self._main_loop = asyncio.get_event_loop()
+        super().start()
+
+    # -- what clients are told ---------------------------------------------------------------------
+
+    @property
+    def kernel_info(self) -> dict[str, Any]:
+        """Jupyter's kernel info with our feature and its details."""
+        info: dict[str, Any] = super().kernel_info
+        info["supported_features"] = [*info["supported_features"], FEATURE]
+        info[FEATURE] = {
+            "protocol_version": PROTOCOL_VERSION,
+            "operations": sorted(self.runtime.table),
+            "frameworks": self.runtime.frameworks.available(),
+            "version": __version__,
+            "epoch": self.runtime.epoch,
+        }
+        return info
+
+    # -- the seam with ipykernel -------------------------------------------------------------------
+
+    async def dispatch_shell(
+        self, msg: list[Any], /, subshell_id: str | None = None, *, concurrent: bool = False
+    ) -> None:
+        """Serve ours here, all else the stock way."""
+        parts = _ours(msg)
+        if parts is None:
+            await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+            return
+        door: Door = "shell" if subshell_id is None else "subshell"
+        try:
+            idents, frame, parent = self._admit(*parts)
+        except BadFrame as error:
+            self.log.error("Dropped a frame: %s", error)
+            return
+        self.set_parent(idents, parent, channel="shell")
+        if self._supports_kernel_subshells:
+            stream = self.shell_channel_thread.manager.get_subshell_to_shell_channel_socket(subshell_id)
+        else:
+            stream = self.shell_stream
+        run = Run(frame, self.runtime, door)
+        activity = self._activities.begin(frame.msg_id, parent)
+        on_main = threading.current_thread() is threading.main_thread()
+        saved = self._catch_interrupts(run.interrupts) if on_main else None
+        try:
+            step = run.resume()
+            while not isinstance(step, Outcome):
+                step = await _awaited(run, step.awaitable, asyncio.get_running_loop())
+            self._flush_output()
+            packed = run.pack(step, output=activity.outputs)
+            self._reply(stream, idents, run.reply_type, parts[1][1], packed)
+        finally:
+            self._activities.end(frame.msg_id)
+            if on_main:
+                signal.signal(signal.SIGINT, saved)
+            self._arm_expiry()
+
+    async def process_control(self, msg: list[Any]) -> None:
+        """Serve ours here, without any status, all else the stock way."""
+        parts = _ours(msg)
+        if parts is None:
+            await super().process_control(msg)
+            return
+        try:
+            idents, frame, _ = self._admit(*parts)
+        except BadFrame as error:
+            self.log.error("Dropped a frame: %s", error)
+            return
+        run = Run(frame, self.runtime, "control")
+        step = run.resume()
+        while not isinstance(step, Outcome):
+            step = await _awaited(run, step.awaitable, asyncio.get_running_loop())
+        self._reply(self.control_stream, idents, run.reply_type, parts[1][1], run.pack(step))
+        self._arm_expiry()
+
+    def _send_unknown_subshell_reply(self, idents: Any, msg: dict[str, Any], err: Any) -> None:
+        header = msg["header"]
+        if not header["msg_type"].startswith("snake_"):
+            super()._send_unknown_subshell_reply(idents, msg, err)
+            return
+        run = Run(Frame(header["msg_type"], header["msg_id"], {}), self.runtime, "subshell")
+        error = NotFound(f"{err}; create it first.", at="$header.subshell_id", ename=type(err).__name__)
+        packed = run.pack(run.fail(error))
+        self._reply(self.shell_stream, idents, run.reply_type, self.session.pack(header), packed)
+
+    def _admit(self, idents: list[bytes], parts: list[bytes], raw: list[Any]) -> tuple[Any, Frame, Any]:
+        header = self.session.admit(parts)
+        frame = Frame(
+            header["msg_type"],
+            header["msg_id"],
+            parts[4],
+            parts[3],
+            [memoryview(part) for part in raw],
+        )
+        parent = {
+            "header": header,
+            "msg_id": header["msg_id"],
+            "msg_type": header["msg_type"],
+            "parent_header": {},
+            "metadata": {},
+            "content": {},
+            "buffers": [],
+        }
+        return idents, frame, parent
+
+    def _reply(self, stream: Any, idents: Any, msg_type: str, parent: bytes, packed: Packed) -> None:
+        frames = self.session.reply_parts(
+            idents, msg_type, parent, packed.content, packed.buffers, bind=self._is_plain_tcp
+        )
+        stream.send_multipart(frames)
+
+    # -- interrupts --------------------------------------------------------------------------------
+
+    def _catch_interrupts(self, interrupts: Interrupts) -> Any:
+        return signal.signal(signal.SIGINT, lambda signum, frame: interrupts.request())
+
+    def _guarded(self, run: Run, serve: Callable[[], Packed]) -> Packed:
+        if threading.current_thread() is not threading.main_thread():
+            return serve()
+        saved = self._catch_interrupts(run.interrupts)
+        try:
+            return serve()
+        finally:
+            signal.signal(signal.SIGINT, saved)
+
+    # -- the process around it ---------------------------------------------------------------------
+
+    def _flush_output(self) -> None:
+        inline = sys.modules.get(_INLINE)
+        if inline is not None:
+            # Cells flush their figures in post_execute, which our requests never fire.
+            inline.flush_figures()
+        for stream in (sys.stdout, sys.stderr):
+            # A flush waits for the iopub thread, which costs more than a small call.
+            if stream is not None and getattr(stream, "_flush_pending", True):
+                stream.flush()
+
+    def _on_main(self, function: Callable[[], Any]) -> Any:
+        loop = self._main_loop
+        if threading.current_thread() is threading.main_thread() or loop is None:
+            return function()
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+        def work() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:  # handed to the thread that asked
+                future.set_exception(error)
+
+        loop.call_soon_threadsafe(work)
+        return future.result()
+
+    def _drop(self, obj: Any) -> None:
+        # A dropped object's __del__ is user code: it runs on the main thread.
+        if self._main_loop is not None and threading.current_thread() is not threading.main_thread():
+            self._main_loop.call_soon_threadsafe(_let_go, obj)
+
+    def _arm_expiry(self) -> None:
+        if self._expiry is not None or self._main_loop is None:
+            return
+        due = self.runtime.next_expiry()
+        if due is not None:
+            self._main_loop.call_soon_threadsafe(self._set_expiry, max(0.05, due - time.time()))
+
+    def _set_expiry(self, delay: float) -> None:
+        if self._expiry is None and self._main_loop is not None:
+            self._expiry = self._main_loop.call_later(delay, self._expire)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        self.runtime.expire(time.time())
+        self._arm_expiry()
+
+    def _call_later_on_control(self, delay: float, function: Callable[[], None]) -> None:
+        loop = self.control_thread.io_loop if self.control_thread is not None else None
+        if loop is not None:
+            loop.add_callback(loop.call_later, delay, function)
+
+    def _publish_changed(self, content: dict[str, Any]) -> None:
+        if self.session is not None:
+            self.session.send(self.iopub_socket, CHANGED, content, ident=self._topic(CHANGED))
+
+    def _offer_stored(self) -> None:
+        self.shell.user_ns.setdefault("stored", self.stored)
+        self.shell.user_ns_hidden.setdefault("stored", self.stored)
+
+    def _notebook_writer(self) -> str:
+        msg_id = (self.get_parent("shell") or {}).get("msg_id")
+        return msg_id if isinstance(msg_id, str) else "notebook"
+
+    @property
+    def _is_plain_tcp(self) -> bool:
+        app = self.parent
+        if getattr(app, "curve_secretkey", None) is not None:
+            return False
+        return getattr(app, "transport", "tcp") == "tcp"
+
+    @property
+    def _is_loopback(self) -> bool:
+        ip = getattr(self.parent, "ip", "127.0.0.1")
+        return ip.startswith("127.") or ip in ("localhost", "::1")
+
+    async def do_shutdown(self, restart: bool) -> Any:
+        """As stock; our thread ends too."""
+        self._activities.close()
+        return await super().do_shutdown(restart)
+
+
+def _ours(msg: list[Any]) -> tuple[list[bytes], list[bytes], list[Any]] | None:
+    """Identities, the five signed parts and the buffers, if the header is one of ours."""
+    for index, part in enumerate(msg):
+        if len(part) == len(DELIMITER) and part.bytes == DELIMITER:
+            if len(msg) < index + 6 or _OURS not in msg[index + 2].bytes:
+                return None
+            parts = [p.bytes for p in msg[index + 1 : index + 6]]
+            return [p.bytes for p in msg[:index]], parts, msg[index + 6 :]
+    return None
+
+
+async def _awaited(run: Run, awaitable: Any, loop: asyncio.AbstractEventLoop) -> Any:
+    try:
+        task = asyncio.ensure_future(awaitable)
+
+        def cancel() -> None:
+            loop.call_soon_threadsafe(task.cancel)
+
+        run.interrupts.cancel = cancel
+        value = await task
+    except BaseException as error:  # user code's, or the cancellation that an interrupt asked for
+        return run.throw(error)
+    finally:
+        run.interrupts.cancel = None
+    return run.resume(value)
+
+
+def _let_go(obj: Any) -> None:
+    """Exists to drop its argument on the loop that runs it."""

@@ -1,0 +1,1 @@
+"""The kernel's objects: the store, sessions, targets, the target policy and secrets. No I/O."""

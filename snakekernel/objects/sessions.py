@@ -1,0 +1,131 @@
+"""Sessions: named namespaces with a sliding time to live. Pure: functions of (table, now).
+
+Rules: every use renews the time to live. A call holds a lease on its session, and a session with a lease
+does not expire, so none is torn down under a running call. An expired session answers ``session_expired``
+until it is created anew on purpose: a program must not go on with an empty namespace unawares.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..wire.errors import InvalidRequest, LimitExceeded, NotFound, SessionExpired
+
+_REMEMBERED: Final = 10_000
+
+
+@dataclass(slots=True)
+class Session:
+    """One session. Times are seconds since 1970; ``ttl`` seconds, or None for no end."""
+
+    id: str
+    ttl: float | None
+    created: float
+    used: float
+    leases: int = 0
+    #: What plugins configured for this session alone, by framework.
+    frameworks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the session ends unless it is used before."""
+        return None if self.ttl is None else self.used + self.ttl
+
+
+class SessionTable:
+    """All sessions of one kernel. Thread-safe; runs no code of others."""
+
+    def __init__(self, *, default_ttl: float | None = 3600.0, max_sessions: int = 10_000) -> None:
+        self.default_ttl = default_ttl
+        self._max_sessions = max_sessions
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._expired: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def create(self, id: str, *, now: float, ttl: float | None = None, at: str = "$.session_id") -> Session:
+        """Open a session, or one anew whose time ended. Raises InvalidRequest where it exists."""
+        with self._lock:
+            if id in self._sessions:
+                raise InvalidRequest(f"The session {id!r} exists already.", at=at)
+            self._expired.pop(id, None)
+            return self._open(id, now, ttl, at)
+
+    def lease(self, id: str, *, now: float, create: bool, at: str = "$.session_id") -> Session:
+        """Hold a session for one request and renew it; ``create`` lets it come into being.
+
+        Raises SessionExpired, NotFound, or LimitExceeded when there are too many.
+        """
+        with self._lock:
+            session = self._sessions.get(id)
+            if session is not None and session.leases == 0 and _is_due(session, now):
+                self._forget(session)
+                session = None
+            if session is None:
+                if id in self._expired:
+                    raise SessionExpired(
+                        f"The session {id!r} expired and its objects are gone. Create it anew to go on.",
+                        at=at,
+                    )
+                if not create:
+                    raise NotFound(f"There is no session {id!r}.", at=at)
+                session = self._open(id, now, None, at)
+            session.leases += 1
+            session.used = now
+            return session
+
+    def release(self, session: Session, *, now: float) -> None:
+        """End a lease; the use counts until now."""
+        with self._lock:
+            session.leases -= 1
+            session.used = now
+
+    def close(self, id: str, *, at: str = "$.session_id") -> Session:
+        """Forget a session on request; raises NotFound."""
+        with self._lock:
+            session = self._sessions.pop(id, None)
+            if session is None:
+                raise NotFound(f"There is no session {id!r}.", at=at)
+            return session
+
+    def expire(self, now: float) -> list[str]:
+        """Forget the sessions whose time ended and that no call holds; returns their ids."""
+        with self._lock:
+            due = [s for s in self._sessions.values() if s.leases == 0 and _is_due(s, now)]
+            for session in due:
+                self._forget(session)
+            return [session.id for session in due]
+
+    def next_expiry(self) -> float | None:
+        """When the next session may end, or None."""
+        with self._lock:
+            return min(
+                (at for s in self._sessions.values() if (at := s.expires_at) is not None), default=None
+            )
+
+    def sessions(self) -> list[Session]:
+        """A snapshot, oldest first."""
+        with self._lock:
+            return list(self._sessions.values())
+
+    def _open(self, id: str, now: float, ttl: float | None, at: str) -> Session:
+        if len(self._sessions) >= self._max_sessions:
+            raise LimitExceeded(f"There are {self._max_sessions} sessions already; close some.", at=at)
+        session = Session(id, self.default_ttl if ttl is None else ttl, now, now)
+        self._sessions[id] = session
+        return session
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        self._expired[session.id] = None
+        while len(self._expired) > _REMEMBERED:
+            self._expired.popitem(last=False)
+
+
+def _is_due(session: Session, now: float) -> bool:
+    return session.ttl is not None and session.used + session.ttl <= now

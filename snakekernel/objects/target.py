@@ -1,0 +1,256 @@
+"""Targets: from a path to an object.
+
+Rules: a target is ``stored.<id>…``, ``user.<name>…`` or an importable dotted path, as text or as a list
+whose parts may hold any character. Along an importable path, an attribute that exists is taken as Python
+would take it; where there is none, the submodule of that name is imported. Static resolution, for the
+control channel, reads only what is there: no imports, properties, ``__getattr__`` or ``__getitem__``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..wire.errors import InvalidRequest, Unresolvable
+from ..wire.path import Attr, Item, path_text
+
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A parsed target. ``name`` is the id, the variable, or the dotted importable path (then no steps
+    unless the list form gave some that are not plain names)."""
+
+    root: Literal["stored", "user", "import"]
+    name: str
+    steps: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        prefix = "" if self.root == "import" else f"{self.root}."
+        return f"{prefix}{self.name}{path_text(self.steps)}"
+
+    @property
+    def dotted(self) -> tuple[str, ...]:
+        """The importable path as names; empty for other roots."""
+        if self.root != "import":
+            return ()
+        return (*self.name.split("."), *(s for s in self.steps if isinstance(s, str)))
+
+
+class UserCodeRaised(Exception):
+    """Wraps what the code of an object raised while a path was followed, so that it is not taken for ours."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def parse(raw: str | list[Any], *, at: str = "$.target") -> Target:
+    """Parse a target. Raises InvalidRequest where it is malformed.
+
+    In the list form each step is a name, a value that is an item, ``{"attr": name}`` or ``{"item": key}``.
+    """
+    if isinstance(raw, str):
+        parts: list[Any] = raw.split(".")
+        if not all(parts):
+            raise InvalidRequest(f"The target {raw!r} has an empty part.", at=at)
+    else:
+        parts = [_step(part, f"{at}[{index}]") for index, part in enumerate(raw)]
+        if not parts or not isinstance(parts[0], str) or not parts[0]:
+            raise InvalidRequest("A target's first part is a name: stored, user or a module.", at=at)
+    root = parts[0]
+    if root == "stored" or root == "user":
+        if len(parts) < 2 or not isinstance(parts[1], str) or not parts[1]:
+            raise InvalidRequest(f"A target below {root!r} names an object: {root}.<name>.", at=at)
+        return Target("stored" if root == "stored" else "user", parts[1], tuple(parts[2:]))
+    names = []
+    for part in parts:
+        if not isinstance(part, str) or not part.isidentifier():
+            break
+        names.append(part)
+    rest = tuple(parts[len(names) :])
+    if not names or (rest and isinstance(raw, str)):
+        raise InvalidRequest(f"The target {raw!r} is no dotted path of Python names.", at=at)
+    return Target("import", ".".join(names), rest)
+
+
+def _step(part: Any, at: str) -> Any:
+    if isinstance(part, dict):
+        if len(part) == 1:
+            if isinstance(part.get("attr"), str):
+                return Attr(part["attr"])
+            if "item" in part:
+                return Item(part["item"])
+        raise InvalidRequest('A step of a path is a name, an item, {"attr": …} or {"item": …}.', at=at)
+    if isinstance(part, list):
+        raise InvalidRequest("A step of a path is not a list.", at=at)
+    return part
+
+
+def follow(obj: Any, steps: tuple[Any, ...], *, at: str, static: bool = False) -> Any:
+    """The object that steps lead to.
+
+    Raises Unresolvable where a step leads nowhere, and UserCodeRaised where an object's own code fails.
+    """
+    step_of = _static_step if static else _live_step
+    for index, step in enumerate(steps):
+        obj = step_of(obj, step, at, steps[: index + 1])
+    return obj
+
+
+def _live_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
+    try:
+        if isinstance(step, Attr):
+            return getattr(obj, step.name)
+        if isinstance(step, Item):
+            return obj[step.key]
+        if not isinstance(step, str):
+            return obj[step]
+        if isinstance(obj, Mapping) and step in obj:
+            return obj[step]
+        try:
+            return getattr(obj, step)
+        except AttributeError:
+            if isinstance(obj, type) or not hasattr(type(obj), "__getitem__"):
+                raise
+            try:
+                return obj[step]
+            except (LookupError, TypeError, ValueError):
+                raise AttributeError(step) from None
+    except (AttributeError, LookupError, TypeError) as error:
+        raise _nowhere(obj, path, at, error) from None
+    except BaseException as error:  # user code: any exception may come out of a property or __getitem__
+        raise UserCodeRaised(error) from None
+
+
+def _nowhere(obj: Any, path: tuple[Any, ...], at: str, error: BaseException) -> Unresolvable:
+    kind = type(obj).__name__
+    what = f"module {obj.__name__!r}" if isinstance(obj, types.ModuleType) else f"an object of type {kind!r}"
+    try:
+        reason = f" ({type(error).__name__}: {error})"
+    except Exception:  # a hostile exception's own text
+        reason = ""
+    return Unresolvable(
+        f"{path_text(path)} leads nowhere: {what} has no such attribute or item{reason[:300]}.", at=at
+    )
+
+
+def _static_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
+    name = step.name if isinstance(step, Attr) else step
+    if not isinstance(step, Attr):
+        key = step.key if isinstance(step, Item) else step
+        found = _static_item(obj, key)
+        if found is not _MISSING:
+            return found
+    if isinstance(step, Item) or not isinstance(name, str):
+        raise _needs_shell(path, at)
+    value = inspect.getattr_static(obj, name, _MISSING)
+    if isinstance(value, staticmethod | classmethod):
+        return value.__func__
+    if value is _MISSING:
+        raise _needs_shell(path, at)
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodDescriptorType | type):
+        return value
+    if any("__get__" in cls.__dict__ for cls in type(value).__mro__):
+        raise _needs_shell(path, at)
+    return value
+
+
+def _static_item(obj: Any, key: Any) -> Any:
+    # Exact types only: a subclass may bring its own __getitem__.
+    if type(key) not in (str, int, float, bool, type(None)):
+        return _MISSING
+    if type(obj) is dict:
+        # Keys of other types could run their own __eq__ on a hash collision; look only among exact ones.
+        return next((v for k, v in list(obj.items()) if type(k) is type(key) and k == key), _MISSING)
+    if type(obj) in (list, tuple) and type(key) is int and -len(obj) <= key < len(obj):
+        return obj[key]
+    return _MISSING
+
+
+def _needs_shell(path: tuple[Any, ...], at: str) -> Unresolvable:
+    return Unresolvable(
+        f"{path_text(path)} cannot be read without running code of the object; ask on the shell channel.",
+        at=at,
+    )
+
+
+def resolve_import(
+    dotted: str, *, at: str, static: bool = False, importer: Callable[[str], Any] = importlib.import_module
+) -> Any:
+    """The object at an importable dotted path.
+
+    Raises Unresolvable where there is none, and UserCodeRaised where a module's own code fails.
+    """
+    names = dotted.split(".")
+    if static:
+        return _resolve_imported(names, at)
+    obj = _import(names[0], at, importer)
+    if obj is _MISSING:
+        raise Unresolvable(
+            f"There is no module {names[0]!r} here. Is it installed in the kernel's environment?", at=at
+        )
+    prefix = names[0]
+    for index, name in enumerate(names[1:], 1):
+        try:
+            found = getattr(obj, name, _MISSING)
+        except BaseException as error:  # a module's or class's own __getattr__
+            raise UserCodeRaised(error) from None
+        prefix = f"{prefix}.{name}"
+        if found is _MISSING and isinstance(obj, types.ModuleType) and hasattr(obj, "__path__"):
+            found = _import(prefix, at, importer)
+        if found is _MISSING:
+            raise _nowhere(obj, (name,), at, AttributeError(".".join(names[: index + 1])))
+        obj = found
+    return obj
+
+
+def _import(name: str, at: str, importer: Callable[[str], Any]) -> Any:
+    try:
+        return importer(name)
+    except ModuleNotFoundError as error:
+        # Only the module asked for is "not there"; one that it needs is its own failure.
+        if error.name == name:
+            return _MISSING
+        raise UserCodeRaised(error) from None
+    except BaseException as error:  # a module's code may raise anything, SystemExit included
+        raise UserCodeRaised(error) from None
+
+
+def _resolve_imported(names: list[str], at: str) -> Any:
+    for length in range(len(names), 0, -1):
+        module = sys.modules.get(".".join(names[:length]))
+        if module is not None:
+            return follow(module, tuple(names[length:]), at=at, static=True)
+    raise Unresolvable(
+        f"{names[0]!r} is not imported yet, and importing runs its code; ask on the shell channel.", at=at
+    )
+
+
+def assign(obj: Any, step: Any, value: Any, *, at: str) -> None:
+    """Set the attribute or item that a step names, by the rule that reading it follows.
+
+    A bare string is an item of a Mapping, an attribute of an object that has or takes one, else an item.
+    Raises Unresolvable where neither can be set, and UserCodeRaised where the object's own code fails.
+    """
+    try:
+        if isinstance(step, Attr):
+            setattr(obj, step.name, value)
+        elif isinstance(step, Item):
+            obj[step.key] = value
+        elif not isinstance(step, str) or isinstance(obj, Mapping):
+            obj[step] = value
+        elif not hasattr(type(obj), "__setitem__") or hasattr(type(obj), step):
+            setattr(obj, step, value)
+        else:
+            obj[step] = value
+    except (AttributeError, LookupError, TypeError) as error:
+        raise _nowhere(obj, (step,), at, error) from None
+    except BaseException as error:  # user code: __setitem__ and properties may raise anything
+        raise UserCodeRaised(error) from None

@@ -1,0 +1,29 @@
+"""The data grammar: any Python object to JSON-able data with binary buffers, and back, exactly or not at all.
+
+Rules: ``decode(encode(x)) == x`` with its type, or ``NotLossless`` says why not; depth, size and cycles are
+bounded; codecs for numpy, pandas, pyarrow and third parties are imported only when one of their objects or
+tags is met.
+"""
+
+from __future__ import annotations
+
+from snakekernel.values.bounds import Limits, NotLossless
+from snakekernel.values.codec import Codec
+from snakekernel.values.decoder import Decoder
+from snakekernel.values.encoder import Encoder
+from snakekernel.values.registry import Registry, registry
+from snakekernel.wire.path import Attr, Item, Ref, Step
+
+__all__ = [
+    "Attr",
+    "Codec",
+    "Decoder",
+    "Encoder",
+    "Item",
+    "Limits",
+    "NotLossless",
+    "Ref",
+    "Registry",
+    "Step",
+    "registry",
+]

@@ -1,0 +1,123 @@
+"""pyarrow, and everything that travels as one Arrow IPC stream: ``$arrow``. Imported only when met.
+
+Rules: the payload is ``{"buffer", "as", "meta"}``; ``as`` names the class to build and comes from a fixed
+table, ``meta`` holds what Arrow's own schema does not (see ``pandas``) and may be left out by other clients.
+Data from the network is validated in full before anything reads it. Extension types of Python are refused:
+the receiver may not have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from snakekernel.values.bounds import NotLossless
+from snakekernel.values.codec import Codec
+from snakekernel.wire.errors import InvalidRequest, LimitExceeded
+
+if TYPE_CHECKING:
+    from snakekernel.values.decoder import Decoder
+    from snakekernel.values.encoder import Encoder
+
+
+def write(data: Any, encoder: Encoder) -> int:
+    """Write a Table or RecordBatch as an IPC stream; the index of its buffer."""
+    encoder.reserve(data.nbytes)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, data.schema) as stream:
+        stream.write(data)
+    return encoder.buffer(sink.getvalue())
+
+
+def _plain_types(schema: Any) -> None:
+    for field in schema:
+        _plain_type(field.type)
+
+
+def _plain_type(kind: Any) -> None:
+    if isinstance(kind, pa.ExtensionType):
+        raise NotLossless(f"the Arrow extension type {kind.extension_name!r} may be unknown to the receiver")
+    children = [kind.value_type] if pa.types.is_dictionary(kind) else []
+    for child in (*children, *(kind.field(index).type for index in range(kind.num_fields))):
+        _plain_type(child)
+
+
+def _encode_table(table: Any, encoder: Encoder) -> dict[str, Any]:
+    _plain_types(table.schema)
+    return {"buffer": write(table, encoder), "as": f"pyarrow.{type(table).__name__}"}
+
+
+def _encode_array(array: Any, encoder: Encoder) -> dict[str, Any]:
+    _plain_type(array.type)
+    batch = pa.RecordBatch.from_arrays([array], names=[""])
+    return {"buffer": write(batch, encoder), "as": "pyarrow.Array"}
+
+
+def _encode_chunks(array: Any, encoder: Encoder) -> dict[str, Any]:
+    _plain_type(array.type)
+    return {"buffer": write(pa.table([array], names=[""]), encoder), "as": "pyarrow.ChunkedArray"}
+
+
+def _one_batch(table: Any, decoder: Decoder) -> Any:
+    batches = table.to_batches()
+    if len(batches) > 1:
+        raise InvalidRequest("a RecordBatch or an Array is one batch", at=decoder.at("buffer"))
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def _column(table: Any, decoder: Decoder) -> Any:
+    if table.num_columns != 1:
+        raise InvalidRequest("an Array is sent as one column", at=decoder.at("buffer"))
+    return table.column(0)
+
+
+_KINDS: dict[str, Callable[[Any, Decoder], Any]] = {
+    "pyarrow.Table": lambda table, decoder: table,
+    "pyarrow.RecordBatch": _one_batch,
+    "pyarrow.ChunkedArray": _column,
+    "pyarrow.Array": lambda table, decoder: _column(pa.table(_one_batch(table, decoder)), decoder).chunk(0),
+}
+
+
+def decode(payload: Any, decoder: Decoder) -> Any:
+    """The object of an ``$arrow`` payload; shared with the pandas codecs."""
+    decoder.fields(payload, {"buffer": int, "as": str}, {"meta": dict})
+    kind = payload["as"]
+    table = _read(decoder.buffer(payload["buffer"], "buffer"), decoder)
+    if kind in _KINDS:
+        if "meta" in payload:
+            raise InvalidRequest(f"{kind} has no meta", at=decoder.at("meta"))
+        return _KINDS[kind](table, decoder)
+    if kind.startswith("pandas."):
+        from snakekernel.values import frames
+
+        if kind in frames.KINDS:
+            return frames.KINDS[kind](table, payload.get("meta"), decoder)
+    raise InvalidRequest(f"{kind[:80]!r} is no class that travels as Arrow data", at=decoder.at("as"))
+
+
+def _read(view: memoryview, decoder: Decoder) -> Any:
+    try:
+        table = pa.ipc.open_stream(pa.py_buffer(view)).read_all()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as exc:
+        raise InvalidRequest(f"malformed Arrow stream: {exc}", at=decoder.at("buffer")) from None
+    # Compressed streams may unpack to more than they measure.
+    if table.nbytes > decoder.limits.buffer_bytes:
+        raise LimitExceeded(
+            f"the table has more than {decoder.limits.buffer_bytes} bytes", at=decoder.at("buffer")
+        )
+    return table
+
+
+def _is_array(kind: type) -> bool:
+    return type.__subclasscheck__(pa.Array, kind)
+
+
+CODECS = (
+    Codec("arrow", (pa.Table, pa.RecordBatch), _encode_table, decode),
+    Codec("arrow", (pa.ChunkedArray,), _encode_chunks, decode),
+    Codec("arrow", (), _encode_array, decode, matches=_is_array),
+)

@@ -1,0 +1,149 @@
+"""Messages as bytes: unpacking, signing, packing and the binding of buffers. No I/O.
+
+Rules: a message is ``[identities…, DELIMITER, signature, header, parent, metadata, content, buffers…]``.
+Header, parent, metadata and content are signed; buffers are not, so ``metadata["snake_buffers"]`` binds
+them. Content stays packed until the command's own type decodes it, once. A frame whose signature or header
+is bad is a :class:`BadFrame`: it is dropped and counted, never answered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from .errors import InvalidRequest, LimitExceeded
+
+DELIMITER: Final = b"<IDS|MSG>"
+_BUFFERS_KEY: Final = "snake_buffers"
+
+Buffer = bytes | bytearray | memoryview
+
+
+class BadFrame(Exception):
+    """A signature or header that cannot be trusted or read."""
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One message of ours. Content and metadata are packed JSON, or objects where they came unpacked."""
+
+    msg_type: str
+    msg_id: str
+    content: bytes | dict[str, Any]
+    metadata: bytes | dict[str, Any] = {}
+    buffers: Sequence[memoryview] = ()
+
+
+class Header(msgspec.Struct):
+    """What we read of a Jupyter header; other fields are left alone."""
+
+    msg_id: str
+    msg_type: str
+    session: str = ""
+    subshell_id: str | None = None
+
+
+class Signer:
+    """HMAC of the four signed parts, with the key's state computed once and copied per message."""
+
+    def __init__(self, key: bytes, scheme: str = "hmac-sha256") -> None:
+        self._state = hmac.new(key, digestmod=scheme.removeprefix("hmac-")) if key else None
+
+    def sign(self, parts: Sequence[Buffer]) -> bytes:
+        """Hexadecimal signature of the parts, empty where the connection has no key."""
+        if self._state is None:
+            return b""
+        state = self._state.copy()
+        for part in parts:
+            state.update(part)
+        return state.hexdigest().encode()
+
+    def check(self, signature: Buffer, parts: Sequence[Buffer]) -> bool:
+        """Whether the signature is that of the parts, compared in constant time."""
+        return self._state is None or hmac.compare_digest(bytes(signature), self.sign(parts))
+
+
+_decode_header = msgspec.json.Decoder(Header).decode
+_decode_any = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def pack_json(data: Any) -> bytes:
+    """Plain JSON data as bytes; lone surrogates, which UTF-8 cannot hold, as escapes."""
+    try:
+        return _encode(data)
+    except UnicodeEncodeError:
+        import json
+
+        return json.dumps(data, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def unpack_header(part: bytes) -> Header:
+    """A header frame; raises BadFrame where it is not one."""
+    try:
+        return _decode_header(part)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BadFrame(f"header: {error}") from None
+
+
+def split(parts: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Routing identities and the rest after the delimiter; raises BadFrame where there is none."""
+    for index, part in enumerate(parts):
+        if len(part) == len(DELIMITER) and bytes(part) == DELIMITER:
+            rest = list(parts[index + 1 :])
+            if len(rest) < 5:
+                raise BadFrame("fewer than five parts after the delimiter")
+            return list(parts[:index]), rest
+    raise BadFrame("no delimiter")
+
+
+def unpack_object(part: bytes) -> dict[str, Any]:
+    """A JSON object; raises InvalidRequest or LimitExceeded where it is not one."""
+    try:
+        data = _decode_any(part)
+    except RecursionError:
+        raise LimitExceeded("The content is nested too deeply to be read.", at="$") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The content is not valid JSON: {error}.", at="$") from None
+    if not isinstance(data, dict):
+        raise InvalidRequest(f"The content must be an object, not {type(data).__name__}.", at="$")
+    return data
+
+
+def flat(buffer: Buffer) -> memoryview:
+    """A flat view of bytes: zmq copies silently what is not (it decides by ``len()``)."""
+    view = memoryview(buffer)
+    return view if view.ndim == 1 and view.format == "B" else view.cast("B")
+
+
+def bind_buffers(buffers: Sequence[Buffer]) -> dict[str, Any]:
+    """Metadata that binds buffers to the signed part: their lengths and SHA-256."""
+    views = [flat(buffer) for buffer in buffers]
+    return {_BUFFERS_KEY: [{"length": v.nbytes, "sha256": hashlib.sha256(v).hexdigest()} for v in views]}
+
+
+def check_buffers(metadata: Mapping[str, Any], buffers: Sequence[Buffer], *, required: bool) -> None:
+    """Compare buffers with what the metadata says of them.
+
+    Raises InvalidRequest on a missing, extra or altered buffer, or where ``required`` and the
+    metadata does not bind the buffers there are.
+    """
+    bound = metadata.get(_BUFFERS_KEY)
+    where = f"$metadata.{_BUFFERS_KEY}"
+    if bound is None:
+        if required and buffers:
+            raise InvalidRequest("Buffers must be bound by their hashes on this transport.", at=where)
+        return
+    if not isinstance(bound, list) or len(bound) != len(buffers):
+        said = len(bound) if isinstance(bound, list) else "no list of"
+        raise InvalidRequest(f"The metadata names {said} buffers; {len(buffers)} came.", at=where)
+    for index, (entry, buffer) in enumerate(zip(bound, buffers, strict=True)):
+        view = flat(buffer)
+        digest = entry.get("sha256") if isinstance(entry, dict) else None
+        if not isinstance(digest, str) or entry.get("length") != view.nbytes:
+            raise InvalidRequest("The buffer is not of the length that was signed.", at=f"{where}[{index}]")
+        if not hmac.compare_digest(digest.encode(), hashlib.sha256(view).hexdigest().encode()):
+            raise InvalidRequest("The buffer is not the one that was signed.", at=f"{where}[{index}]")

@@ -1,0 +1,89 @@
+"""Types shared by every message of the protocol.
+
+Rules: requests are frozen, refuse unknown fields and are decoded once; the free object ``client`` is the
+only place for anything else. Replies carry the common fields first; new optional reply fields may appear
+without a new protocol version.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+#: A name of a stored object or session: any characters, 1 to 1,024 of them.
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+#: A target: dotted text, or a list of steps where names may hold any character.
+Target = (
+    Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    | Annotated[list[Any], msgspec.Meta(min_length=1, max_length=256)]
+)
+
+#: How a result comes back.
+Returns = Literal["auto", "value", "preview", "ref", "none"]
+
+#: A time to live in seconds.
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000_000)]
+
+#: Half-open range ``[from, to]`` of rows or columns.
+Range = Annotated[list[Annotated[int, msgspec.Meta(ge=0)]], msgspec.Meta(min_length=2, max_length=2)]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields that any request may have.
+
+    session_id: the object namespace. call_id: idempotency key. epoch: the kernel process the caller
+    believes it talks to. client: anything, kept for the audit log.
+    """
+
+    session_id: Name | None = None
+    call_id: Name | None = None
+    epoch: str | None = None
+    client: dict[str, Any] | None = None
+
+
+class Reply(msgspec.Struct, kw_only=True):
+    """Fields of every reply; the dispatcher fills them in.
+
+    timestamp: seconds since 1970. epoch: id of this kernel process. output: how many iopub messages,
+    status apart, this request produced. lossy: a registered secret was scrubbed from this reply.
+    """
+
+    status: Literal["ok"] = "ok"
+    timestamp: float = 0.0
+    epoch: str = ""
+    output: int = 0
+    lossy: bool = False
+
+
+class ErrorReply(msgspec.Struct, kw_only=True):
+    """What every failing request gets, whatever its operation."""
+
+    status: Literal["error"] = "error"
+    timestamp: float
+    epoch: str
+    output: int = 0
+    lossy: bool = False
+    ename: str
+    evalue: str
+    traceback: list[str]
+    code: str
+    error: str
+    at: str | None
+    fault: Literal["caller", "target", "kernel"]
+
+
+#: Any data of the grammar of section 3; kept apart in the types so that the schema can say so.
+Data = Any
+
+
+class Changed(msgspec.Struct, kw_only=True):
+    """Content of ``snake_changed`` on iopub: names that changed since the version before.
+
+    A client that sees ``since`` differ from the version it knows has missed some: list again.
+    """
+
+    since: int
+    version: int
+    changes: list[dict[str, Any]]

@@ -1,0 +1,45 @@
+"""Names on the wire: message types, versions, channels. One place, so that both ends agree."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+#: Version of the protocol; the major number changes when an old client would misread a new kernel.
+PROTOCOL_VERSION: Final = "1.0"
+
+#: Entry in ``kernel_info_reply``: a feature name and the key that holds our details.
+FEATURE: Final = "snakekernel"
+
+#: Target name of the comm through which front-ends reach the inspector operations.
+COMM_TARGET: Final = "snakekernel"
+
+#: Type of the iopub message that announces changed names.
+CHANGED: Final = "snake_changed"
+
+#: Where a request came in.
+Door = Literal["shell", "subshell", "control", "comm"]
+
+_PREFIX: Final = "snake_"
+_REQUEST: Final = "_request"
+_REPLY: Final = "_reply"
+
+
+def request_type(op: str) -> str:
+    """Message type of a request, ``"call"`` -> ``"snake_call_request"``."""
+    return f"{_PREFIX}{op}{_REQUEST}"
+
+
+def reply_type(op: str) -> str:
+    """Message type of a reply, ``"call"`` -> ``"snake_call_reply"``."""
+    return f"{_PREFIX}{op}{_REPLY}"
+
+
+def is_ours(msg_type: str) -> bool:
+    """Whether a message type belongs to this protocol, known operation or not."""
+    return msg_type.startswith(_PREFIX)
+
+
+def op_of(msg_type: str) -> str:
+    """Operation named by one of our message types; total, so that any such type can be answered."""
+    op = msg_type.removeprefix(_PREFIX)
+    return op.removesuffix(_REQUEST)
