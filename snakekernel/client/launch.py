@@ -1,7 +1,8 @@
 """Starting kernels of this very environment through Jupyter's kernel managers.
 
 Rules: local kernels listen on ipc sockets in a folder of their own that only their user may enter, unless
-asked otherwise; the folder goes with the kernel.
+asked otherwise; the folder goes with the kernel. The connection file stands where Jupyter keeps those of
+running kernels, so that other programs find the kernel by its id.
 """
 
 from __future__ import annotations
@@ -9,19 +10,25 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import uuid
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager, KernelManager
+from jupyter_core.paths import jupyter_runtime_dir
 
-#: What our own kernelspec says, with this interpreter in place of "python".
-_SPEC: Final = {
-    "argv": [sys.executable, "-m", "snakekernel", "-f", "{connection_file}"],
-    "display_name": "Python (snakekernel)",
-    "language": "python",
-    "metadata": {"debugger": True, "supported_encryption": ["curve"]},
-}
+
+def kernel_spec() -> dict[str, Any]:
+    """What our own ``kernel.json`` says, with this very interpreter in place of ``python``."""
+    return {
+        "argv": [sys.executable, "-m", "snakekernel", "-f", "{connection_file}"],
+        "display_name": "Python (snakekernel)",
+        "language": "python",
+        "metadata": {"debugger": True, "supported_encryption": ["curve"]},
+        "kernel_protocol_version": "5.5",
+    }
+
 
 
 class Launch:
@@ -49,12 +56,23 @@ class Launch:
         if transport == "ipc":
             # mkdtemp makes the folder with mode 0700.
             self._folder = Path(tempfile.mkdtemp(prefix="snakekernel-"))
-            options["connection_file"] = str(self._folder / "kernel.json")
             options["ip"] = str(self._folder / "channel")
+        if "connection_file" not in options:
+            runtime = Path(jupyter_runtime_dir())
+            runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+            options["connection_file"] = str(runtime / f"kernel-{uuid.uuid4()}.json")
         kind = AsyncKernelManager if asynchronous else KernelManager
         self.manager: Any = kind(kernel_name=kernel_name or "snakekernel", transport=transport, **options)
         if kernel_name is None:
-            self.manager._kernel_spec = KernelSpec(**_SPEC)
+            self.manager._kernel_spec = KernelSpec(**kernel_spec())
+
+    @staticmethod
+    def process_options(
+        env: dict[str, str] | None, cwd: str | None, output: int | IO[Any] | None
+    ) -> dict[str, Any]:
+        """Options of the kernel's process, as its manager's ``start_kernel`` takes them."""
+        options: dict[str, Any] = {"env": env, "cwd": cwd, "stdout": output, "stderr": output}
+        return {name: value for name, value in options.items() if value is not None}
 
     def clean_up(self) -> None:
         """Remove the folder of the sockets. Idempotent."""

@@ -14,7 +14,8 @@ class Request(BaseRequest, frozen=True, kw_only=True):
 
 
 class Reply(BaseReply, kw_only=True):
-    """``uptime`` in seconds; ``framework_failures`` says which plugins failed to load, and why."""
+    """``uptime`` in seconds; ``framework_failures`` says which plugins failed to load, and why;
+    ``frames_dropped`` counts frames of ours with a bad signature or header, which get no reply."""
 
     bridge_type: str
     protocol_version: str
@@ -24,6 +25,7 @@ class Reply(BaseReply, kw_only=True):
     stored_objects: int
     uptime: float
     requests_handled: int
+    frames_dropped: int
 
 
 async def run(request: Request, scope: Scope) -> Reply:
@@ -38,6 +40,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         stored_objects=len(runtime.store),
         uptime=scope.now - runtime.started,
         requests_handled=runtime.requests_handled,
+        frames_dropped=runtime.frames_dropped,
     )
 
 

@@ -96,6 +96,8 @@ class Runtime:
     on_main: Callable[[Callable[[], Any]], Any] = lambda function: function()
     started: float = 0.0
     requests_handled: int = 0
+    #: Frames of ours dropped for a bad signature or header.
+    frames_dropped: int = 0
 
     def __post_init__(self) -> None:
         self.started = self.clock()

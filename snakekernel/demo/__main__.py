@@ -64,9 +64,10 @@ def _run() -> int:
 
 
 def _summary(tell: Narrator, server: LMServer, spent: float) -> list[str]:
+    asked, answered = tell.requests, server.completions
     return [
-        f"{tell.requests} requests to a kernel, {server.completions} to a language model in {spent:.0f} s,",
-        f"{tell.claims} results were checked, and all of them hold.",
+        f"{asked} requests to a kernel, and {answered} from it to a language model, in {spent:.0f} s;",
+        f"{tell.claims} claims about their results were checked, and all of them hold.",
         "",
         "Tables, a model, a language-model program and a sentiment analyser lived in one kernel,",
         "in sessions of their own, and were called, combined and inspected by name.",

@@ -21,11 +21,13 @@ from rich.text import Text
 
 from ..client.description import Description
 from ..wire.errors import SnakeError
+from ..wire.model import Reply
 from ..wire.path import Ref, Step
 
 _PLAIN_WIDTH = 100
 _LONGEST_STRING = 200
 _MOST_LINES = 16
+_COMMON_FIELDS = frozenset(Reply.__struct_fields__)
 _NEXT_ITEM = ",\n     "
 
 
@@ -77,16 +79,17 @@ class Narrator:
         self._result(result, milliseconds)
         return result
 
-    def refused(self, error: type[SnakeError], method: str, *args: Any, **kwargs: Any) -> None:
-        """Perform a request that must fail with ``error``; raise `DemoFailed` if it does not."""
+    def refused(self, claim: str, error: type[SnakeError], method: str, *args: Any, **kwargs: Any) -> None:
+        """Perform a request that must fail with ``error``, as ``claim`` says; raise `DemoFailed` if not."""
         try:
             result, _ = self._perform(method, args, kwargs)
         except error as raised:
             text = f"{type(raised).__name__} [{raised.code}]: {raised}"
             self._seen.append(text)
             self._answer(text, style="yellow")
+            self.must(claim, True)
             return
-        raise DemoFailed(f"{method} should be refused with {error.code}, yet it gave {result!r}")
+        raise DemoFailed(f"{claim}; yet {method} gave {result!r}")
 
     def must(self, claim: str, holds: bool) -> None:
         """Print ``claim`` as kept, or raise `DemoFailed`."""
@@ -149,7 +152,8 @@ def result_text(result: Any, *, width: int) -> str:
     if isinstance(result, list) and any(isinstance(item, Description | dict) for item in result):
         return "\n".join(f"[{i}] {_in_short(item, width - 5)}" for i, item in enumerate(result))
     if isinstance(result, dict) and len(text) > width:
-        return "\n".join(_cut(f"{name}: {value!r}", width) for name, value in result.items())
+        told = {name: value for name, value in result.items() if name not in _COMMON_FIELDS}
+        return "\n".join(_cut(f"{name}: {value!r}", width) for name, value in told.items())
     return "\n".join(_cut(line, 2 * width) for line in text.splitlines())
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..client.proxy import ref
 from ..wire.errors import NotFound
-from ..wire.path import Ref
 from .show import Narrator
 
 #: What the two text models read: facts from the package's passages, with feeling.
@@ -35,7 +35,7 @@ def data_science(tell: Narrator) -> None:
     folder = tell.do("call", "importlib.resources.files", args=["palmerpenguins"], session_id=session)
     path = str(folder / "data" / "penguins.csv")
     tell.do("call", "pandas.read_csv", args=[path], store_as="df", session_id=session)
-    rows = tell.do("call", "builtins.len", args=[Ref("df")], session_id=session)
+    rows = tell.do("call", "builtins.len", args=[ref("df")], session_id=session)
     tell.must("the file has 344 penguins", rows == 344)
     found = tell.do("inspect", "stored.df", session_id=session)
     tell.must("inspecting the table shows its shape", found["shape"] == [344, 8])
@@ -47,7 +47,7 @@ def data_science(tell: Narrator) -> None:
     tell.say("What the model thinks of one more bird, and what it went by:")
     bird = [{"bill_length_mm": 49.0, "bill_depth_mm": 14.6, "flipper_length_mm": 219, "body_mass_g": 5200}]
     tell.do("call", "pandas.DataFrame", args=[bird], store_as="bird", session_id=session)
-    tell.do("call", "stored.model.predict", args=[Ref("bird")], store_as="answer", session_id=session)
+    tell.do("call", "stored.model.predict", args=[ref("bird")], store_as="answer", session_id=session)
     species = tell.do("call", "stored.answer.tolist", session_id=session)
     tell.must("it is a Gentoo penguin", species == ["Gentoo"])
     weights = tell.do("call", "stored.model.feature_importances_", session_id=session)
@@ -59,14 +59,14 @@ def data_science(tell: Narrator) -> None:
 def _analysis() -> list[dict[str, Any]]:
     """From the stored table ``df`` to the score of a random forest."""
     parts = ["X_train", "X_test", "y_train", "y_test"]
-    split = {"test_size": 0.2, "random_state": 0, "stratify": Ref("y")}
+    split = {"test_size": 0.2, "random_state": 0, "stratify": ref("y")}
     return [
         {"target": "stored.df.dropna", "store_as": "complete"},
         {"target": "stored.complete.filter", "kwargs": {"items": COLUMNS}, "store_as": "X"},
         {"target": "stored.complete.species", "store_as": "y"},
         {
             "target": "sklearn.model_selection.train_test_split",
-            "args": [Ref("X"), Ref("y")],
+            "args": [ref("X"), ref("y")],
             "kwargs": split,
             "store_as": "split",
         },
@@ -76,8 +76,8 @@ def _analysis() -> list[dict[str, Any]]:
             "kwargs": {"n_estimators": 50, "random_state": 0},
             "store_as": "model",
         },
-        {"target": "stored.model.fit", "args": [Ref("X_train"), Ref("y_train")], "returns": "none"},
-        {"target": "stored.model.score", "args": [Ref("X_test"), Ref("y_test")]},
+        {"target": "stored.model.fit", "args": [ref("X_train"), ref("y_train")], "returns": "none"},
+        {"target": "stored.model.score", "args": [ref("X_test"), ref("y_test")]},
     ]
 
 
@@ -102,7 +102,7 @@ def two_frameworks(tell: Narrator, *, api_base: str, api_key: str) -> None:
     tell.do("store", "text", TEXT, session_id=session)
 
     tell.say("Both read the stored text:")
-    text = {"text": Ref("text")}
+    text = {"text": ref("text")}
     prediction = tell.do("call", "stored.summarizer.__call__", kwargs=text, session_id=session)
     summary = str(prediction["prediction_data"]["summary"])
     tell.must(
@@ -139,5 +139,10 @@ def legacy(tell: Narrator, *, api_base: str, api_key: str) -> None:
     program = tell.do("get_program", "my_qa")
     tell.must("its instructions are kept", program["instructions"] == "Answer accurately")
     tell.do("delete_program", "my_qa")
-    tell.refused(NotFound, "execute_program", "my_qa", {"question": "Are you still there?"})
-    tell.must("a deleted program is gone, and says so", True)
+    tell.refused(
+        "a deleted program is gone, and the error says so",
+        NotFound,
+        "execute_program",
+        "my_qa",
+        {"question": "Are you still there?"},
+    )

@@ -5,7 +5,7 @@ Rules
   calls (``time.sleep``). A handler and timer of the user's are put back, with the time that passed taken
   off; a timer due meanwhile fires at once afterwards, at most the bound late.
 - On other threads, and where there is no ``setitimer``, a watchdog thread raises an asynchronous
-  exception in the running thread. It is joined before the call returns, so no thread outlives a call.
+  exception in the running thread. It ends before the call returns, so no thread outlives a call.
 - A real interrupt passes through; a ``KeyboardInterrupt`` that the code raises itself does not.
 
 Limits, which no library can lift within one process: C code that holds the interpreter is stopped only
@@ -15,6 +15,7 @@ seconds); code that catches ``BaseException`` in an endless loop is stopped by n
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import dis
 import signal
@@ -63,9 +64,7 @@ class _Bound:
     def __init__(self) -> None:
         # A class of its own per call, so that a nested call never takes the outer one's end for its own.
         self.error: type[TimedOut] = type("TimedOut", (TimedOut,), {})
-        self.inside = True
-        self.fired = False
-        self.over = threading.Event()
+        self.inside = False
 
 
 def attempt(code: Callable[[], T], seconds: float) -> Outcome[T]:
@@ -96,20 +95,29 @@ def attempt(code: Callable[[], T], seconds: float) -> Outcome[T]:
         return Outcome(ok=False, error=summary(error))
 
 
-def _by_timer(code: Callable[[], T], seconds: float, bound: _Bound) -> T:
-    home = sys._getframe()
+class _Expiry:
+    """The SIGALRM handler of one call made in the frame ``home``."""
 
-    def expire(signum: int, frame: FrameType | None) -> None:
+    def __init__(self, bound: _Bound, home: FrameType) -> None:
+        self.bound = bound
+        self.home = home
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
         # Raising in `home` itself could cut its clean-up short; there the code is over anyway.
-        if bound.inside and frame is not home:
-            raise bound.error
+        if self.bound.inside and frame is not self.home:
+            raise self.bound.error
 
+
+def _by_timer(code: Callable[[], T], seconds: float, bound: _Bound) -> T:
     handler = signal.getsignal(signal.SIGALRM)
     due, interval = signal.getitimer(signal.ITIMER_REAL)
     started = time.monotonic()
+    if type(handler) is _Expiry and due > 0:
+        seconds = min(seconds, due)  # the enclosing call's timer rests until this one returns
     try:
-        signal.signal(signal.SIGALRM, expire)
+        signal.signal(signal.SIGALRM, _Expiry(bound, sys._getframe()))
         signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+        bound.inside = True
         return code()
     finally:
         interrupt: KeyboardInterrupt | None = None
@@ -119,9 +127,8 @@ def _by_timer(code: Callable[[], T], seconds: float, bound: _Bound) -> T:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, handler)
                 if due > 0:
-                    signal.setitimer(
-                        signal.ITIMER_REAL, max(due - (time.monotonic() - started), 1e-6), interval
-                    )
+                    left = max(due - (time.monotonic() - started), 1e-6)
+                    signal.setitimer(signal.ITIMER_REAL, left, interval)
                 break
             except KeyboardInterrupt as error:  # arrived just now: finish putting things back first
                 interrupt = error
@@ -129,38 +136,59 @@ def _by_timer(code: Callable[[], T], seconds: float, bound: _Bound) -> T:
             raise interrupt
 
 
+class _Watchdog:
+    """Raises the bound's exception in the thread that made it, until called off.
+
+    The exception may strike between any two instructions of that thread, so its end of this is written to
+    be repeated: no ``with``, no ``threading`` objects (whose own code a strike would leave half done), only
+    single calls of bare locks.
+    """
+
+    def __init__(self, bound: _Bound, seconds: float) -> None:
+        self.bound = bound
+        self.thread = _thread.get_ident()
+        self.over = _thread.allocate_lock()  # released to call the watchdog off
+        self.gone = _thread.allocate_lock()  # released by the watchdog when it ends
+        self.ended = self.fired = False
+        self.over.acquire()
+        self.gone.acquire()
+        _thread.start_new_thread(self._watch, (seconds,))
+
+    def _watch(self, seconds: float) -> None:
+        while not self.over.acquire(True, seconds):
+            if self.bound.inside:
+                self.fired = True
+                _raise_in(self.thread, self.bound.error)
+            seconds = _AGAIN
+        self.ended = True
+        self.gone.release()
+
+    def call_off(self) -> None:
+        """Return when the watchdog is gone and nothing it raised is under way. May be called again."""
+        self.bound.inside = False
+        try:
+            self.over.release()
+        except RuntimeError:  # released before
+            pass
+        while not self.ended:
+            self.gone.acquire(True, _AGAIN)
+        if self.fired:
+            _raise_in(self.thread, None)  # one that was set but not yet delivered
+
+
 def _by_watchdog(code: Callable[[], T], seconds: float, bound: _Bound) -> T:
-    thread = threading.get_ident()
-    watchdog = threading.Thread(
-        target=_watch, args=(bound, thread, seconds), name="snakekernel-watchdog", daemon=True
-    )
-    watchdog.start()
+    watchdog = _Watchdog(bound, seconds)
     try:
         try:
+            bound.inside = True
             return code()
         finally:
-            _call_off(bound, watchdog, thread)
+            # After this assignment one more strike may be on its way, never two.
+            bound.inside = False
+            watchdog.call_off()
     except bound.error:
-        # It may have struck inside the first clean-up; after this one the watchdog is surely gone.
-        _call_off(bound, watchdog, thread)
+        watchdog.call_off()
         raise
-
-
-def _watch(bound: _Bound, thread: int, seconds: float) -> None:
-    pause = seconds
-    while not bound.over.wait(pause):
-        if bound.inside:
-            bound.fired = True
-            _raise_in(thread, bound.error)
-        pause = _AGAIN
-
-
-def _call_off(bound: _Bound, watchdog: threading.Thread, thread: int) -> None:
-    bound.inside = False
-    bound.over.set()
-    watchdog.join()
-    if bound.fired:
-        _raise_in(thread, None)  # one that was set but not yet delivered
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ipykernel.ipkernel import IPythonKernel
+from ipykernel.subshell_manager import UnknownSubshellError
 from traitlets import Bool, Float, Integer, List, Unicode
 
 from .._version import __version__
@@ -31,16 +32,19 @@ from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, PluginTable
 from ..wire.errors import NotFound
-from ..wire.frame import DELIMITER, BadFrame, Frame
-from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
+from ..wire.frame import DELIMITER, BadFrame, Frame, unpack_header
+from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door, is_ours
 from .activity import Activities
 from .changes import ChangeFeed
 from .door import InspectorDoor
+from .logs import keep_secrets_out
 from .namespace import StoredNamespace
 from .session import KernelSession
 
 _OURS: Final = b'"snake_'
 _INLINE: Final = "matplotlib_inline.backend_inline"
+#: Identities, the five signed parts, and the buffers as they came.
+_Parts = tuple[list[bytes], list[bytes], list[Any]]
 
 
 class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -71,6 +75,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         self._main_loop: asyncio.AbstractEventLoop | None = None
         self._expiry: asyncio.TimerHandle | None = None
         secrets = Secrets()
+        keep_secrets_out(secrets)
         self._activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
         if self.session is not None:
             KernelSession.adopt(self.session, self._activities, secrets)
@@ -118,6 +123,23 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
 
     # -- the seam with ipykernel -------------------------------------------------------------------
 
+    async def shell_channel_thread_main(self, msg: list[Any]) -> None:
+        """Route ours by a glance at the header: whoever serves a frame verifies it, once."""
+        parts = _ours(msg)
+        if parts is None:
+            await super().shell_channel_thread_main(msg)
+            return
+        async with self.shell_channel_thread.asyncio_lock:
+            try:
+                subshell_id = unpack_header(parts[1][1]).subshell_id
+                socket = self.shell_channel_thread.manager.get_shell_channel_to_subshell_socket(subshell_id)
+            except BadFrame as error:
+                self._dropped(error)
+            except UnknownSubshellError as error:
+                self._refuse_subshell(parts, error)
+            else:
+                socket.send_multipart(msg, copy=False)
+
     async def dispatch_shell(
         self, msg: list[Any], /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
@@ -130,7 +152,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         try:
             idents, frame, parent = self._admit(*parts)
         except BadFrame as error:
-            self.log.error("Dropped a frame: %s", error)
+            self._dropped(error)
             return
         self.set_parent(idents, parent, channel="shell")
         if self._supports_kernel_subshells:
@@ -163,7 +185,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         try:
             idents, frame, _ = self._admit(*parts)
         except BadFrame as error:
-            self.log.error("Dropped a frame: %s", error)
+            self._dropped(error)
             return
         run = Run(frame, self.runtime, "control")
         step = run.resume()
@@ -172,15 +194,21 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         self._reply(self.control_stream, idents, run.reply_type, parts[1][1], run.pack(step))
         self._arm_expiry()
 
-    def _send_unknown_subshell_reply(self, idents: Any, msg: dict[str, Any], err: Any) -> None:
-        header = msg["header"]
-        if not header["msg_type"].startswith("snake_"):
-            super()._send_unknown_subshell_reply(idents, msg, err)
+    def _refuse_subshell(self, parts: _Parts, unknown: UnknownSubshellError) -> None:
+        try:
+            idents, frame, _ = self._admit(*parts)
+        except BadFrame as error:
+            self._dropped(error)
             return
-        run = Run(Frame(header["msg_type"], header["msg_id"], {}), self.runtime, "subshell")
-        error = NotFound(f"{err}; create it first.", at="$header.subshell_id", ename=type(err).__name__)
-        packed = run.pack(run.fail(error))
-        self._reply(self.shell_stream, idents, run.reply_type, self.session.pack(header), packed)
+        run = Run(frame, self.runtime, "subshell")
+        refusal = NotFound(
+            f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
+        )
+        self._reply(self.shell_stream, idents, run.reply_type, parts[1][1], run.pack(run.fail(refusal)))
+
+    def _dropped(self, error: BadFrame) -> None:
+        self.runtime.frames_dropped += 1
+        self.log.error("Dropped a frame: %s", error)
 
     def _admit(self, idents: list[bytes], parts: list[bytes], raw: list[Any]) -> tuple[Any, Frame, Any]:
         header = self.session.admit(parts)
@@ -305,11 +333,17 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         return await super().do_shutdown(restart)
 
 
-def _ours(msg: list[Any]) -> tuple[list[bytes], list[bytes], list[Any]] | None:
+def _ours(msg: list[Any]) -> _Parts | None:
     """Identities, the five signed parts and the buffers, if the header is one of ours."""
     for index, part in enumerate(msg):
         if len(part) == len(DELIMITER) and part.bytes == DELIMITER:
+            # A glance first: it spares stock messages a second decoding of their header.
             if len(msg) < index + 6 or _OURS not in msg[index + 2].bytes:
+                return None
+            try:
+                if not is_ours(unpack_header(msg[index + 2].bytes).msg_type):
+                    return None
+            except BadFrame:
                 return None
             parts = [p.bytes for p in msg[index + 1 : index + 6]]
             return [p.bytes for p in msg[:index]], parts, msg[index + 6 :]

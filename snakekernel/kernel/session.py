@@ -23,8 +23,6 @@ class KernelSession(Session):
 
     _activities: Activities
     _secrets: Secrets
-    #: Frames dropped for a bad signature or header.
-    frames_dropped: int
 
     @classmethod
     def adopt(cls, session: Session, activities: Activities, secrets: Secrets) -> KernelSession:
@@ -33,22 +31,13 @@ class KernelSession(Session):
         assert isinstance(session, cls)
         session._activities = activities
         session._secrets = secrets
-        session.frames_dropped = 0
         session.pack = _scrubbing(session.pack, secrets)
         return session
-
-    def deserialize(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """As stock, counting what is dropped."""
-        try:
-            return super().deserialize(*args, **kwargs)
-        except Exception:
-            self.frames_dropped += 1
-            raise
 
     def admit(self, parts: list[bytes]) -> dict[str, Any]:
         """Verify the five parts after the delimiter and unpack the header.
 
-        Raises BadFrame on a wrong or replayed signature or an unreadable header; counts it.
+        Raises BadFrame on a wrong or replayed signature or an unreadable header.
         """
         try:
             signature = parts[0]
@@ -63,7 +52,6 @@ class KernelSession(Session):
                 raise BadFrame("header")
             return header
         except Exception as error:
-            self.frames_dropped += 1
             raise BadFrame(str(error)) from None
 
     def reply_parts(

@@ -68,6 +68,7 @@ def _one_batch(table: Any, decoder: Decoder) -> Any:
 
 
 def _column(table: Any, decoder: Decoder) -> Any:
+    """The only column of a Table or RecordBatch."""
     if table.num_columns != 1:
         raise InvalidRequest("an Array is sent as one column", at=decoder.at("buffer"))
     return table.column(0)
@@ -77,7 +78,7 @@ _KINDS: dict[str, Callable[[Any, Decoder], Any]] = {
     "pyarrow.Table": lambda table, decoder: table,
     "pyarrow.RecordBatch": _one_batch,
     "pyarrow.ChunkedArray": _column,
-    "pyarrow.Array": lambda table, decoder: _column(pa.table(_one_batch(table, decoder)), decoder).chunk(0),
+    "pyarrow.Array": lambda table, decoder: _column(_one_batch(table, decoder), decoder),
 }
 
 

@@ -1,8 +1,8 @@
 """One pandas column as an Arrow array and a small spec that says what it was, and back.
 
 Rules: the spec's ``kind`` comes from the table below; what Arrow holds exactly is Arrow data that any client
-can read, the rest (categories, intervals, mixed objects) travels in the spec by the data grammar. A dtype that no
-row serves is refused. Decoded columns own writable memory, because pandas changes frames in place.
+can read, the rest (categories, intervals, mixed objects) travels in the spec by the data grammar. A dtype
+that no row serves is refused. Decoded columns own writable memory, because pandas changes frames in place.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _UNITS = frozenset({"s", "ms", "us", "ns"})
 def to_arrow(values: Any, encoder: Encoder) -> Column:
     """The column of a Series' or Index' ``array``. Raises NotLossless for dtypes without an exact form."""
     dtype = values.dtype
-    if isinstance(values, pd.arrays.NumpyExtensionArray) or isinstance(dtype, np.dtype):
+    if type(values) is pd.arrays.NumpyExtensionArray or isinstance(dtype, np.dtype):
         return _numpy_to_arrow(values.to_numpy(), encoder)
     for kind, write in _WRITERS.items():
         if type(dtype) is kind:
@@ -148,7 +148,12 @@ def _string_to_arrow(values: Any, encoder: Encoder) -> Column:
 
 
 def _string_from_arrow(column: Any, spec: Any, decoder: Decoder, steps: Any) -> Any:
-    return string_dtype(spec, decoder, steps).__from_arrow__(column)
+    dtype = string_dtype(spec, decoder, steps)
+    if not (pa.types.is_large_string(column.type) or pa.types.is_string(column.type)):
+        raise InvalidRequest("the column does not hold text", at=decoder.at(*steps, "kind"))
+    if dtype.storage == "pyarrow":
+        return dtype.__from_arrow__(column)
+    return pd.array(column.to_pylist(), dtype=dtype)
 
 
 def string_dtype(spec: Any, decoder: Decoder, steps: Any) -> Any:

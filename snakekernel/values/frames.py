@@ -2,8 +2,8 @@
 
 Rules: every column is a field of the table, and so is a flat row index (the last field); a RangeIndex or
 MultiIndex, and column labels that are not text, travel in ``meta`` as values of their own. ``meta`` may be
-left out by other clients: then fields become columns by pandas' own conversion. Names, labels, frequencies, attrs
-and flags come back as they were.
+left out by other clients: then fields become columns by pandas' own conversion. Names, labels, frequencies,
+attrs and flags come back as they were.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class Registry:
                     f"{type_name(kind)} is a subclass of {type_name(base)}: as a {type_name(base)} it would "
                     f"lose its type; convert it first, or register a codec for it"
                 )
-        return f"no codec keeps a {type_name(kind)}; keep it by reference, or register a codec for it"
+        return f"no codec keeps objects of type {type_name(kind)}; keep it by reference, or register a codec for it"
 
 
 def _handler(codec: Codec) -> Handler:

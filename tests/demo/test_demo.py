@@ -21,7 +21,9 @@ def test_the_demo_runs_and_shows_its_three_examples(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
     for line in (
         "1  Data science",
-        'snake.call("pandas.read_csv"',
+        '    "pandas.read_csv",',
+        '{"target": "stored.df.dropna", "store_as": "complete"},',
+        "<pandas.DataFrame = stored.complete> of shape [333, 8]",
         "✓ the file has 344 penguins",
         "of unseen penguins apart",
         "2  Two frameworks",
@@ -40,6 +42,23 @@ def test_the_demo_runs_and_shows_its_three_examples(tmp_path: Path) -> None:
     assert "\x1b[" not in done.stdout  # no terminal, so no colours
     assert "sk-demo-" not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.kernel
+def test_a_result_that_is_not_what_it_must_be_fails_the_demo() -> None:
+    # The year of its sighting tells nobody the species of a penguin, so the model cannot do well.
+    code = (
+        "import sys\n"
+        "from snakekernel.demo import steps\n"
+        "from snakekernel.demo.__main__ import main\n"
+        "steps.COLUMNS[:] = ['year']; sys.exit(main([]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "The demo failed: the model tells" in done.stdout
+    assert "What you just saw" not in done.stdout
 
 
 def test_missing_libraries_are_named() -> None:
@@ -76,12 +95,13 @@ def test_a_request_is_printed_as_python() -> None:
     assert request_text("call", ["m.f"], {"args": [Ref("df", ("columns", 0))]}, width=80) == (
         'snake.call("m.f", args=[ref("df", "columns", 0)])'
     )
-    steps = [{"target": "a" * 30, "store_as": "x"}, {"target": "b" * 30}]
+    steps = [{"target": "m.f", "store_as": "x"}, {"target": "m.g", "args": ["a" * 40]}]
     assert request_text("pipeline", [steps], {"session_id": "s"}, width=60).splitlines() == [
         "snake.pipeline(",
         "  [",
-        f'    {{"target": "{"a" * 30}", "store_as": "x"}},',
-        f'    {{"target": "{"b" * 30}"}},',
+        '    {"target": "m.f", "store_as": "x"},',
+        '    {"target": "m.g",',
+        f'     "args": ["{"a" * 40}"]}},',
         "  ],",
         '  session_id="s",',
         ")",

@@ -14,9 +14,6 @@ from typing import Any
 import msgspec
 import pytest
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-os.environ.setdefault("DSPY_CACHEDIR", tempfile.mkdtemp(prefix="snakekernel-dspy-"))
-
 from snakekernel.commands.dispatch import Run
 from snakekernel.commands.runtime import Runtime
 from snakekernel.commands.scope import Suspended
@@ -26,6 +23,12 @@ from snakekernel.objects.store import Store
 from snakekernel.plugins.load import CommandTable, PluginTable
 from snakekernel.wire.frame import Frame
 from snakekernel.wire.names import request_type
+
+_cache = tempfile.TemporaryDirectory(prefix="snakekernel-dspy-")  # removed when the test run ends
+
+# DSPy and litellm read these as they are imported.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ.setdefault("DSPY_CACHEDIR", _cache.name)
 
 #: A key that must never be seen in a reply.
 KEY = "sk-canary-0123456789-never-to-be-seen"

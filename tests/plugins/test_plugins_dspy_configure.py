@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import pytest
+
 from snakekernel.objects.secrets import Secrets
 from snakekernel.plugins.dspy.lm import model_name, register_secrets
 from snakekernel.values import Decoder
@@ -105,9 +106,7 @@ def test_the_key_may_come_from_the_kernels_environment(
     assert bench.ok("call", target="os.environ.get", args=["SNAKE_TEST_KEY"])["result"]["value"] == "[secret]"
 
 
-def test_the_usual_variable_of_a_provider_is_secret_too(
-    bench: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_usual_variable_of_a_provider_is_secret_too(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", CANARY)
     bench.ok("configure", framework="dspy", config={"lm": "anthropic/claude-sonnet-4-5"})
     reply = bench.ok("call", target="os.environ.get", args=["ANTHROPIC_API_KEY"])
@@ -157,6 +156,17 @@ def test_a_key_is_in_no_reply_however_it_came(
     assert any(b"[secret]" in sent for sent in bench.sent)
 
 
+def test_a_notebooks_lm_brings_its_key_along(bench: Any, dspy_unconfigured: Any) -> None:
+    lm = dspy_unconfigured.LM("openai/gpt-4o-mini", api_key=CANARY)
+    bench.runtime.store.put(None, "lm", lm, writer="", now=time.time())
+    bench.ok("configure", framework="dspy", config={"lm": {"$ref": "lm"}})
+    assert dspy_unconfigured.settings.lm is lm
+    kwargs = bench.ok("call", target="stored.lm.kwargs")["result"]["value"]
+    assert kwargs["api_key"] == "[secret]"
+    reply = bench.error("configure", framework="dspy", config={"lm": {"$ref": "lm"}, "temperature": 1})
+    assert reply["at"] == "$.config.temperature"
+
+
 def test_credentials_inside_values_are_secret() -> None:
     secrets = Secrets()
     register_secrets(
@@ -196,9 +206,7 @@ def test_what_dspy_itself_refuses_is_raised(bench: Any) -> None:
 
 def test_two_sessions_have_their_own_lms(bench: Any, dspy_unconfigured: Any, lm_server: Any) -> None:
     for name, model in (("a", "model-a"), ("b", "model-b")):
-        bench.ok(
-            "configure_lm", model=model, api_base=lm_server.api_base, api_key=CANARY, session_id=name
-        )
+        bench.ok("configure_lm", model=model, api_base=lm_server.api_base, api_key=CANARY, session_id=name)
         bench.ok("create_program", id="qa", signature="question -> answer", session_id=name)
     assert dspy_unconfigured.settings.lm is None
     for name, model in (("a", "model-a"), ("b", "model-b")):
@@ -213,7 +221,9 @@ def test_two_sessions_have_their_own_lms(bench: Any, dspy_unconfigured: Any, lm_
 def test_a_sessions_settings_add_up(bench: Any) -> None:
     bench.ok("configure", framework="dspy", config={"lm": "demo", "api_base": "http://h:1"}, session_id="s")
     bench.ok("configure", framework="dspy", config={"track_usage": True}, session_id="s")
-    assert bench.ok("call", target="dspy.settings.lm.model", session_id="s")["result"]["value"] == "openai/demo"
+    assert (
+        bench.ok("call", target="dspy.settings.lm.model", session_id="s")["result"]["value"] == "openai/demo"
+    )
     assert bench.ok("call", target="dspy.settings.track_usage", session_id="s")["result"]["value"] is True
     assert bench.ok("call", target="dspy.settings.track_usage")["result"]["value"] is False
 

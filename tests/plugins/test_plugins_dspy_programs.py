@@ -85,7 +85,10 @@ def test_a_signature_field_by_field(with_lm: Any) -> None:
         id="p",
         signature={
             "name": "Sorting",
-            "inputs": [{"name": "text", "description": "what a customer wrote"}, {"name": "n", "type": "integer"}],
+            "inputs": [
+                {"name": "text", "description": "what a customer wrote"},
+                {"name": "n", "type": "integer"},
+            ],
             "outputs": [
                 {"name": "label", "type": "Literal['good', 'bad']"},
                 {"name": "points", "type": "list[str]"},
@@ -125,8 +128,14 @@ def test_a_signature_field_by_field(with_lm: Any) -> None:
         ({"inputs": [{"name": "q", "kind": 1}], "outputs": [{"name": "a"}]}, "$.signature.inputs[0].kind"),
         ({"inputs": [{"name": "a b"}], "outputs": [{"name": "c"}]}, "$.signature.inputs[0].name"),
         ({"inputs": [{"name": "q"}], "outputs": [{"name": "class"}]}, "$.signature.outputs[0].name"),
-        ({"inputs": [{"name": "q"}], "outputs": [{"name": "a", "type": "str, b"}]}, "$.signature.outputs[0].type"),
-        ({"inputs": [{"name": "q", "type": "str, b: int"}], "outputs": [{"name": "a"}]}, "$.signature.inputs[0].type"),
+        (
+            {"inputs": [{"name": "q"}], "outputs": [{"name": "a", "type": "str, b"}]},
+            "$.signature.outputs[0].type",
+        ),
+        (
+            {"inputs": [{"name": "q", "type": "str, b: int"}], "outputs": [{"name": "a"}]},
+            "$.signature.inputs[0].type",
+        ),
         ({"inputs": [{"name": "q"}], "outputs": [{"name": "q"}]}, "$.signature"),
     ],
 )

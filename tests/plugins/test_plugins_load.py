@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from snakekernel.commands.runtime import Runtime
 from snakekernel.plugins.load import CommandTable, PluginTable
 

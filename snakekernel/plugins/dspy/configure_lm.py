@@ -33,7 +33,7 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     timeout: float | None = None
     cache: bool | None = None
     adapter: Any = None
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Reply(BaseReply, kw_only=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ...commands.command import Command
 from ...commands.scope import Scope
 from ...wire.errors import InvalidRequest
@@ -28,7 +30,7 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     module: Name = "Predict"
     instructions: str | None = None
     tools: list[Any] | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Reply(BaseReply, kw_only=True):

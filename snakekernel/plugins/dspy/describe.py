@@ -76,10 +76,11 @@ def fields_in(obj: Any) -> dict[str, Any]:
 def _prediction(obj: Any, describer: Describer) -> dict[str, Any]:
     # "dspy", and not the class's own module, is what the protocol promises for predictions.
     found = {"module": "dspy", **_record(obj, describer, "prediction_data")}
-    usage = type(obj).get_lm_usage(obj)
+    prediction = sys.modules["dspy"].Prediction
+    usage = prediction.get_lm_usage(obj)
     if usage:
         found["usage"] = plain_fields(usage, _short(describer))
-    completions = type(obj).completions.__get__(obj)
+    completions = prediction.completions.fget(obj)
     if completions is not None:
         found["completions"] = len(completions)
     return found
@@ -114,9 +115,9 @@ def plain_fields(
 
 
 def _plain(value: Any, encoder: Encoder, text: Callable[[Any], str]) -> Any:
-    for candidate in (lambda: value, lambda: _unfolded(value, _DEPTH)):
+    for depth in (0, _DEPTH):
         try:
-            data = encoder.encode(candidate())
+            data = encoder.encode(_unfolded(value, depth))
         except NotLossless:
             continue
         except LimitExceeded:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import msgspec
+
 from ...commands.command import Command
 from ...commands.scope import Scope
 from ...wire.model import Name
@@ -18,11 +20,11 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     """``inputs`` are the program's input fields, in the data grammar."""
 
     program_id: Name
-    inputs: dict[str, Any] = {}
+    inputs: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class Reply(BaseReply, kw_only=True):
-    """``outputs``: the prediction's fields; ``{"result": <description>}`` of a program that returns another."""
+    """``outputs``: the prediction's fields, or ``{"result": <description>}`` where there is none."""
 
     outputs: dict[str, Any]
 

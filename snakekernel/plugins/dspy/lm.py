@@ -114,8 +114,8 @@ def to_settings(config: Mapping[str, Any], dspy: ModuleType, secrets: Secrets, *
         unused = next((name for name in rest if name != "lm"), None)
         if unused is not None:
             raise InvalidRequest(
-                f"{unused!r} configures a language model, and none is named: give lm (\"openai/gpt-4o-mini\") "
-                "or provider and model.",
+                f"{unused!r} configures a language model, and none is named: "
+                'give lm ("openai/gpt-4o-mini") or provider and model.',
                 at=f"{at}.{unused}",
             )
     if not settings:
@@ -143,10 +143,12 @@ def _lm(rest: dict[str, Any], dspy: ModuleType, secrets: Secrets, at: str) -> An
         extra = next(iter(rest), None)
         if extra is not None:
             raise InvalidRequest(f"{extra!r} has no effect on an LM that exists already.", at=f"{at}.{extra}")
+        # One made in a notebook brings a key that nobody has registered yet.
+        register_secrets(getattr(named, "kwargs", None) or {}, secrets)
         return named
     provider = _text(rest, "provider", at)
     if not named:
-        raise InvalidRequest("Which model? Give model, such as \"gpt-4o-mini\".", at=f"{at}.{field}")
+        raise InvalidRequest('Which model? Give model, such as "gpt-4o-mini".', at=f"{at}.{field}")
     base = _text(rest, "api_base", at) or _text(rest, "base_url", at)
     resolve_key(rest, secrets, at=at)
     name = model_name(provider, named, has_base=base is not None)

@@ -76,8 +76,9 @@ def paths(renamed: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except SnakeError as error:
+        at = error.at or ""
         for inner, outer in renamed.items():
-            if error.at is not None and (error.at == inner or error.at.startswith((f"{inner}.", f"{inner}["))):
-                error.at = outer + error.at.removeprefix(inner)
+            if at == inner or at.startswith((f"{inner}.", f"{inner}[")):
+                error.at = outer + at.removeprefix(inner)
                 break
         raise

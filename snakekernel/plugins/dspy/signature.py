@@ -86,5 +86,5 @@ def _parsed(dspy: ModuleType, text: str, at: str, instructions: str | None, **na
         words = error.msg if isinstance(error, SyntaxError) else str(error)
         raise InvalidRequest(f"This is no signature DSPy can read: {words}", at=at) from None
     if not signature.output_fields:
-        raise InvalidRequest("A signature needs at least one output: \"question -> answer\".", at=at)
+        raise InvalidRequest('A signature needs at least one output: "question -> answer".', at=at)
     return signature
