@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
-from typing import Any
+from typing import IO, Any
 
 from ..wire.names import request_type
 from .client import _ASK_AFTER, CONTROL_TIMEOUT, check_identity, check_kernel_info, read_reply
@@ -41,18 +41,16 @@ class AsyncClient(Operations):
         timeout: float = 60.0,
         env: dict[str, str] | None = None,
         cwd: str | None = None,
+        output: int | IO[Any] | None = None,
         **manager_options: Any,
     ) -> AsyncClient:
         """As ``Client.start``; the kernel starts when the client is entered or awaited."""
-        options: dict[str, Any] = {} if env is None else {"env": env}
-        if cwd is not None:
-            options["cwd"] = cwd
 
         async def open(client: AsyncClient) -> None:
             launch = client._launch = Launch(
                 kernel_name, transport, asynchronous=True, manager_options=manager_options
             )
-            await launch.manager.start_kernel(**options)
+            await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
             client._attach(Link(find(launch.manager)))
             await client._greet(timeout, launch.manager.is_alive)
 
@@ -126,8 +124,8 @@ class AsyncClient(Operations):
         launch, self._launch = self._launch, None
         if launch is not None:
             if launch.manager.has_kernel:
-                await launch.manager.shutdown_kernel(now=True)
-            launch.manager.cleanup_resources()
+                await launch.manager.shutdown_kernel()
+            await launch.manager.cleanup_resources()
             launch.clean_up()
 
     @property
@@ -188,9 +186,7 @@ class AsyncClient(Operations):
         try:
             async with asyncio.timeout(timeout):
                 received = await reply
-        except TimeoutError as error:
-            if isinstance(error, KernelLost):
-                raise
+        except TimeoutError:
             raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.") from None
         return finish(read_reply(received), received.buffers)
 
@@ -211,7 +207,10 @@ class AsyncClient(Operations):
             else:
                 future.set_result(result)
 
-        self._link.request(msg_type, content, slot, buffers=buffers, channel=channel)
+        link = self._link
+        msg_id = link.request(msg_type, content, slot, buffers=buffers, channel=channel)
+        # Cancelled is what its task's cancellation and a timeout make of it.
+        future.add_done_callback(lambda done: link.forget(msg_id) if done.cancelled() else None)
         return future
 
     # -- assignment through proxies ----------------------------------------------------------------

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from ..wire.frame import check_buffers, unpack_object
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
@@ -25,7 +25,7 @@ from .operations import Finish, Operations
 #: Seconds that operations on control may take: they run no user code.
 CONTROL_TIMEOUT: Final = 30.0
 #: Seconds before a kernel that does not answer ours is asked what it is.
-_ASK_AFTER: Final = 1.0
+_ASK_AFTER: Final = 0.5
 
 
 def read_reply(received: Received) -> dict[str, Any]:
@@ -59,10 +59,11 @@ def check_kernel_info(content: dict[str, Any]) -> None:
 
 
 class _Waiter:
-    __slots__ = ("event", "result")
+    __slots__ = ("event", "msg_id", "result")
 
     def __init__(self) -> None:
         self.event = threading.Event()
+        self.msg_id = ""
         self.result: Received | BaseException | None = None
 
 
@@ -95,6 +96,7 @@ class Client(Operations):
         timeout: float = 60.0,
         env: dict[str, str] | None = None,
         cwd: str | None = None,
+        output: int | IO[Any] | None = None,
         **manager_options: Any,
     ) -> Client:
         """Start a kernel and connect to it; leaving the ``with`` block shuts it down.
@@ -104,15 +106,13 @@ class Client(Operations):
             transport: ``"ipc"`` (default where there is one) or ``"tcp"``.
             timeout: seconds until it must answer.
             env, cwd: of the kernel process.
+            output: what its process writes to stdout and stderr, outside of any call, goes to this file.
             manager_options: traits of jupyter_client's KernelManager.
         """
         launch = Launch(kernel_name, transport, asynchronous=False, manager_options=manager_options)
-        options: dict[str, Any] = {} if env is None else {"env": env}
-        if cwd is not None:
-            options["cwd"] = cwd
         client = None
         try:
-            launch.manager.start_kernel(**options)
+            launch.manager.start_kernel(**launch.process_options(env, cwd, output))
             client = cls(Link(find(launch.manager)), launch)
             client._greet(timeout, launch.manager.is_alive)
             return client
@@ -121,9 +121,7 @@ class Client(Operations):
             if client is not None:
                 client.close()
             else:
-                if launch.manager.has_kernel:
-                    launch.manager.shutdown_kernel(now=True)
-                launch.clean_up()
+                _end(launch)
             raise
 
     @classmethod
@@ -178,13 +176,12 @@ class Client(Operations):
     def close(self) -> None:
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.close()
-        self._pipe.close()
+        # The leader is awake now; it must be gone before its descriptors are anybody else's.
+        with self._leading:
+            self._pipe.close()
         launch, self._launch = self._launch, None
         if launch is not None:
-            if launch.manager.has_kernel:
-                launch.manager.shutdown_kernel(now=True)
-            launch.manager.cleanup_resources()
-            launch.clean_up()
+            _end(launch)
 
     def interrupt(self) -> None:
         """Interrupt what the kernel runs on its main thread."""
@@ -234,8 +231,12 @@ class Client(Operations):
         waiter = self._request(request_type(op), content, buffers, channel)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
-        if not self._wait(waiter, timeout):
-            raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.")
+        try:
+            if not self._wait(waiter, timeout):
+                raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.")
+        finally:
+            if waiter.result is None:
+                self._link.forget(waiter.msg_id)
         received = _unwrap(waiter)
         return finish(read_reply(received), received.buffers)
 
@@ -251,7 +252,7 @@ class Client(Operations):
                 # The leader sleeps on descriptors; another thread's send has read its reply.
                 self._pipe.wake()
 
-        self._link.request(msg_type, content, slot, buffers=buffers, channel=channel)
+        waiter.msg_id = self._link.request(msg_type, content, slot, buffers=buffers, channel=channel)
         return waiter
 
     def _wait(self, waiter: _Waiter, timeout: float | None) -> bool:
@@ -306,6 +307,14 @@ class Client(Operations):
 
     def _delete(self, name: str) -> None:
         self.delete_stored(name)
+
+
+def _end(launch: Launch) -> None:
+    if launch.manager.has_kernel:
+        # Asked first, so that the kernel's own atexit functions run and its children end.
+        launch.manager.shutdown_kernel()
+    launch.manager.cleanup_resources()
+    launch.clean_up()
 
 
 def _unwrap(waiter: _Waiter) -> Received:

@@ -9,7 +9,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..wire.errors import BY_CODE, OutcomeUnknown, Raised, SnakeError
+from ..wire.errors import (
+    BY_CODE,
+    Cancelled,
+    DeadlineExceeded,
+    Denied,
+    Interrupted,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    OutcomeUnknown,
+    Raised,
+    SessionExpired,
+    SnakeError,
+    UnknownOperation,
+    Unresolvable,
+    Unserializable,
+    Unsupported,
+)
+
+__all__ = [
+    "Cancelled",
+    "DeadlineExceeded",
+    "Denied",
+    "Interrupted",
+    "InvalidRequest",
+    "KernelLost",
+    "LimitExceeded",
+    "NotASnakeKernel",
+    "NotFound",
+    "OutcomeUnknown",
+    "Raised",
+    "RemoteError",
+    "ReplyTimeout",
+    "SessionExpired",
+    "SnakeError",
+    "UnknownOperation",
+    "Unresolvable",
+    "Unserializable",
+    "Unsupported",
+    "from_reply",
+]
 
 
 class RemoteError(Raised):

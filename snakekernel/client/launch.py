@@ -30,7 +30,6 @@ def kernel_spec() -> dict[str, Any]:
     }
 
 
-
 class Launch:
     """How to start a kernel, and what to remove after it.
 

@@ -22,6 +22,7 @@ from zmq.utils.monitor import parse_monitor_message
 from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, split, unpack_header
 from .connection import Connection
 from .errors import KernelLost
+from .shield import Shield
 
 Channel = Literal["shell", "control"]
 _WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
@@ -102,16 +103,16 @@ class Link:
         bound = bind_buffers(buffers) if buffers and self.connection.binds_buffers else {}
         signed = [pack_json(header), b"{}", pack_json(bound) if bound else b"{}", content]
         parts: list[bytes | memoryview] = [DELIMITER, self._signer.sign(signed), *signed, *buffers]
-        with self._lock:
+        with Shield(), self._lock:
             if self._closed:
                 raise KernelLost("This client is closed; nothing was sent.")
-            self.pump()
+            self._pump()
             if self._lost:
                 raise KernelLost("The kernel is gone; nothing was sent.")
             self._slots[msg_id] = slot
             self._sockets[channel].send_multipart(parts, copy=not buffers)
             # The send may have consumed the descriptors' edge: read what has come meanwhile.
-            self.pump()
+            self._pump()
         return msg_id
 
     def forget(self, msg_id: str) -> None:
@@ -121,17 +122,19 @@ class Link:
 
     def pump(self) -> None:
         """Read all that has come and hand it to its slots."""
-        with self._lock:
-            if self._closed:
-                return
-            for socket in self._sockets.values():
-                while True:
-                    try:
-                        frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-                    except zmq.Again:
-                        break
-                    self._deliver(frames)
-            self._read_monitor()
+        with Shield(), self._lock:
+            if not self._closed:
+                self._pump()
+
+    def _pump(self) -> None:
+        for socket in self._sockets.values():
+            while True:
+                try:
+                    frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                except zmq.Again:
+                    break
+                self._deliver(frames)
+        self._read_monitor()
 
     def _deliver(self, frames: Sequence[zmq.Frame]) -> None:
         try:
@@ -199,6 +202,8 @@ class Pipe:
             return
 
     def close(self) -> None:
-        """Close both ends."""
-        os.close(self.reader)
-        os.close(self._writer)
+        """Close both ends. Idempotent."""
+        if self.reader >= 0:
+            os.close(self.reader)
+            os.close(self._writer)
+            self.reader = self._writer = -1

@@ -270,11 +270,34 @@ class Operations(ABC):
         timeout: float | None = None,
     ) -> Any:
         """Any operation by name with plain JSON arguments; returns the content of the reply."""
+        content = self._plain_content(args, session_id)
+        return self._submit(command, content, (), _content, channel="shell", timeout=timeout)
+
+    def exchange(
+        self,
+        command: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        buffers: Sequence[memoryview] = (),
+        session_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """As ``execute``, with buffers both ways; returns the reply's content and its buffers."""
+
+        def finish(
+            content: dict[str, Any], buffers: Sequence[memoryview]
+        ) -> tuple[dict[str, Any], Sequence[memoryview]]:
+            return content, buffers
+
+        content = self._plain_content(args, session_id)
+        return self._submit(command, content, buffers, finish, channel="shell", timeout=timeout)
+
+    def _plain_content(self, args: Mapping[str, Any] | None, session_id: str | None) -> bytes:
         content = dict(args or {})
         session = session_id or self._session_id
         if session is not None:
             content.setdefault("session_id", session)
-        return self._submit(command, pack_json(content), (), _content, channel="shell", timeout=timeout)
+        return pack_json(content)
 
     def supported_commands(self, *, timeout: float | None = None) -> Any:
         """The operations that the kernel serves."""
@@ -308,7 +331,7 @@ class Operations(ABC):
     ) -> Any:
         """Make a DSPy program and store it: ``signature`` as text or ``{"inputs": […], "outputs": […]}``."""
         fields = {"id": id, "signature": signature, "module": module, "instructions": instructions, **options}
-        return self._send("create_program", fields, _content, session_id, timeout)
+        return self._send("create_program", fields, _field("message"), session_id, timeout)
 
     def execute_program(
         self,

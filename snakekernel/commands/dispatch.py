@@ -156,7 +156,7 @@ class Run:
             return Outcome(msgspec.structs.asdict(reply), scope.buffers)
         finally:
             if session is not None:
-                runtime.sessions.release(session, now=runtime.clock())
+                runtime.release(session)
 
     def pack(self, outcome: Outcome, *, output: int = 0) -> Packed:
         """The reply's bytes; ``output`` is how many iopub messages the request produced."""

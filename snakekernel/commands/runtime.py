@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
-from ..objects.sessions import SessionTable
+from ..objects.sessions import Session, SessionTable
 from ..objects.store import Store
 from ..values import Limits
 from .command import Command
@@ -101,6 +101,12 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+
+    def release(self, session: Session) -> None:
+        """End a request's lease on its session; what it stored in one closed meanwhile goes."""
+        self.sessions.release(session, now=self.clock())
+        if self.sessions.is_over(session):
+            self.store.clear(session.id, writer="expiry")
 
     def expire(self, now: float) -> None:
         """Clean up the sessions and entries whose time ended."""

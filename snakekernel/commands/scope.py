@@ -22,6 +22,7 @@ from ..values import Decoder, Encoder
 from ..wire.errors import (
     InvalidRequest,
     LimitExceeded,
+    SessionExpired,
     SnakeError,
     UnknownOperation,
     Unresolvable,
@@ -103,12 +104,20 @@ class Scope:
     # -- names and objects -------------------------------------------------------------------------
 
     def put(self, name: str, obj: Any, *, ttl: float | None = None) -> Entry:
-        """Store an object in this request's namespace."""
+        """Store an object in this request's namespace; raises SessionExpired where that was closed meanwhile."""
+        self._check_open()
         return self.runtime.store.put(self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl)
 
     def put_anonymous(self, obj: Any) -> Entry:
         """Store an object under a fresh anonymous name."""
+        self._check_open()
         return self.runtime.store.put_anonymous(self.space, obj, writer=self.writer, now=self.now)
+
+    def _check_open(self) -> None:
+        if self.session is not None and self.session.closed:
+            raise SessionExpired(
+                f"The session {self.session.id!r} was closed while this request ran.", at="$.session_id"
+            )
 
     def entry(self, name: str, *, at: str = "$.id") -> Entry:
         """The entry a name means here: the session's own, else the kernel-wide one."""

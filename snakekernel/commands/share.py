@@ -33,7 +33,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     try:
         runtime.store.put(session.id, request.id, obj, writer=scope.writer, now=scope.now)
     finally:
-        runtime.sessions.release(session, now=scope.now)
+        runtime.release(session)
     return Reply(message=f"Object {request.id!r} is now in session {request.to!r}")
 
 

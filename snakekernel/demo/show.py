@@ -130,10 +130,8 @@ class Narrator:
         if len(lines) > _MOST_LINES:
             lines = [*lines[:_MOST_LINES], f"… {len(lines) - _MOST_LINES} more lines"]
         first, *rest = lines or [""]
-        answer = Text(f"    {self._arrow} ", style="dim") + Text(first, style=style)
-        for line in rest:
-            answer.append(f"\n      {line}", style=style)
-        self._line(answer + Text(after, style="dim"))
+        body = "".join(f"\n      {line}" for line in rest)
+        self._line(Text.assemble((f"    {self._arrow} ", "dim"), (first + body, style), (after, "dim")))
 
     def _line(self, text: Text) -> None:
         # Code and tables keep their lines; the terminal wraps what is longer than its window.

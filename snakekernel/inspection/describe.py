@@ -95,17 +95,21 @@ class Describer:
             LimitExceeded: with ``force``, if the value exceeds the encoder's limits.
         """
         if self.static:
-            return self.preview(obj)
-        try:
-            return {**_head(obj), "value": encoder.encode(obj)}
-        except NotLossless as error:
-            reason = f"{error.path}: {error.reason}" if error.path else error.reason
-        except LimitExceeded:
-            if force:
-                raise
-            return self.preview(obj)
-        except Exception as error:  # a codec's own failure, or an object changed meanwhile
-            reason = timed.summary(error)
+            preview = self.preview(obj)
+            if "value" in preview or not force:
+                return preview
+            reason = "the static describer values scalars only"
+        else:
+            try:
+                return {**_head(obj), "value": encoder.encode(obj)}
+            except NotLossless as error:
+                reason = f"{error.path}: {error.reason}" if error.path else error.reason
+            except LimitExceeded as error:
+                if force:
+                    raise
+                reason = error.message
+            except Exception as error:  # a codec's own failure, or an object changed meanwhile
+                reason = timed.summary(error)
         if force:
             raise Unserializable(
                 f"a {genuine.qualified_name(type(obj))} has no lossless form ({reason}); "

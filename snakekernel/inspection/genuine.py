@@ -104,7 +104,10 @@ def qualified_name(cls: type) -> str:
 
 
 def module_name(cls: type) -> str:
-    module = _MODULE(cls)
+    try:
+        module = _MODULE(cls)
+    except AttributeError:  # deleted from the class
+        return "?"
     return clean(module)[:_LONGEST_NAME] if is_kind(module, str) else "?"
 
 
@@ -224,10 +227,14 @@ def own_attributes(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def attribute_names(obj: Any) -> Iterator[str]:
-    """Own attribute names first, then the public names of the classes, each once."""
+    """Own attribute names first, then the public names of the classes, each once.
+
+    Of a class or module the names with two leading underscores are left out.
+    """
     seen: set[str] = set()
+    spared = is_kind(obj, type, types.ModuleType)
     for name, _ in own_attributes(obj):
-        if name not in seen:
+        if name not in seen and not (spared and name.startswith("__")):
             seen.add(name)
             yield clean(name)
     bases = mro(obj) if is_kind(obj, type) else mro(type(obj))

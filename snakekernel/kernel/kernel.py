@@ -327,10 +327,10 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         ip = getattr(self.parent, "ip", "127.0.0.1")
         return ip.startswith("127.") or ip in ("localhost", "::1")
 
-    async def do_shutdown(self, restart: bool) -> Any:
+    def do_shutdown(self, restart: bool) -> Any:
         """As stock; our thread ends too."""
         self._activities.close()
-        return await super().do_shutdown(restart)
+        return super().do_shutdown(restart)
 
 
 def _ours(msg: list[Any]) -> _Parts | None:

@@ -26,6 +26,8 @@ class Session:
     created: float
     used: float
     leases: int = 0
+    #: Whether it was closed; a call that still holds it stores nothing more in it.
+    closed: bool = False
     #: What plugins configured for this session alone, by framework.
     frameworks: dict[str, Any] = field(default_factory=dict)
 
@@ -63,15 +65,13 @@ class SessionTable:
         """
         with self._lock:
             session = self._sessions.get(id)
-            if session is not None and session.leases == 0 and _is_due(session, now):
-                self._forget(session)
-                session = None
+            # One that is due stays in the table for ``expire``, whose caller clears its objects.
+            is_due = session is not None and session.leases == 0 and _is_due(session, now)
+            if is_due or (session is None and id in self._expired):
+                raise SessionExpired(
+                    f"The session {id!r} expired and its objects are gone. Create it anew to go on.", at=at
+                )
             if session is None:
-                if id in self._expired:
-                    raise SessionExpired(
-                        f"The session {id!r} expired and its objects are gone. Create it anew to go on.",
-                        at=at,
-                    )
                 if not create:
                     raise NotFound(f"There is no session {id!r}.", at=at)
                 session = self._open(id, now, None, at)
@@ -85,12 +85,18 @@ class SessionTable:
             session.leases -= 1
             session.used = now
 
+    def is_over(self, session: Session) -> bool:
+        """Whether a session was closed, no call holds it, and no new one has its id."""
+        with self._lock:
+            return session.closed and session.leases == 0 and session.id not in self._sessions
+
     def close(self, id: str, *, at: str = "$.session_id") -> Session:
         """Forget a session on request; raises NotFound."""
         with self._lock:
             session = self._sessions.pop(id, None)
             if session is None:
                 raise NotFound(f"There is no session {id!r}.", at=at)
+            session.closed = True
             return session
 
     def expire(self, now: float) -> list[str]:

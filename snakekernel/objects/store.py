@@ -1,8 +1,9 @@
 """The persistent namespaces: named, typed entries, kernel-wide and per session.
 
-Rules: one lock, held for look-up and insert only, never while user code runs. A removed object is handed
-to ``on_drop`` outside the lock, for its ``__del__`` is user code. Every change raises the version and is
-told to ``on_change``. Names that begin with ``~`` are anonymous: reachable, never listed unless asked for.
+Rules: one lock, held for look-up and insert only, never while user code runs. Removed objects are handed
+to ``on_drop`` outside the lock, for their ``__del__`` is user code; they come in a list that holds the
+store's last references to them, so that they end where that list is cleared, whichever thread removed them.
+Every change raises the version and is told to ``on_change``. Names that begin with ``~`` are anonymous: reachable, never listed unless asked for.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class Store:
     """Entries by namespace.
 
     Args:
-        on_drop: called with each removed object, on the removing thread, outside the lock.
+        on_drop: called with a list of removed objects, on the removing thread, outside the lock. Clearing
+            the list lets go of them.
         on_change: called with each :class:`Change`, outside the lock; must be cheap and not raise.
         max_objects: bound on all entries together; ``put`` of one more raises LimitExceeded.
     """
@@ -68,7 +70,7 @@ class Store:
     def __init__(
         self,
         *,
-        on_drop: Callable[[Any], None] | None = None,
+        on_drop: Callable[[list[Any]], None] | None = None,
         on_change: Callable[[Change], None] | None = None,
         max_objects: int = 1_000_000,
     ) -> None:
@@ -110,7 +112,9 @@ class Store:
                 self._expiring.pop((space, name), None)
         self._tell("stored" if old is None else "replaced", name, space, writer, entry.version)
         if old is not None and old.obj is not obj:
-            self._drop([old])
+            gone = [old.obj]
+            del old
+            self._drop(gone)
         return entry
 
     def put_anonymous(self, space: Space, obj: Any, *, writer: str, now: float) -> Entry:
@@ -138,15 +142,19 @@ class Store:
     def delete(self, space: Space, name: str, *, writer: str, at: str | None = None) -> None:
         """Remove an entry of this very namespace; raises NotFound."""
         with self._lock:
-            entry = self._table(space, name).pop(name, None)
-            if entry is None:
+            if name not in self._table(space, name):
                 raise _missing(name, at)
-            self._expiring.pop((space, name), None)
-            self._count -= 1
-            self.version += 1
+            gone = [self._remove(space, name)]
             version = self.version
         self._tell("deleted", name, space, writer, version)
-        self._drop([entry])
+        self._drop(gone)
+
+    def _remove(self, space: Space, name: str) -> Any:
+        """Take an entry out, under the lock; returns its object, of which the caller keeps no other name."""
+        self._expiring.pop((space, name), None)
+        self._count -= 1
+        self.version += 1
+        return self._table(space, name).pop(name).obj
 
     def rename(self, space: Space, name: str, to: str, *, writer: str, at: str = "$") -> None:
         """Give an entry another name; raises NotFound, or InvalidRequest where the name is taken."""
@@ -197,31 +205,27 @@ class Store:
     def clear(self, space: Space, *, writer: str) -> int:
         """Remove all entries of a namespace; returns how many there were."""
         with self._lock:
-            gone = [*self._named.pop(space, {}).values(), *self._anonymous.pop(space, {}).values()]
-            self._named.setdefault(None, {})
-            for entry in gone:
-                self._expiring.pop((space, entry.name), None)
-            self._count -= len(gone)
             first = self.version + 1
-            self.version += len(gone)
-        for version, entry in enumerate(gone, first):
-            self._tell("deleted", entry.name, space, writer, version)
+            names = [*(self._named.get(space) or ()), *(self._anonymous.get(space) or ())]
+            gone = [self._remove(space, name) for name in names]
+            self._anonymous.pop(space, None)
+            if space is not None:
+                self._named.pop(space, None)
+        for version, name in enumerate(names, first):
+            self._tell("deleted", name, space, writer, version)
         self._drop(gone)
-        return len(gone)
+        return len(names)
 
     def expire(self, now: float) -> int:
         """Remove the entries whose own time to live ended; returns how many."""
         with self._lock:
+            first = self.version + 1
             due = [key for key, at in self._expiring.items() if at <= now]
-        removed = 0
-        for space, name in due:
-            try:
-                self.delete(space, name, writer="expiry")
-                removed += 1
-            except NotFound:
-                # Deleted by another thread between the look and the removal: what we wanted.
-                continue
-        return removed
+            gone = [self._remove(space, name) for space, name in due]
+        for version, (space, name) in enumerate(due, first):
+            self._tell("deleted", name, space, "expiry", version)
+        self._drop(gone)
+        return len(due)
 
     def next_expiry(self) -> float | None:
         """When the next entry expires, or None."""
@@ -244,12 +248,9 @@ class Store:
         if self._on_change is not None:
             self._on_change(Change(action, name, space, writer, version))
 
-    def _drop(self, entries: list[Entry]) -> None:
-        if self._on_drop is None:
-            return
-        while entries:
-            # Popped one by one, so that no list of ours keeps an object alive past its turn.
-            self._on_drop(entries.pop().obj)
+    def _drop(self, gone: list[Any]) -> None:
+        if self._on_drop is not None and gone:
+            self._on_drop(gone)
 
 
 def _missing(name: str, at: str | None) -> NotFound:

@@ -24,6 +24,8 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import datetime, time
+from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
@@ -78,6 +80,17 @@ def same(one: Any, other: Any) -> bool:
         )
     if type(one) is complex:
         return same(one.real, other.real) and same(one.imag, other.imag)
+    if type(one) is Decimal:
+        return one.as_tuple() == other.as_tuple()
+    if type(one) in (datetime, time):
+        return (
+            same(
+                (one.replace(tzinfo=None), one.fold, repr(one.tzinfo)),
+                (other.replace(tzinfo=None), other.fold, repr(other.tzinfo)),
+            )
+            if one.tzinfo
+            else bool(one == other and one.fold == other.fold)
+        )
     return bool(one == other)
 
 

@@ -141,6 +141,10 @@ class Meta(type):
 WithMeta = Meta("WithMeta", (), {"x": 1, "__module__": 3, "__init__": lambda self: None})
 
 
+_SPACE: dict[str, Any] = {}
+exec("NoModule = type('NoModule', (), {})", _SPACE)  # made where no module has a name
+
+
 class Measured:
     def __init__(self, length: Any) -> None:
         self.length = length
@@ -245,6 +249,7 @@ HOSTILE: dict[str, Any] = {
     "huge length": Measured(2**62),
     "overflowing length": Measured(2**70),
     "no length": Measured("x"),
+    "no module": _SPACE["NoModule"](),
     "dict subclass": HostileDict(a=1),
     "list subclass": HostileList([1]),
     "attributes": HostileAttributes(),
@@ -375,7 +380,7 @@ def test_a_dict_that_changes_meanwhile_is_described() -> None:
     thread.start()
     try:
         describer = Describer(static=True)
-        for _ in range(200):
+        for _ in range(40):
             describer.preview(shared)
             describer.inspect(shared)
             estimate(shared)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakekernel.testing.codecs import round_trip, same
@@ -242,6 +242,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values)
 def test_whatever_the_grammar_holds_comes_back_as_it_was(value: object) -> None:
     assert same(value, round_trip(value))

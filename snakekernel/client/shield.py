@@ -1,0 +1,38 @@
+"""Keeps Ctrl-C out of the few lines that must run to their end.
+
+Rules: a KeyboardInterrupt between two frames of a message would leave half of it in the socket, and the next
+message would be taken for its rest. Python raises it in the main thread only, so only there is it held back.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any, Final
+
+_MAIN: Final = threading.main_thread().ident
+
+
+class Shield:
+    """``with Shield(): …`` runs to its end; an interrupt that came meanwhile follows it."""
+
+    __slots__ = ("_handler", "_held")
+
+    def __enter__(self) -> None:
+        self._handler: Any = None
+        self._held: tuple[int, FrameType | None] | None = None
+        if threading.get_ident() == _MAIN:
+            handler = signal.getsignal(signal.SIGINT)
+            if callable(handler):
+                self._handler = handler
+                signal.signal(signal.SIGINT, self._hold)
+
+    def _hold(self, number: int, frame: FrameType | None) -> None:
+        self._held = (number, frame)
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+            if self._held is not None:
+                self._handler(*self._held)

@@ -1,0 +1,106 @@
+"""Fixtures for tests of all layers: real kernels, stock clients of them, and checks that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from stock_client import PATIENCE, Stock
+
+import snakekernel
+
+
+def skip_unless_ci(reason: str) -> None:
+    """Skip the running test for what this machine lacks; in CI, where all must be there, fail."""
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"this must run in CI: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def snake() -> Iterator[snakekernel.Client]:
+    """A client of a kernel that the tests of one module share."""
+    with snakekernel.start() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def stock(snake: snakekernel.Client) -> Iterator[Stock]:
+    """A stock client of the module's kernel."""
+    client = Stock(snake.manager.get_connection_info())
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def fresh_kernel() -> Iterator[Callable[..., tuple[snakekernel.Client, Stock]]]:
+    """Starts kernels of a test's own, with options of ``snakekernel.start``; closed after the test."""
+    opened: list[Any] = []
+
+    def start(**options: Any) -> tuple[snakekernel.Client, Stock]:
+        client = snakekernel.start(**options)
+        opened.append(client)
+        stock = Stock(client.manager.get_connection_info())
+        opened.append(stock)
+        return client, stock
+
+    yield start
+    for one in reversed(opened):
+        one.close()
+
+
+def _kernels() -> set[int]:
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if "snakekernel" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                found.add(child.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _folders() -> set[Path]:
+    # Launch makes them with mkdtemp: the prefix and eight more characters.
+    return set(Path(tempfile.gettempdir()).glob("snakekernel-" + "?" * 8))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a module that starts kernels: no kernel process, no sockets folder, no thread is left."""
+    if request.node.get_closest_marker("kernel") is None:
+        yield
+        return
+    kernels, folders, threads = _kernels(), _folders(), set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + PATIENCE
+    for pid in _kernels() - kernels:
+        try:
+            psutil.Process(pid).wait(max(0, deadline - time.monotonic()))
+        except psutil.NoSuchProcess:
+            continue
+    mine = {folder for folder in _folders() - folders if folder.owner() == _me()}
+    assert not {f for f in mine if not _in_use(f)}, "sockets folders are left"
+    left = set(threading.enumerate()) - threads
+    for thread in left:
+        thread.join(max(0, deadline - time.monotonic()))
+    assert not {t.name for t in left if t.is_alive()}, "threads are left"
+
+
+def _me() -> str:
+    return psutil.Process().username()
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether another test run's kernel lives there."""
+    for process in psutil.process_iter(["cmdline"]):
+        if str(folder) in " ".join(process.info["cmdline"] or ()):
+            return True
+    return False
