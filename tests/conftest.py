@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -67,40 +68,29 @@ def _kernels() -> set[int]:
     return found
 
 
-def _folders() -> set[Path]:
-    # Launch makes them with mkdtemp: the prefix and eight more characters.
-    return set(Path(tempfile.gettempdir()).glob("snakekernel-" + "?" * 8))
-
-
 @pytest.fixture(scope="module", autouse=True)
 def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """After a module that starts kernels: no kernel process, no sockets folder, no thread is left."""
     if request.node.get_closest_marker("kernel") is None:
         yield
         return
-    kernels, folders, threads = _kernels(), _folders(), set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + PATIENCE
-    for pid in _kernels() - kernels:
-        try:
-            psutil.Process(pid).wait(max(0, deadline - time.monotonic()))
-        except psutil.NoSuchProcess:
-            continue
-    mine = {folder for folder in _folders() - folders if folder.owner() == _me()}
-    assert not {f for f in mine if not _in_use(f)}, "sockets folders are left"
-    left = set(threading.enumerate()) - threads
-    for thread in left:
-        thread.join(max(0, deadline - time.monotonic()))
-    assert not {t.name for t in left if t.is_alive()}, "threads are left"
-
-
-def _me() -> str:
-    return psutil.Process().username()
-
-
-def _in_use(folder: Path) -> bool:
-    """Whether another test run's kernel lives there."""
-    for process in psutil.process_iter(["cmdline"]):
-        if str(folder) in " ".join(process.info["cmdline"] or ()):
-            return True
-    return False
+    kernels, threads, temporary = _kernels(), set(threading.enumerate()), tempfile.tempdir
+    # A folder of this module's own: other test runs of this machine make theirs elsewhere.
+    tempfile.tempdir = tempfile.mkdtemp(prefix="tests-")
+    folder = Path(tempfile.tempdir)
+    try:
+        yield
+        deadline = time.monotonic() + PATIENCE
+        for pid in _kernels() - kernels:
+            try:
+                psutil.Process(pid).wait(max(0, deadline - time.monotonic()))
+            except psutil.NoSuchProcess:
+                continue
+        assert not list(folder.glob("snakekernel-*")), "sockets folders are left"
+        left = set(threading.enumerate()) - threads
+        for thread in left:
+            thread.join(max(0, deadline - time.monotonic()))
+        assert not {t.name for t in left if t.is_alive()}, "threads are left"
+    finally:
+        tempfile.tempdir = temporary
+        shutil.rmtree(folder, ignore_errors=True)

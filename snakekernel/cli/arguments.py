@@ -33,16 +33,16 @@ def read_json(text: str, what: str) -> Any:
     try:
         return json.loads(text, parse_float=_finite, parse_constant=_no_constant)
     except RecursionError:
-        raise InvalidRequest(f"{what} is nested too deeply.", at=what) from None
+        raise InvalidRequest(f"{what} is nested too deeply.") from None
     except ValueError as error:
-        raise InvalidRequest(f"{what} is not valid JSON: {error}.", at=what) from None
+        raise InvalidRequest(f"{what} is not valid JSON: {error}.") from None
 
 
 def read_object(text: str, what: str) -> dict[str, Any]:
     """Text as a JSON object."""
     data = read_json(text, what)
     if not isinstance(data, dict):
-        raise InvalidRequest(f"{what} must be a JSON object.", at=what)
+        raise InvalidRequest(f"{what} must be a JSON object.")
     return data
 
 
@@ -63,7 +63,7 @@ def call_arguments(words: Sequence[str], kwargs: str) -> tuple[list[Any], dict[s
         if not sign or not name.isidentifier():
             args.append(datum(word))
         elif name in named:
-            raise InvalidRequest(f"The argument {name!r} is given twice.", at=name)
+            raise InvalidRequest(f"The argument {name!r} is given twice.")
         else:
             named[name] = datum(value)
     return args, named
@@ -83,6 +83,6 @@ def read_source(name: str) -> str:
     try:
         return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except OSError as error:
-        raise InvalidRequest(f"Cannot read {name}: {error.strerror}.", at=name) from None
+        raise InvalidRequest(f"Cannot read {name}: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise InvalidRequest(f"{name} is not text in UTF-8.", at=name) from None
+        raise InvalidRequest(f"{name} is not text in UTF-8.") from None

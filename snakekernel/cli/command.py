@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
+import json
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
 from jupyter_core.application import JupyterApp
 from rich.console import Console
 from traitlets import Bool, Float, TraitError, Unicode
-from traitlets.config import KVArgParseConfigLoader
-from traitlets.config.loader import ArgumentError, Config
-from traitlets.config.loader import ArgumentParser as TraitletsParser
+from traitlets.config.loader import ArgumentError, Config, KVArgParseConfigLoader
 
 from .._version import __version__
 from ..client.client import Client
-from ..wire.errors import InvalidRequest
-from .running import latest_kernel
+from ..wire.errors import InvalidRequest, NotFound
+from .running import connect_latest
+
+#: Columns of a table where nobody's terminal says how wide it is.
+_WIDTH = 160
+
+
+def merged(*options: Mapping[Any, Any]) -> dict[Any, Any]:
+    """A command's aliases or flags: those of its base and its own."""
+    return {name: value for some in options for name, value in some.items()}
 
 
 @dataclass(frozen=True)
@@ -30,45 +36,48 @@ class Answer:
     show: Callable[[Console], None]
 
 
-class _Parser(TraitletsParser):
+class _Parser(KVArgParseConfigLoader.parser_class):  # type: ignore[valid-type,misc]  # traitlets keeps it private
     """Options may stand anywhere between the words; a bad line is an exception, not an exit."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         return self.parse_intermixed_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        raise InvalidRequest(f"{message[:1].upper()}{message[1:]}.", at="command line")
+        raise InvalidRequest(f"{message[:1].upper()}{message[1:]}; see --help.")
 
 
 class _Loader(KVArgParseConfigLoader):
     parser_class = _Parser
 
     def _handle_unrecognized_alias(self, arg: str) -> None:
-        raise InvalidRequest(f"There is no option --{arg.lstrip('-')} here; see --help.", at="command line")
+        raise InvalidRequest(f"There is no option --{arg.lstrip('-')} here; see --help.")
 
 
 class Command(JupyterApp):
-    """A subcommand.
+    """A subcommand; its name and one line of help stand in ``app``'s table.
 
     Attributes:
-        words: the names of its positional words, for messages; the last may repeat (``"ARG..."``).
+        words: the positional words it takes, for messages and help.
     """
 
     version = __version__
     words: ClassVar[str] = ""
 
-    as_json = Bool(False, help="Print one JSON document, errors too.").tag(config=True)
+    as_json = Bool(False, help="Print one JSON document on stdout, errors too.").tag(config=True)
     show_traceback = Bool(False, help="Show the traceback of what failed in the kernel.").tag(config=True)
 
-    aliases: ClassVar[dict[Any, Any]] = {"config": "JupyterApp.config_file"}
-    flags: ClassVar[dict[Any, Any]] = {
-        "json": ({"Command": {"as_json": True}}, "Print one JSON document on stdout, errors too."),
-        "traceback": (
-            {"Command": {"show_traceback": True}},
-            "Show the traceback of what failed in the kernel.",
-        ),
-        "debug": JupyterApp.flags["debug"],
-    }
+    aliases = merged({"config": "JupyterApp.config_file"})
+    flags = merged(
+        {},
+        {
+            "json": ({"Command": {"as_json": True}}, "Print one JSON document on stdout, errors too."),
+            "traceback": (
+                {"Command": {"show_traceback": True}},
+                "Show the traceback of what failed in the kernel.",
+            ),
+            "debug": JupyterApp.flags["debug"],
+        },
+    )
 
     @abstractmethod
     def answer(self) -> Answer:
@@ -76,26 +85,19 @@ class Command(JupyterApp):
 
     def start(self) -> None:
         """Do the work and print the answer."""
-        console = Console(width=None if sys.stdout.isatty() else 160, soft_wrap=not sys.stdout.isatty())
         answer = self.answer()
         if self.as_json:
             print_json(answer.document)
         else:
-            answer.show(console)
+            answer.show(Console(width=None if sys.stdout.isatty() else _WIDTH))
 
     def take(self, least: int, most: int | None) -> list[str]:
-        """The positional words, ``least`` to ``most`` of them."""
+        """The positional words, ``least`` to ``most`` of them. Raises InvalidRequest on another number."""
         words = list(self.extra_args)
         if len(words) < least or (most is not None and len(words) > most):
-            takes = f"takes {self.words}" if self.words else "takes no words"
-            hint = " A kernel is named as --existing=ID." if "--existing" in self.argv_text else ""
-            raise InvalidRequest(f"{self.name} {takes}; {len(words)} came.{hint}", at="command line")
+            takes = f"{self.name} takes {self.words or 'no words'}"
+            raise InvalidRequest(f"{takes}; {len(words)} came: {' '.join(words)!r}.")
         return words
-
-    @property
-    def argv_text(self) -> str:
-        """The command line as text."""
-        return " ".join(self.argv)
 
     def parse_command_line(self, argv: Any = None) -> None:
         """Let ``--existing`` stand without a value, which means the latest kernel."""
@@ -112,7 +114,7 @@ class Command(JupyterApp):
         try:
             super().update_config(config)
         except (TraitError, ArgumentError) as error:
-            raise InvalidRequest(f"{error}", at="command line") from None
+            raise InvalidRequest(str(error)) from None
 
 
 class KernelCommand(Command):
@@ -131,55 +133,52 @@ class KernelCommand(Command):
     ).tag(config=True)
     timeout = Float(None, allow_none=True, help="Seconds to wait for the answer.").tag(config=True)
 
-    aliases: ClassVar[dict[Any, Any]] = {
-        **Command.aliases,
-        "existing": "KernelCommand.existing",
-        "kernel": "KernelCommand.kernel_name",
-        "session": "KernelCommand.session_id",
-        "timeout": "KernelCommand.timeout",
-    }
+    aliases = merged(
+        Command.aliases,
+        {
+            "existing": "KernelCommand.existing",
+            "kernel": "KernelCommand.kernel_name",
+            "session": "KernelCommand.session_id",
+            "timeout": "KernelCommand.timeout",
+        },
+    )
 
     @abstractmethod
     def ask(self, client: Client) -> Answer:
         """Do the work with this kernel."""
 
+    @abstractmethod
+    def read_words(self) -> None:
+        """Read the positional words, before any kernel starts. Raises InvalidRequest."""
+
     def answer(self) -> Answer:
         """Reach or start the kernel, do the work, leave no kernel behind."""
-        self.check()
-        with self.client() as client:
+        self.read_words()
+        with self._client() as client:
             return self.ask(client)
 
-    def check(self) -> None:
-        """Read the words before any kernel starts; raises InvalidRequest."""
-
-    def client(self) -> Client:
-        """A client of the kernel that the options name."""
+    def _client(self) -> Client:
         if self.existing is None:
             # What the process itself writes must not mix with our answer on stdout.
-            return Client.start(self.kernel_name or None, output=_stderr())
+            return Client.start(self.kernel_name, output=_stderr())
         if self.existing == "":
-            return Client.connect(latest_kernel())
-        return Client.connect(self.existing)
+            return connect_latest()
+        try:
+            return Client.connect(self.existing)
+        except FileNotFoundError as error:
+            raise NotFound(f"There is {error}.") from None
+        except ValueError as error:
+            raise InvalidRequest(f"{error}.") from None
 
 
 def _stderr() -> int | None:
     try:
         return sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):
-        # Not a real file, as in a notebook or under a test runner.
+    except (OSError, ValueError):
+        # No real file, as under a test runner.
         return None
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One document on stdout, on one line."""
-    import json
-
-    print(json.dumps(document, ensure_ascii=False, default=str), flush=True)
-
-
-def command_name(argv: Sequence[str]) -> str:
-    """The subcommand that a command line names, for messages."""
-    return next((word for word in argv if not word.startswith("-")), "snakekernel")
-
-
-__all__ = ["Answer", "Command", "KernelCommand", "argparse", "print_json"]
+    """One document on stdout, on one line, in ASCII: any terminal and any encoding can carry it."""
+    print(json.dumps(document), flush=True)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..commands.scope import to_request
 from ..plugins.load import CommandTable
 from ..values import Decoder, Encoder, NotLossless
-from ..wire.errors import LimitExceeded, UnknownOperation, Unserializable
+from ..wire.errors import InvalidRequest, LimitExceeded, UnknownOperation, Unserializable, Unsupported
 from ..wire.frame import pack_json
 from ..wire.path import Attr, Item, Ref, Step
 from .description import Description
@@ -470,7 +470,12 @@ class Operations(ABC):
         if raw is None:
             return None
         if "value" in raw:
-            return self._decoder(buffers).decode(raw["value"])
+            try:
+                return self._decoder(buffers).decode(raw["value"])
+            except (InvalidRequest, Unsupported) as error:
+                # An enum's class or a library that this side does not have: nothing is imported because
+                # a message says so. What came is still shown.
+                raw = {**raw, "string_repr": f"{raw['value']!r:.500} (not decoded here: {error})"}
         return Description(raw, None if path is None else StoredProxy(self, path))
 
     def _step_result(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:

@@ -22,7 +22,7 @@ class Interrupts:
         #: Whether an interrupt came for this request.
         self.requested = False
         #: Cancels what the request awaits, while it awaits something.
-        self.cancel: Callable[[], None] | None = None
+        self.cancel: Callable[[], object] | None = None
 
     def __enter__(self) -> None:
         if self.requested:

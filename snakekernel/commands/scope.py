@@ -104,7 +104,7 @@ class Scope:
     # -- names and objects -------------------------------------------------------------------------
 
     def put(self, name: str, obj: Any, *, ttl: float | None = None) -> Entry:
-        """Store an object in this request's namespace; raises SessionExpired where that was closed meanwhile."""
+        """Store an object in this request's namespace; raises SessionExpired where that was closed."""
         self._check_open()
         return self.runtime.store.put(self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl)
 

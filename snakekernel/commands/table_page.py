@@ -56,7 +56,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     return Reply(
         columns=encoder.encode(page.columns),
         index=encoder.encode(page.index),
-        data=encoder.encode(page.data),
+        data=encoder.encode(page.arrow if request.format == "arrow" else page.data),
         rows=list(page.rows),
         column_range=list(page.columns_range),
         total_rows=page.total_rows,

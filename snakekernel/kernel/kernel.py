@@ -35,10 +35,11 @@ from ..wire.errors import NotFound
 from ..wire.frame import DELIMITER, BadFrame, Frame, unpack_header
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door, is_ours
 from .activity import Activities
+from .awaiting import awaited
 from .changes import ChangeFeed
 from .door import InspectorDoor
 from .logs import keep_secrets_out
-from .namespace import StoredNamespace
+from .namespace import StoredNamespace, forget_outputs
 from .session import KernelSession
 
 _OURS: Final = b'"snake_'
@@ -74,6 +75,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         super().__init__(**kwargs)
         self._main_loop: asyncio.AbstractEventLoop | None = None
         self._expiry: asyncio.TimerHandle | None = None
+        self._expiry_due: float | None = None
         secrets = Secrets()
         keep_secrets_out(secrets)
         self._activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
@@ -102,8 +104,9 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
 
     def start(self) -> None:
         """Start serving."""
-        self._main_loop = asyncio.get_event_loop()
         super().start()
+        # Not asyncio's current loop: a kernel embedded in another program may find none set.
+        self._main_loop = self.io_loop.asyncio_loop
 
     # -- what clients are told ---------------------------------------------------------------------
 
@@ -166,7 +169,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         try:
             step = run.resume()
             while not isinstance(step, Outcome):
-                step = await _awaited(run, step.awaitable, asyncio.get_running_loop())
+                step = await awaited(run, step.awaitable)
             self._flush_output()
             packed = run.pack(step, output=activity.outputs)
             self._reply(stream, idents, run.reply_type, parts[1][1], packed)
@@ -190,7 +193,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         run = Run(frame, self.runtime, "control")
         step = run.resume()
         while not isinstance(step, Outcome):
-            step = await _awaited(run, step.awaitable, asyncio.get_running_loop())
+            step = await awaited(run, step.awaitable)
         self._reply(self.control_stream, idents, run.reply_type, parts[1][1], run.pack(step))
         self._arm_expiry()
 
@@ -258,9 +261,12 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
             # Cells flush their figures in post_execute, which our requests never fire.
             inline.flush_figures()
         for stream in (sys.stdout, sys.stderr):
-            # A flush waits for the iopub thread, which costs more than a small call.
-            if stream is not None and getattr(stream, "_flush_pending", True):
-                stream.flush()
+            try:
+                # A flush waits for the iopub thread, which costs more than a small call.
+                if stream is not None and getattr(stream, "_flush_pending", True):
+                    stream.flush()
+            except BaseException:  # a stream that user code put there may raise anything
+                continue
 
     def _on_main(self, function: Callable[[], Any]) -> Any:
         loop = self._main_loop
@@ -277,24 +283,33 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         loop.call_soon_threadsafe(work)
         return future.result()
 
-    def _drop(self, obj: Any) -> None:
+    def _drop(self, gone: list[Any]) -> None:
         # A dropped object's __del__ is user code: it runs on the main thread.
-        if self._main_loop is not None and threading.current_thread() is not threading.main_thread():
-            self._main_loop.call_soon_threadsafe(_let_go, obj)
+        if self._main_loop is None or threading.current_thread() is threading.main_thread():
+            self._let_go(gone)
+        else:
+            self._main_loop.call_soon_threadsafe(self._let_go, gone)
+
+    def _let_go(self, gone: list[Any]) -> None:
+        forget_outputs(self.shell, gone)
+        gone.clear()
 
     def _arm_expiry(self) -> None:
-        if self._expiry is not None or self._main_loop is None:
-            return
         due = self.runtime.next_expiry()
-        if due is not None:
-            self._main_loop.call_soon_threadsafe(self._set_expiry, max(0.05, due - time.time()))
+        if due is None or self._main_loop is None:
+            return
+        if self._expiry_due is None or due < self._expiry_due:
+            self._main_loop.call_soon_threadsafe(self._set_expiry, due)
 
-    def _set_expiry(self, delay: float) -> None:
-        if self._expiry is None and self._main_loop is not None:
-            self._expiry = self._main_loop.call_later(delay, self._expire)
+    def _set_expiry(self, due: float) -> None:
+        assert self._main_loop is not None
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry_due = due
+        self._expiry = self._main_loop.call_later(max(0.05, due - time.time()), self._expire)
 
     def _expire(self) -> None:
-        self._expiry = None
+        self._expiry = self._expiry_due = None
         self.runtime.expire(time.time())
         self._arm_expiry()
 
@@ -348,23 +363,3 @@ def _ours(msg: list[Any]) -> _Parts | None:
             parts = [p.bytes for p in msg[index + 1 : index + 6]]
             return [p.bytes for p in msg[:index]], parts, msg[index + 6 :]
     return None
-
-
-async def _awaited(run: Run, awaitable: Any, loop: asyncio.AbstractEventLoop) -> Any:
-    try:
-        task = asyncio.ensure_future(awaitable)
-
-        def cancel() -> None:
-            loop.call_soon_threadsafe(task.cancel)
-
-        run.interrupts.cancel = cancel
-        value = await task
-    except BaseException as error:  # user code's, or the cancellation that an interrupt asked for
-        return run.throw(error)
-    finally:
-        run.interrupts.cancel = None
-    return run.resume(value)
-
-
-def _let_go(obj: Any) -> None:
-    """Exists to drop its argument on the loop that runs it."""

@@ -1,11 +1,18 @@
-"""``stored`` in the notebook: the kernel-wide namespace as a mapping with attributes."""
+"""``stored`` in the notebook: the kernel-wide namespace as a mapping with attributes.
+
+Rules: showing a stored object in a cell does not keep it: where it leaves the store, it leaves the notebook's
+output history too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from ..objects.store import Store
+
+#: Values that many names share; they pin nothing of weight.
+_SHARED: Final = (type(None), bool, int, float, complex, str)
 
 
 class StoredNamespace(MutableMapping[str, Any]):
@@ -76,3 +83,23 @@ class StoredNamespace(MutableMapping[str, Any]):
         if more > 0:
             rows.append(f"  … and {more} more")
         return "\n".join([f"<stored: {len(self)} objects>", *rows])
+
+
+def forget_outputs(shell: Any, objects: list[Any]) -> None:
+    """Take objects out of ``Out``, ``_`` and what else IPython remembers of the last outputs."""
+    gone = {id(obj) for obj in objects if type(obj) not in _SHARED}
+    if not gone:
+        return
+    namespace, hook = shell.user_ns, shell.displayhook
+    history = namespace.get("_oh") or {}
+    for number in [number for number, value in list(history.items()) if id(value) in gone]:
+        del history[number]
+        namespace.pop(f"_{number}", None)
+    for name in ("_", "__", "___"):
+        if id(namespace.get(name)) in gone:
+            namespace[name] = ""
+        if id(getattr(hook, name, None)) in gone:
+            setattr(hook, name, "")
+    result = shell.last_execution_result
+    if result is not None and id(result.result) in gone:
+        result.result = None

@@ -34,6 +34,14 @@ class KernelSession(Session):
         session.pack = _scrubbing(session.pack, secrets)
         return session
 
+    def clone(self) -> KernelSession:
+        """As stock: for one more connection to the same kernel."""
+        copy = super().clone()
+        assert isinstance(copy, KernelSession)
+        # ``pack`` came along with the traits, scrubbing already.
+        copy._activities, copy._secrets = self._activities, self._secrets
+        return copy
+
     def admit(self, parts: list[bytes]) -> dict[str, Any]:
         """Verify the five parts after the delimiter and unpack the header.
 

@@ -46,6 +46,8 @@ class SessionTable:
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
         self._expired: OrderedDict[str, None] = OrderedDict()
+        #: No session ends before; kept, so that asking costs nothing where there are many.
+        self._earliest: float | None = None
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -84,6 +86,8 @@ class SessionTable:
         with self._lock:
             session.leases -= 1
             session.used = now
+            if session.expires_at is not None and not session.closed:
+                self._expect(session.expires_at)
 
     def is_over(self, session: Session) -> bool:
         """Whether a session was closed, no call holds it, and no new one has its id."""
@@ -102,17 +106,19 @@ class SessionTable:
     def expire(self, now: float) -> list[str]:
         """Forget the sessions whose time ended and that no call holds; returns their ids."""
         with self._lock:
+            if self._earliest is None or now < self._earliest:
+                return []
             due = [s for s in self._sessions.values() if s.leases == 0 and _is_due(s, now)]
             for session in due:
                 self._forget(session)
+            # A session that a call holds is looked at again from the end of the call.
+            free = [s.expires_at for s in self._sessions.values() if s.leases == 0]
+            self._earliest = min((end for end in free if end is not None), default=None)
             return [session.id for session in due]
 
     def next_expiry(self) -> float | None:
-        """When the next session may end, or None."""
-        with self._lock:
-            return min(
-                (at for s in self._sessions.values() if (at := s.expires_at) is not None), default=None
-            )
+        """When ``expire`` next has something to look at, or None: no session ends before."""
+        return self._earliest
 
     def sessions(self) -> list[Session]:
         """A snapshot, oldest first."""
@@ -124,7 +130,12 @@ class SessionTable:
             raise LimitExceeded(f"There are {self._max_sessions} sessions already; close some.", at=at)
         session = Session(id, self.default_ttl if ttl is None else ttl, now, now)
         self._sessions[id] = session
+        if session.expires_at is not None:
+            self._expect(session.expires_at)
         return session
+
+    def _expect(self, end: float) -> None:
+        self._earliest = end if self._earliest is None else min(self._earliest, end)
 
     def _forget(self, session: Session) -> None:
         self._sessions.pop(session.id, None)

@@ -3,7 +3,8 @@
 Rules: one lock, held for look-up and insert only, never while user code runs. Removed objects are handed
 to ``on_drop`` outside the lock, for their ``__del__`` is user code; they come in a list that holds the
 store's last references to them, so that they end where that list is cleared, whichever thread removed them.
-Every change raises the version and is told to ``on_change``. Names that begin with ``~`` are anonymous: reachable, never listed unless asked for.
+Every change raises the version and is told to ``on_change``. Names that begin with ``~`` are anonymous:
+reachable, never listed unless asked for.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ class Store:
         self._named: dict[Space, dict[str, Entry]] = {None: {}}
         self._anonymous: dict[Space, dict[str, Entry]] = {}
         self._expiring: dict[tuple[Space, str], float] = {}
+        #: No entry expires before; kept, so that asking costs nothing where there are many.
+        self._earliest: float | None = None
         self._numbers = itertools.count(1)
         self._max_objects = max_objects
         self._count = 0
@@ -108,6 +111,8 @@ class Store:
                 self._count += 1
             if entry.expires_at is not None:
                 self._expiring[space, name] = entry.expires_at
+                ends = [entry.expires_at] if self._earliest is None else [entry.expires_at, self._earliest]
+                self._earliest = min(ends)
             elif old is not None:
                 self._expiring.pop((space, name), None)
         self._tell("stored" if old is None else "replaced", name, space, writer, entry.version)
@@ -219,18 +224,20 @@ class Store:
     def expire(self, now: float) -> int:
         """Remove the entries whose own time to live ended; returns how many."""
         with self._lock:
+            if self._earliest is None or now < self._earliest:
+                return 0
             first = self.version + 1
             due = [key for key, at in self._expiring.items() if at <= now]
             gone = [self._remove(space, name) for space, name in due]
+            self._earliest = min(self._expiring.values(), default=None)
         for version, (space, name) in enumerate(due, first):
             self._tell("deleted", name, space, "expiry", version)
         self._drop(gone)
         return len(due)
 
     def next_expiry(self) -> float | None:
-        """When the next entry expires, or None."""
-        with self._lock:
-            return min(self._expiring.values(), default=None)
+        """When ``expire`` next has something to look at, or None: no entry expires before."""
+        return self._earliest
 
     def entries(self, space: Space) -> Iterator[Entry]:
         """A snapshot of the named entries of one namespace."""

@@ -81,7 +81,7 @@ def same(one: Any, other: Any) -> bool:
     if type(one) is complex:
         return same(one.real, other.real) and same(one.imag, other.imag)
     if type(one) is Decimal:
-        return one.as_tuple() == other.as_tuple()
+        return bool(one.as_tuple() == other.as_tuple())
     if type(one) in (datetime, time):
         return (
             same(

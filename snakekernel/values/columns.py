@@ -160,7 +160,9 @@ def string_dtype(spec: Any, decoder: Decoder, steps: Any) -> Any:
     """The StringDtype of a spec of kind ``string``."""
     if spec.get("storage") not in ("python", "pyarrow"):
         raise InvalidRequest('expected "python" or "pyarrow"', at=decoder.at(*steps, "storage"))
-    return pd.StringDtype(spec["storage"], na_value=pd.NA if spec.get("na") == "NA" else np.nan)
+    if spec.get("na") == "NA":
+        return pd.StringDtype(spec["storage"])
+    return pd.StringDtype(spec["storage"], na_value=np.nan)
 
 
 # extension dtypes -------------------------------------------------------------------------------------------

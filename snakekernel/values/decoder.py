@@ -50,6 +50,7 @@ class Decoder:
         "_busy",
         "_depth",
         "_items",
+        "_nbytes",
         "_registry",
         "_resolver_error",
         "buffers",
@@ -82,6 +83,7 @@ class Decoder:
         self._busy = False
         self._depth = 0
         self._items = 0
+        self._nbytes = 0
         self._resolver_error: BaseException | None = None
 
     def decode(self, data: Any, at: str | None = None) -> Any:
@@ -172,7 +174,8 @@ class Decoder:
         if index in self.used:
             raise InvalidRequest(f"buffer {index} is used twice", at=self.at(*steps))
         view = memoryview(self.buffers[index])
-        if sum(self.buffers[one].nbytes for one in self.used) + view.nbytes > self.limits.buffer_bytes:
+        self._nbytes += view.nbytes
+        if self._nbytes > self.limits.buffer_bytes:
             raise LimitExceeded(
                 f"the buffers hold more than {self.limits.buffer_bytes} bytes", at=self.at(*steps)
             )

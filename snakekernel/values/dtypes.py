@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snakekernel.values.bounds import NotLossless
+from snakekernel.values.encoder import is_text
 from snakekernel.wire.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def _form(dtype: DType, depth: int) -> Any:
             if type(title[0]) is not str:
                 raise NotLossless("a title of its dtype is not text")
             field["title"] = title[0]
-        if not all(text.isprintable() for text in (name, *title)):
-            raise NotLossless("a field name of its dtype is not printable text")
+        if not all(map(is_text, (name, *title))):
+            raise NotLossless("a field name of its dtype has no UTF-8 form")
         packed = packed and bool(name) and not title and offset >= end
         end = offset + kind.itemsize
         fields.append(field)

@@ -8,6 +8,7 @@ plain value keeps exactly travel as that value; the others as arrays of no dimen
 from __future__ import annotations
 
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,13 +47,31 @@ def _encode_array(array: Array, encoder: Encoder) -> dict[str, Any]:
     elif array.flags.f_contiguous:
         flat, order = array.T, "F"
     else:
-        flat = np.ascontiguousarray(array)
+        flat = _packed(array)
     # Through uint8, because datetimes and structures do not export their memory themselves.
     data = flat.reshape(-1).view(np.uint8) if array.nbytes else b""
     out = {"buffer": encoder.buffer(data), "dtype": form, "shape": list(array.shape), "order": order}
     if has_longdouble(array.dtype):
         out["mantissa"] = _MANTISSA
     return out
+
+
+def _packed(array: Any) -> Array:
+    # Zeros, so that padding carries no bytes of whatever lay in this memory before.
+    out: Array = np.zeros(array.shape, array.dtype)
+    out[...] = array
+    return out
+
+
+def _check_text(array: Array) -> None:
+    """Raises ValueError for code points beyond Unicode, which would make corrupt Python strings."""
+    if array.dtype.names is not None:
+        for name in array.dtype.names:
+            _check_text(array[name])
+    elif array.dtype.kind == "U" and array.nbytes:
+        points = np.ascontiguousarray(array).view(array.dtype.byteorder.replace("|", "=") + "u4")
+        if points.max() > sys.maxunicode:
+            raise ValueError("its text has code points beyond Unicode")
 
 
 def _decode_array(payload: Any, decoder: Decoder) -> Any:
@@ -79,6 +98,10 @@ def _decode_array(payload: Any, decoder: Decoder) -> Any:
         array: Array = np.ndarray(shape, dtype, view, order=order)
     except ValueError as exc:
         raise InvalidRequest(f"numpy refuses this shape: {exc}", at=decoder.at("shape")) from None
+    try:
+        _check_text(array)
+    except ValueError as exc:
+        raise InvalidRequest(str(exc), at=decoder.at("buffer")) from None
     return array.copy()[()] if scalar else array
 
 
@@ -90,7 +113,7 @@ def _encode_scalar(scalar: Any, encoder: Encoder) -> dict[str, Any]:
 
 
 def _encode_wide_scalar(scalar: np.generic, encoder: Encoder) -> dict[str, Any]:
-    return {**_encode_array(np.asarray(scalar), encoder), "scalar": True}
+    return {**_encode_array(_packed(scalar), encoder), "scalar": True}
 
 
 def _decode_scalar(payload: Any, decoder: Decoder) -> Any:

@@ -83,8 +83,9 @@ class Registry:
         handler = self._match(kind)
         if handler is None:
             root = type_module(kind).partition(".")[0]
-            if self.load(root):
-                handler = self._match(kind)
+            self.load(root)
+            # Again in any case: another thread may have loaded it since.
+            handler = self._match(kind)
             if handler is None:
                 raise NotLossless(self._failures.get(root) or self._why_not(kind))
         return handler
@@ -108,10 +109,10 @@ class Registry:
                 )
         return codec
 
-    def load(self, root: str) -> bool:
-        """Load the codecs of a root package, once; true if it was not loaded before."""
+    def load(self, root: str) -> None:
+        """Load the codecs of a root package, once. Threads may do it at once: registering is idempotent."""
         if root in self._loaded:
-            return False
+            return
         failures = []
         if root in _LAZY_ROOTS:
             try:
@@ -131,7 +132,6 @@ class Registry:
         if failures:
             self._failures[root] = "; ".join(failures)
         self._loaded.add(root)
-        return True
 
     def _load_entry_point(self, point: EntryPoint) -> None:
         value: Any = point.load()
@@ -154,8 +154,12 @@ class Registry:
         handler = self.handlers.get(id(kind))
         if handler is None:
             for codec, candidate in self._predicates:
-                if codec.matches is not None and codec.matches(kind):
-                    return candidate
+                try:
+                    if codec.matches is not None and codec.matches(kind):
+                        return candidate
+                except Exception as exc:
+                    reason = f"the predicate of the codec ${codec.tag} failed: {type(exc).__name__}: {exc}"
+                    raise NotLossless(reason) from exc
         return handler
 
     def _why_not(self, kind: type) -> str:
@@ -165,7 +169,7 @@ class Registry:
                     f"{type_name(kind)} is a subclass of {type_name(base)}: as a {type_name(base)} it would "
                     f"lose its type; convert it first, or register a codec for it"
                 )
-        return f"no codec keeps objects of type {type_name(kind)}; keep it by reference, or register a codec for it"
+        return f"no codec keeps objects of type {type_name(kind)}; use a reference, or register a codec"
 
 
 def _handler(codec: Codec) -> Handler:

@@ -10,13 +10,16 @@ import shlex
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blocks import ROOT, Block, blocks, pages
+from jupyter_core.utils import ensure_event_loop
 
 import snakekernel
+from snakekernel.demo.lm_server import LMServer
 
 pytestmark = pytest.mark.kernel
 
@@ -48,7 +51,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("page", _with("python"))
 def test_python_examples_do_what_they_say(page: Path, folder: Path) -> None:
+    # On a thread of its own, since asyncio.run in an example takes the event loop of pytest's away.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(_run_page, page).result()
+
+
+def _run_page(page: Path) -> None:
     names: dict[str, Any] = {"__name__": "example"}
+    loop = ensure_event_loop()
     try:
         for block in blocks(page, "python"):
             if block.how == "run":
@@ -56,11 +66,10 @@ def test_python_examples_do_what_they_say(page: Path, folder: Path) -> None:
             elif block.how == "cell":
                 _run_cell(block, names, page)
     finally:
-        for value in list(names.values()):
-            if hasattr(value, "close") and hasattr(value, "api_base"):
+        for value in names.values():
+            if isinstance(value, snakekernel.Client | LMServer):
                 value.close()
-            elif isinstance(value, snakekernel.Client):
-                value.close()
+        loop.close()
 
 
 def _run(block: Block, names: dict[str, Any], page: Path) -> None:

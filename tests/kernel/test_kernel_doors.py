@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,16 +15,6 @@ from snakekernel.commands.table import BUILTINS
 pytestmark = pytest.mark.kernel
 
 Ask = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def subshell(stock: Stock) -> Iterator[str]:
-    """A subshell of the module's kernel."""
-    made = stock.send("create_subshell_request", channel="control")
-    subshell_id = stock.reply(made, channel="control")["content"]["subshell_id"]
-    yield subshell_id
-    gone = stock.send("delete_subshell_request", {"subshell_id": subshell_id}, channel="control")
-    stock.reply(gone, channel="control")
 
 
 @pytest.fixture(params=["shell", "subshell"])
@@ -176,7 +166,7 @@ class TestShellAndSubshell:
 
     def test_configure_without_plugin(self, ok: Ask) -> None:
         # bdb has no plugin and no configure; threading neither: a module of our own making has one.
-        ok("call", {"target": "builtins.exec", "args": [_MODULE_WITH_CONFIGURE]})
+        ok("call", {"target": "builtins.exec", "args": [_MODULE_WITH_CONFIGURE, {}]})
         ok("configure", {"framework": "made_here", "config": {"level": {"$tuple": [3]}}})
         assert ok("call", {"target": "made_here.configured"})["result"]["value"] == {"level": {"$tuple": [3]}}
 

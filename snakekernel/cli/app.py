@@ -1,0 +1,129 @@
+"""The command ``snakekernel``, or ``jupyter snakekernel``: its subcommands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from inspect import cleandoc
+
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_core.application import JupyterApp, NoStart
+from rich.console import Console
+
+from .._version import __version__
+from ..wire.errors import InvalidRequest, NotFound, SnakeError
+from .calls import CallApp, ExecuteApp, PipelineApp
+from .command import Command, merged, print_json
+from .install import InstallApp
+from .kernels import PingApp, StartApp
+from .objects import DeleteApp, InspectApp, ListApp, RetrieveApp, StoreApp
+from .show import show_error
+
+#: What shells report for a command that Ctrl-C ended.
+_INTERRUPTED = 130
+
+_SUBCOMMANDS: dict[str, type[Command]] = {
+    "install": InstallApp,
+    "start": StartApp,
+    "call": CallApp,
+    "store": StoreApp,
+    "retrieve": RetrieveApp,
+    "list": ListApp,
+    "delete": DeleteApp,
+    "inspect": InspectApp,
+    "pipeline": PipelineApp,
+    "execute": ExecuteApp,
+    "ping": PingApp,
+}
+
+
+class SnakeApp(JupyterApp):
+    """The command itself."""
+
+    name = "snakekernel"
+    version = __version__
+    description = cleandoc("""A Jupyter kernel that is also a message server: call, keep and inspect Python objects.
+
+    Each command talks to a kernel started for it alone, or with --existing[=ID|FILE] to a running one.
+    """)
+    examples = cleandoc("""
+    snakekernel call math.hypot 3 4
+    snakekernel start
+    snakekernel call --existing pandas.read_csv data.csv --store-as=df
+    snakekernel list --existing
+    snakekernel install --user
+    """)
+    aliases = merged()
+    flags = merged()
+    subcommands = {name: (app, (app.__doc__ or "").strip()) for name, app in _SUBCOMMANDS.items()}  # noqa: RUF012 - traitlets' own convention
+
+    def start(self) -> None:
+        """Run the subcommand; without one, say which there are."""
+        if self.subapp is None:
+            if self.extra_args:
+                raise InvalidRequest(
+                    f"There is no command {self.extra_args[0]!r}. Commands: {', '.join(_SUBCOMMANDS)}; "
+                    "options come after them."
+                )
+            self.print_help()
+            return
+        self.subapp.start()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit status. 0: done, 1: an error, 130: Ctrl-C.
+
+    ``SystemExit`` is raised for ``--help`` and ``--version`` alone, as argparse does.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    options = words[: words.index("--")] if "--" in words else words
+    app = SnakeApp()
+    try:
+        app.initialize(words)
+        app.start()
+        return 0
+    except NoStart:
+        return 0
+    except KeyboardInterrupt:
+        print("interrupted; a call on a running kernel may still go on there", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does.
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        failure = _as_ours(error)
+        if failure is None:
+            raise
+        _report(failure, as_json="--json" in options, traceback="--traceback" in options)
+        return 1
+    finally:
+        if app.subapp is not None:
+            # traitlets keeps one instance of each; the next line in this process gets its own.
+            type(app.subapp).clear_instance()
+
+
+def _as_ours(error: Exception) -> SnakeError | None:
+    """An error as one of the protocol's; None for a defect of ours, whose traceback is wanted."""
+    if isinstance(error, SnakeError):
+        return error
+    if isinstance(error, NoSuchKernel):
+        return NotFound(f"There is no kernelspec named {error.name!r}.")
+    return None
+
+
+def _report(error: SnakeError, *, as_json: bool, traceback: bool) -> None:
+    if not as_json:
+        show_error(Console(stderr=True), error, traceback=traceback)
+        return
+    ours = {
+        "status": "error",
+        "code": error.code,
+        "error": error.message,
+        "at": error.at,
+        "fault": error.fault,
+        "ename": error.ename,
+        "evalue": error.evalue,
+        "traceback": error.traceback,
+    }
+    print_json({**ours, **error.reply})

@@ -1,0 +1,182 @@
+"""``call``, ``pipeline`` and ``execute``: running things in the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from inspect import cleandoc
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+from traitlets import Bool, Enum, Unicode
+
+from ..client.client import Client
+from ..commands.table import BUILTINS
+from ..wire.errors import InvalidRequest
+from .arguments import call_arguments, read_json, read_object, read_source, target_of
+from .command import Answer, KernelCommand, merged
+from .show import note_of, show_facts, show_result
+
+_DATA_HELP = """A word that parses as JSON is that JSON, any other is a string. Forms of the protocol's data
+grammar pass as they are: '{"$ref": "df"}' is the stored object df."""
+
+
+class CallApp(KernelCommand):
+    """Call a function, class, method or object in the kernel, or read a value."""
+
+    name = "snakekernel call"
+    words = "TARGET [ARG ...] [NAME=VALUE ...]"
+    description = cleandoc(f"""snakekernel call {words}
+
+    Call a function, class, method or object, or read a value. {_DATA_HELP} Words after -- are never options.
+    """)
+    examples = cleandoc("""
+    snakekernel call math.hypot 3 4
+    snakekernel call --existing pandas.read_csv data.csv sep=; --store-as=df
+    snakekernel call --existing stored.df.head 3
+    snakekernel call --existing builtins.len '{"$ref": "df"}' --json
+    """)
+
+    kwargs = Unicode("", help="Keyword arguments as a JSON object.").tag(config=True)
+    store_as = Unicode(None, allow_none=True, help="Keep the result under this name.").tag(config=True)
+    returns = Enum(
+        ("auto", "value", "preview", "ref", "none"), "auto", help="How the result comes back."
+    ).tag(config=True)
+
+    aliases = merged(
+        KernelCommand.aliases,
+        {
+            "kwargs": "CallApp.kwargs",
+            "store-as": "CallApp.store_as",
+            "returns": "CallApp.returns",
+        },
+    )
+
+    def read_words(self) -> None:
+        """TARGET, then the arguments."""
+        target, *words = self.take(1, None)
+        args, kwargs = call_arguments(words, self.kwargs)
+        self._content: dict[str, Any] = {
+            "target": target_of(target),
+            "args": args,
+            "kwargs": kwargs,
+            "returns": self.returns,
+        }
+        if self.store_as is not None:
+            self._content["store_as"] = self.store_as
+
+    def ask(self, client: Client) -> Answer:
+        """Call it."""
+        content, buffers = client.exchange(
+            "call", self._content, session_id=self.session_id, timeout=self.timeout
+        )
+
+        def show(console: Console) -> None:
+            show_result(console, content["result"], buffers, content["stored_as"])
+            _show_output(console, content)
+
+        return Answer({**content, **note_of(buffers)}, show)
+
+
+class PipelineApp(KernelCommand):
+    """Run several operations in one round trip."""
+
+    name = "snakekernel pipeline"
+    words = "[FILE]"
+    description = cleandoc(f"""snakekernel pipeline {words}
+
+    Run several operations in one round trip: a JSON list of steps, or an object with "steps" and
+    "stop_on_error", from a file or, without one or with -, from standard input. Each step has the fields of a
+    call, or of the operation that its "op" names; {{"$step": 0}} in it is the result of the first.
+    """)
+    examples = cleandoc("""
+    echo '[{"target": "math.sqrt", "args": [16]},
+           {"target": "operator.add", "args": [{"$step": 0}, 1]}]' | snakekernel pipeline
+    """)
+
+    keep_going = Bool(False, help="Run the steps after a failing one too.").tag(config=True)
+    flags = merged(
+        KernelCommand.flags,
+        {
+            "keep-going": ({"PipelineApp": {"keep_going": True}}, "Run the steps after a failing one too."),
+        },
+    )
+
+    def read_words(self) -> None:
+        """FILE, read here."""
+        name = (*self.take(0, 1), "-")[0]
+        data = read_json(read_source(name), "the pipeline")
+        if isinstance(data, list):
+            data = {"steps": data}
+        if not isinstance(data, dict):
+            raise InvalidRequest("A pipeline is a list of steps, or an object with steps.", at="$")
+        self._content = {**data, "stop_on_error": False} if self.keep_going else data
+
+    def ask(self, client: Client) -> Answer:
+        """Run it."""
+        content, buffers = client.exchange(
+            "pipeline", self._content, session_id=self.session_id, timeout=self.timeout
+        )
+        steps = self._content.get("steps", [])
+
+        def show(console: Console) -> None:
+            for index, (step, result) in enumerate(zip(steps, content["pipeline_results"], strict=True)):
+                _show_step(console, index, step, result, buffers)
+            _show_output(console, content)
+
+        return Answer({**content, **note_of(buffers)}, show)
+
+
+class ExecuteApp(KernelCommand):
+    """Send any operation by name."""
+
+    name = "snakekernel execute"
+    words = "OPERATION [CONTENT]"
+    description = (
+        f"snakekernel execute {words}\n\n"
+        "Send any operation that the kernel serves, a plugin's too, with its fields as a JSON object "
+        "(- reads it from standard input).\n\nBuilt in: "
+        + "; ".join(f"{op}: {command.summary.rstrip('.')}" for op, command in BUILTINS.items())
+        + "."
+    )
+    examples = cleandoc("""
+    snakekernel execute rename_stored '{"id": "df", "to": "clean"}' --existing
+    """)
+
+    def read_words(self) -> None:
+        """OPERATION and its content."""
+        self._op, text = (*self.take(1, 2), "{}")[:2]
+        self._content = read_object(read_source("-") if text == "-" else text, "CONTENT")
+
+    def ask(self, client: Client) -> Answer:
+        """Send it."""
+        content, buffers = client.exchange(
+            self._op, self._content, session_id=self.session_id, timeout=self.timeout
+        )
+        document = {**content, **note_of(buffers)}
+        return Answer(document, lambda console: show_facts(console, document))
+
+
+def _show_step(
+    console: Console,
+    index: int,
+    step: Mapping[str, Any],
+    result: Mapping[str, Any],
+    buffers: Sequence[memoryview],
+) -> None:
+    what = step.get("target") or step.get("id") or ""
+    console.print(Text(f"{index}  {step.get('op', 'call')} {what}".rstrip(), style="bold"))
+    if result["status"] == "error":
+        console.print(Text(f"error [{result['code']}] {result['error']}", style="red"), soft_wrap=True)
+    elif "result" in result:
+        show_result(console, result["result"], buffers, result.get("stored_as"))
+    elif "object" in result:
+        show_result(console, result["object"], buffers)
+    elif "message" in result:
+        console.print(Text(result["message"]))
+
+
+def _show_output(console: Console, content: Mapping[str, Any]) -> None:
+    if content.get("output"):
+        text = f"(it also sent {content['output']} messages to the kernel's output, which notebooks show)"
+        console.print(Text(text, style="dim"))
