@@ -89,7 +89,7 @@ def _operation(op: str, row: Mapping[str, Any], schemas: Mapping[str, Any]) -> s
         facts += " Here `session_id` is an argument: the session itself is what the operation is about."
     if row["plugin"]:
         facts += f" Brought by the {row['plugin']} plugin."
-    common = () if row["names_session"] else ("session_id",)
+    common: tuple[str, ...] = () if row["names_session"] else ("session_id",)
     common += tuple(name for name in _COMMON_REQUEST[1:] if row["idempotent"] or name != "call_id")
     return "\n\n".join(
         (

@@ -69,11 +69,15 @@ def _kernels() -> set[int]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+def nothing_left_behind(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
     """After a module that starts kernels: no kernel process, no sockets folder, no thread is left."""
     if request.node.get_closest_marker("kernel") is None:
         yield
         return
+    # Made now, so that it is not made in the folder that goes with the module.
+    tmp_path_factory.getbasetemp()
     kernels, threads, temporary = _kernels(), set(threading.enumerate()), tempfile.tempdir
     # A folder of this module's own: other test runs of this machine make theirs elsewhere.
     tempfile.tempdir = tempfile.mkdtemp(prefix="tests-")

@@ -134,7 +134,9 @@ class Stock:
         """Wait until this route has answered all that was sent on it."""
         self.reply(self.send("ping", channel=channel, subshell_id=subshell_id), channel=channel)
 
-    def only_reply(self, msg_id: str, *, channel: str = "shell", subshell_id: str | None = None) -> dict[str, Any]:
+    def only_reply(
+        self, msg_id: str, *, channel: str = "shell", subshell_id: str | None = None
+    ) -> dict[str, Any]:
         """The one reply to a request; fails where there is none, or a second."""
         self.reply(msg_id, channel=channel)
         self.fence(channel=channel, subshell_id=subshell_id)

@@ -1,4 +1,4 @@
-"""A complete client of a snakekernel in nothing but TCP sockets: no zmq, no Jupyter, the standard library only.
+"""A complete client of a snakekernel in plain TCP sockets: no zmq, no Jupyter, only the standard library.
 
 It is written to be translated: every byte that a client in another language has to send is made here. Run it
 with the connection file of a kernel that listens on TCP:
@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 MORE, LONG, COMMAND = 1, 2, 4  # flags of a ZMTP frame
 DELIMITER = b"<IDS|MSG>"
@@ -97,7 +97,7 @@ class Client:
             "msg_type": f"snake_{op}_request",
             "session": self.session,
             "username": "plain",
-            "date": datetime.now(timezone.utc).isoformat(),
+            "date": datetime.now(UTC).isoformat(),
             "version": "5.4",
         }
         # The signature does not cover buffers, so the signed metadata holds their hashes.

@@ -42,7 +42,8 @@ class SnakeApp(JupyterApp):
 
     name = "snakekernel"
     version = __version__
-    description = cleandoc("""A Jupyter kernel that is also a message server: call, keep and inspect Python objects.
+    description = cleandoc("""
+    A Jupyter kernel that is also a message server: call, keep and inspect Python objects.
 
     Each command talks to a kernel started for it alone, or with --existing[=ID|FILE] to a running one.
     """)

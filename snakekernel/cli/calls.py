@@ -17,8 +17,10 @@ from .arguments import call_arguments, read_json, read_object, read_source, targ
 from .command import Answer, KernelCommand, merged
 from .show import note_of, show_facts, show_result
 
-_DATA_HELP = """A word that parses as JSON is that JSON, any other is a string. Forms of the protocol's data
-grammar pass as they are: '{"$ref": "df"}' is the stored object df."""
+_DATA_HELP = (
+    "A word that parses as JSON is that JSON, any other is a string. Forms of the protocol's data grammar "
+    """pass as they are: '{"$ref": "df"}' is the stored object df."""
+)
 
 
 class CallApp(KernelCommand):
@@ -177,6 +179,8 @@ def _show_step(
 
 
 def _show_output(console: Console, content: Mapping[str, Any]) -> None:
-    if content.get("output"):
-        text = f"(it also sent {content['output']} messages to the kernel's output, which notebooks show)"
+    count = content.get("output")
+    if count:
+        what = "a message" if count == 1 else f"{count} messages"
+        text = f"(it also sent {what} to the kernel's output, which notebooks show)"
         console.print(Text(text, style="dim"))

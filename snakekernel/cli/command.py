@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -63,6 +64,7 @@ class Command(JupyterApp):
     version = __version__
     words: ClassVar[str] = ""
 
+    log_level = logging.WARNING
     as_json = Bool(False, help="Print one JSON document on stdout, errors too.").tag(config=True)
     show_traceback = Bool(False, help="Show the traceback of what failed in the kernel.").tag(config=True)
 

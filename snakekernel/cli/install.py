@@ -92,7 +92,7 @@ class InstallApp(Command):
             spec["display_name"] = self.display_name
         if self.env:
             spec["env"] = dict(self.env)
-        manager = KernelSpecManager()
+        manager = KernelSpecManager(parent=self)
         with tempfile.TemporaryDirectory() as folder:
             for logo in _logos(manager):
                 shutil.copy(logo, folder)

@@ -97,6 +97,8 @@ class StartApp(Command):
         Raises KernelLost where the kernel's process ends of its own with an error.
         """
         self.take(0, 0)
+        # Shells start background jobs with Ctrl-C ignored; whoever signals us means it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _end)
         with Client.start(self.kernel_name, transport=self.transport, output=sys.stderr.fileno()) as client:
             self._client = client

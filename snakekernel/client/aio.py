@@ -16,8 +16,9 @@ from .client import _ASK_AFTER, CONTROL_TIMEOUT, check_identity, check_kernel_in
 from .connection import find
 from .errors import KernelLost, ReplyTimeout
 from .launch import Launch
-from .link import Channel, Link, Received
+from .link import GONE, Channel, Link, Received
 from .operations import Finish, Operations
+from .watch import Watch
 
 
 class AsyncClient(Operations):
@@ -29,6 +30,7 @@ class AsyncClient(Operations):
         self._launch: Launch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._descriptors: list[int] = []
+        self._watch: Watch | None = None
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -52,6 +54,7 @@ class AsyncClient(Operations):
             )
             await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
             client._attach(Link(find(launch.manager)))
+            client._watch_process(launch.manager)
             await client._greet(timeout, launch.manager.is_alive)
 
         return cls(open)
@@ -75,6 +78,16 @@ class AsyncClient(Operations):
         self._descriptors = link.descriptors()
         for descriptor in self._descriptors:
             self._loop.add_reader(descriptor, link.pump)
+
+    def _watch_process(self, manager: Any) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = Watch(manager, lambda fd: loop.add_reader(fd, self._process_ended), loop.remove_reader)
+
+    def _process_ended(self) -> None:
+        if self._watch is not None and self._link is not None:
+            self._link.pump()
+            self._watch.ended()
+            self._link.fail(GONE)
 
     async def _greet(self, timeout: float, is_alive: Callable[[], Awaitable[bool]]) -> None:
         assert self._loop is not None
@@ -121,6 +134,8 @@ class AsyncClient(Operations):
             for descriptor in self._descriptors:
                 self._loop.remove_reader(descriptor)
             link.close()
+        if self._watch is not None:
+            self._watch.close()
         launch, self._launch = self._launch, None
         if launch is not None:
             if launch.manager.has_kernel:
@@ -195,6 +210,8 @@ class AsyncClient(Operations):
     ) -> asyncio.Future[Received]:
         if self._link is None or self._loop is None:
             raise KernelLost("This client is not open: enter it with `async with`, or await it.")
+        if self._watch is not None:
+            self._watch.check()
         future: asyncio.Future[Received] = self._loop.create_future()
 
         def slot(result: Received | BaseException) -> None:
@@ -218,5 +235,5 @@ class AsyncClient(Operations):
     def _assign(self, path: tuple[Any, ...], value: Any) -> None:
         raise TypeError("an assignment cannot be awaited; use `await snake.set(…)` or `await snake.store(…)`")
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, path: tuple[Any, ...]) -> None:
         raise TypeError("del cannot be awaited; use `await snake.delete_stored(…)`")

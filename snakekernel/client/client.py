@@ -16,11 +16,14 @@ from typing import IO, Any, Final
 
 from ..wire.frame import check_buffers, unpack_object
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
+from ..wire.path import Item
 from .connection import find
 from .errors import KernelLost, NotASnakeKernel, ReplyTimeout, from_reply
 from .launch import Launch
 from .link import Channel, Link, Pipe, Received
 from .operations import Finish, Operations
+from .proxy import StoredProxy
+from .watch import Watch
 
 #: Seconds that operations on control may take: they run no user code.
 CONTROL_TIMEOUT: Final = 30.0
@@ -84,6 +87,11 @@ class Client(Operations):
         self._poll = select.poll()
         for descriptor in (*link.descriptors(), self._pipe.reader):
             self._poll.register(descriptor, select.POLLIN)
+        self._watch = None
+        if launch is not None:
+            self._watch = Watch(
+                launch.manager, lambda fd: self._poll.register(fd, select.POLLIN), self._poll.unregister
+            )
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -179,6 +187,8 @@ class Client(Operations):
         # The leader is awake now; it must be gone before its descriptors are anybody else's.
         with self._leading:
             self._pipe.close()
+            if self._watch is not None:
+                self._watch.close()
         launch, self._launch = self._launch, None
         if launch is not None:
             _end(launch)
@@ -243,6 +253,8 @@ class Client(Operations):
     def _request(
         self, msg_type: str, content: bytes, buffers: Sequence[memoryview], channel: Channel
     ) -> _Waiter:
+        if self._watch is not None:
+            self._watch.check()
         waiter = _Waiter()
 
         def slot(result: Received | BaseException) -> None:
@@ -280,16 +292,16 @@ class Client(Operations):
             self._promote()
 
     def _lead(self, waiter: _Waiter, deadline: float | None) -> None:
+        # Whoever used the sockets has read what was there: the descriptors tell of all that comes now.
         self._leader = waiter
         while waiter.result is None:
-            self._link.pump()
-            if waiter.result is not None:
-                return
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return
-            self._poll.poll(None if left is None else left * 1000)
-            self._pipe.drain()
+            ready = self._poll.poll(None if left is None else left * 1000)
+            if any(descriptor == self._pipe.reader for descriptor, _ in ready):
+                self._pipe.drain()
+            self._link.pump()
 
     def _promote(self) -> None:
         for other in list(self._waiting):
@@ -305,8 +317,15 @@ class Client(Operations):
         else:
             self.set(list(path), value)
 
-    def _delete(self, name: str) -> None:
-        self.delete_stored(name)
+    def _delete(self, path: tuple[Any, ...]) -> None:
+        if len(path) == 2:
+            self.delete_stored(path[1])
+            return
+        owner, last = StoredProxy(self, path[1:-1]), path[-1]
+        if isinstance(last, Item):
+            self.call("operator.delitem", args=[owner, last.key], returns="none")
+        else:
+            self.call("builtins.delattr", args=[owner, last], returns="none")
 
 
 def _end(launch: Launch) -> None:

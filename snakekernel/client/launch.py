@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import uuid
+import weakref
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,20 +49,26 @@ class Launch:
         asynchronous: bool,
         manager_options: dict[str, Any],
     ) -> None:
-        self._folder: Path | None = None
         options = dict(manager_options)
         if transport is None:
             transport = "tcp" if sys.platform == "win32" or "transport_encryption" in options else "ipc"
+        folder = None
         if transport == "ipc":
             # mkdtemp makes the folder with mode 0700.
-            self._folder = Path(tempfile.mkdtemp(prefix="snakekernel-"))
-            options["ip"] = str(self._folder / "channel")
+            folder = tempfile.mkdtemp(prefix="snakekernel-")
+            options["ip"] = str(Path(folder) / "channel")
         if "connection_file" not in options:
             runtime = Path(jupyter_runtime_dir())
             runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
             options["connection_file"] = str(runtime / f"kernel-{uuid.uuid4()}.json")
         kind = AsyncKernelManager if asynchronous else KernelManager
-        self.manager: Any = kind(kernel_name=kernel_name or "snakekernel", transport=transport, **options)
+        # Also where nobody closes the client: at the latest when Python exits.
+        self._remove = weakref.finalize(self, _remove, options["connection_file"], folder)
+        try:
+            self.manager: Any = kind(kernel_name=kernel_name or "snakekernel", transport=transport, **options)
+        except BaseException:  # whatever the options are, no folder is left behind
+            self.clean_up()
+            raise
         if kernel_name is None:
             self.manager._kernel_spec = KernelSpec(**kernel_spec())
 
@@ -74,6 +81,11 @@ class Launch:
         return {name: value for name, value in options.items() if value is not None}
 
     def clean_up(self) -> None:
-        """Remove the folder of the sockets. Idempotent."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove the connection file and the folder of the sockets. Idempotent."""
+        self._remove()
+
+
+def _remove(connection_file: str, folder: str | None) -> None:
+    Path(connection_file).unlink(missing_ok=True)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,8 @@ from .errors import KernelLost
 from .shield import Shield
 
 Channel = Literal["shell", "control"]
+#: Said to whoever waits when the kernel goes.
+GONE: Final = "The kernel is gone: it ended before the reply came."
 _WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
 
 
@@ -59,6 +61,7 @@ class Link:
         }
         self._monitor = self._sockets["shell"].get_monitor_socket(_WATCHED)
         self._monitor.linger = 0
+        self._polled = [(socket, zmq.POLLIN) for socket in (*self._sockets.values(), self._monitor)]
 
     def _connect(self, port: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
@@ -122,19 +125,22 @@ class Link:
 
     def pump(self) -> None:
         """Read all that has come and hand it to its slots."""
-        with Shield(), self._lock:
-            if not self._closed:
-                self._pump()
+        with self._lock:
+            if not self._closed and self._readable():
+                with Shield():
+                    self._pump()
+
+    def _readable(self) -> list[Any]:
+        # One look at all sockets costs less than one exception of one that has nothing.
+        return [socket for socket, _ in zmq.zmq_poll(self._polled, 0)]
 
     def _pump(self) -> None:
-        for socket in self._sockets.values():
-            while True:
-                try:
-                    frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-                except zmq.Again:
-                    break
-                self._deliver(frames)
-        self._read_monitor()
+        while readable := self._readable():
+            for socket in readable:
+                if socket is self._monitor:
+                    self._read_monitor()
+                else:
+                    self._deliver(socket.recv_multipart(zmq.NOBLOCK, copy=False))
 
     def _deliver(self, frames: Sequence[zmq.Frame]) -> None:
         try:
@@ -151,19 +157,20 @@ class Link:
             slot(Received(header.msg_type, parts[4], parts[3], [memoryview(part) for part in rest[5:]]))
 
     def _read_monitor(self) -> None:
-        while True:
-            try:
-                event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
-            except zmq.Again:
-                return
-            self._lost = event["event"] == zmq.EVENT_DISCONNECTED
-            if self._lost:
-                self._fail_all("The kernel is gone: the connection ended before the reply came.")
+        event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+        self._lost = event["event"] == zmq.EVENT_DISCONNECTED
+        if self._lost:
+            self._fail_all(GONE)
 
     def _fail_all(self, reason: str) -> None:
         slots, self._slots = self._slots, {}
         for slot in slots.values():
             slot(KernelLost(reason))
+
+    def fail(self, reason: str) -> None:
+        """End all waits with KernelLost."""
+        with Shield(), self._lock:
+            self._fail_all(reason)
 
     def close(self) -> None:
         """Close the sockets; whoever still waits gets KernelLost. Idempotent."""

@@ -54,7 +54,7 @@ class Operations(ABC):
         """Assignment through a proxy."""
 
     @abstractmethod
-    def _delete(self, name: str) -> None:
+    def _delete(self, path: tuple[Any, ...]) -> None:
         """``del`` through a proxy."""
 
     # -- the dynamic operations --------------------------------------------------------------------
@@ -209,11 +209,20 @@ class Operations(ABC):
         *,
         rows: tuple[int, int] | None = None,
         columns: tuple[int, int] | None = None,
+        format: str = "json",
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
-        """A page of a table-like object: the reply with ``index`` and ``data`` decoded."""
-        fields = {"target": target, "rows": rows and list(rows), "columns": columns and list(columns)}
+        """A page of a table-like object: the reply with ``index`` and ``data`` decoded.
+
+        ``data`` is a list of columns, or with ``format="arrow"`` an Arrow table.
+        """
+        fields = {
+            "target": target,
+            "rows": rows and list(rows),
+            "columns": columns and list(columns),
+            "format": format,
+        }
 
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
             decoder = self._decoder(buffers)

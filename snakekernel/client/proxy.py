@@ -44,6 +44,12 @@ class StoredProxy:
     def __setitem__(self, key: Any, value: Any) -> None:
         self._client._assign(("stored", *self._path, Item(key)), value)
 
+    def __delattr__(self, name: str) -> None:
+        self._client._delete(("stored", *self._path, name))
+
+    def __delitem__(self, key: Any) -> None:
+        self._client._delete(("stored", *self._path, Item(key)))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it in the kernel; returns what ``Client.call`` returns."""
         return self._client.call(["stored", *self._path], args=args, kwargs=kwargs)
@@ -88,10 +94,10 @@ class StoredObjects:
         self._client._assign(("stored", name), value)
 
     def __delattr__(self, name: str) -> None:
-        self._client._delete(name)
+        self._client._delete(("stored", name))
 
     def __delitem__(self, name: str) -> None:
-        self._client._delete(name)
+        self._client._delete(("stored", name))
 
     def __repr__(self) -> str:
         return "<stored objects; list_stored() names them>"

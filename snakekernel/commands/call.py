@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import types
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from ..objects.secrets import is_key_name
 from ..objects.target import Target
 from ..wire.errors import InvalidRequest
-from ..wire.model import Name, Returns, Seconds
+from ..wire.model import NewName, Returns, Seconds
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from ..wire.model import Target as RawTarget
@@ -28,7 +29,7 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     target: RawTarget
     args: list[Any] = msgspec.field(default_factory=list)
     kwargs: dict[str, Any] = msgspec.field(default_factory=dict)
-    store_as: Name | None = None
+    store_as: NewName | None = None
     returns: Returns = "auto"
     string_refs: bool = False
     deadline: Seconds | None = None
@@ -51,11 +52,14 @@ async def run(request: Request, scope: Scope) -> Reply:
     raw_args: Any = request.args
     raw_kwargs: Any = request.kwargs
     if request.string_refs:
-        raw_args, raw_kwargs = _with_string_refs(raw_args), _with_string_refs(raw_kwargs)
+        depth = scope.runtime.limits.depth + 2
+        raw_args, raw_kwargs = _with_string_refs(raw_args, depth), _with_string_refs(raw_kwargs, depth)
     args = [scope.decode(value, at=f"$.args[{index}]") for index, value in enumerate(raw_args)]
     kwargs = {name: scope.decode(value, at=f"$.kwargs.{name}") for name, value in raw_kwargs.items()}
-    if not scope.results:
-        scope.check_all_buffers_used()
+    scope.check_all_buffers_used()
+    for name, value in kwargs.items():
+        if is_key_name(name):
+            scope.runtime.secrets.add(value)
     with scope.session_contexts():
         result = _called(target, args, kwargs, scope)
         if _is_awaitable(result):
@@ -98,20 +102,27 @@ def _is_awaitable(obj: Any) -> bool:
     return any("__await__" in vars(cls) for cls in type.__getattribute__(kind, "__mro__"))
 
 
-def _with_string_refs(data: Any) -> Any:
-    """The design document's way to refer: a string ``"stored.<id>…"`` is that object."""
+#: Tags whose payload is made of values, in which strings may refer too; other tags hold data of their own.
+_CONTAINERS: Final = frozenset({"$tuple", "$set", "$frozenset", "$dict"})
+
+
+def _with_string_refs(data: Any, depth: int) -> Any:
+    """The design document's way to refer: a string ``"stored.<id>…"`` is that object.
+
+    Deeper than ``depth`` nothing is looked at: the decoder refuses what is nested so.
+    """
     if isinstance(data, str):
         if not data.startswith("stored."):
             return data
         parts = data.split(".")[1:]
         return {"$ref": parts} if all(parts) else data
-    if isinstance(data, list):
-        return [_with_string_refs(item) for item in data]
-    if isinstance(data, dict):
-        # What is tagged already says what it is.
-        if len(data) == 1 and next(iter(data)).startswith("$"):
+    if depth > 0 and isinstance(data, list):
+        return [_with_string_refs(item, depth - 1) for item in data]
+    if depth > 0 and isinstance(data, dict):
+        tag = next(iter(data)) if len(data) == 1 else ""
+        if tag.startswith("$") and tag not in _CONTAINERS:
             return data
-        return {key: _with_string_refs(value) for key, value in data.items()}
+        return {key: _with_string_refs(value, depth - 1) for key, value in data.items()}
     return data
 
 

@@ -8,6 +8,7 @@ fail: a reply that has no JSON form becomes an error reply.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -26,11 +27,11 @@ from ..wire.errors import (
 from ..wire.frame import Frame, check_buffers, pack_json, unpack_object
 from ..wire.names import PROTOCOL_VERSION, Door, op_of, reply_type, request_type
 from .command import Command
-from .failures import content_of, from_our_bug
+from .failures import content_of, from_our_bug, from_user_code
 from .interrupts import Interrupts
-from .outcomes import Packed
+from .outcomes import Packed, Pending
 from .runtime import Runtime
-from .scope import Scope, Suspended, to_request
+from .scope import Failed, Scope, Suspended, suspend, to_request
 
 _log: Final = logging.getLogger(__name__)
 
@@ -67,24 +68,27 @@ class Run:
         self._scope: Scope | None = None
         self._owns: str | None = None
         self._replay: Packed | None = None
-        self._work: Coroutine[Any, Any, Outcome] = self._serve()
+        self._work: Coroutine[Any, Any, Outcome] | None = None
 
     def resume(self, value: Any = None) -> Suspended | Outcome:
         """Start, or go on with the awaited result."""
-        return self._step(lambda: self._work.send(value))
+        if self._work is None:
+            self._work = self._serve()
+        return self._step(self._work, value)
 
     def throw(self, error: BaseException) -> Suspended | Outcome:
         """Go on with the exception that the awaitable raised."""
-        return self._step(lambda: self._work.throw(error))
+        return self.resume(Failed(error))
 
-    def _step(self, advance: Callable[[], Any]) -> Suspended | Outcome:
+    def _step(self, work: Coroutine[Any, Any, Outcome], value: Any) -> Suspended | Outcome:
         try:
-            suspended: Suspended = advance()
+            suspended: Suspended = work.send(value)
             return suspended
         except StopIteration as stop:
             outcome: Outcome = stop.value
             return outcome
         except BaseException as error:  # an interrupt between our own lines; the request still gets its reply
+            self.interrupts.disarm()
             return self.fail(error)
 
     def fail(self, error: BaseException) -> Outcome:
@@ -109,15 +113,25 @@ class Run:
                     "This is another kernel process than the one the request was meant for.", at="$.epoch"
                 )
             if request.call_id is not None and command.idempotent:
-                self._replay = runtime.outcomes.begin(
-                    request.call_id, self.frame, may_wait=self._door in ("shell", "subshell")
-                )
+                self._replay = await self._first_outcome(request.call_id)
                 if self._replay is not None:
                     return Outcome({}, [])
                 self._owns = request.call_id
             return await self._run(command, request)
         except SnakeError as error:
             return Outcome(content_of(error), [])
+
+    async def _first_outcome(self, call_id: str) -> Packed | None:
+        found = self.runtime.outcomes.begin(call_id, self.frame)
+        if not isinstance(found, Pending):
+            return found
+        if self._door not in ("shell", "subshell"):
+            raise OutcomeUnknown(f"Call {call_id!r} is still running; ask again later.", at="$.call_id")
+        # On a thread of its own: this one's loop may be what the first request waits for.
+        failed = await suspend(_in_thread(found.done.wait))
+        if isinstance(failed, Failed):
+            raise from_user_code(failed.error, interrupted=self.interrupts.requested)
+        return found.packed
 
     def _command(self) -> Command:
         op, runtime = self.op, self.runtime
@@ -154,6 +168,9 @@ class Run:
         try:
             reply = await command.run(request, scope)
             return Outcome(msgspec.structs.asdict(reply), scope.buffers)
+        except SnakeError as error:
+            # Only what an error reply holds of completed steps refers to buffers.
+            return Outcome(content_of(error), scope.buffers if error.reply else [])
         finally:
             if session is not None:
                 runtime.release(session)
@@ -165,7 +182,7 @@ class Run:
         common = {"timestamp": self.runtime.clock(), "epoch": self.runtime.epoch, "output": output}
         try:
             packed = self._scrubbed({**outcome.content, **common, "lossy": False}, outcome.buffers)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
             # Only a plugin's own description can hold what JSON cannot; the caller still gets its reply.
             failure = Unserializable(f"The reply has no JSON form: {error}", fault="kernel")
             packed = self._scrubbed({**content_of(failure), **common, "lossy": False}, [])
@@ -184,6 +201,10 @@ class Run:
         if changed or secrets.scrub(packed) is not packed:
             packed = secrets.scrub(pack_json({**content, "lossy": True}))
         return Packed(packed, clean)
+
+
+async def _in_thread(wait: Callable[[], Any]) -> Any:
+    return await asyncio.to_thread(wait)
 
 
 def _metadata(frame: Frame) -> dict[str, Any]:

@@ -15,30 +15,37 @@ from typing import Literal
 class Interrupts:
     """The interrupt state of one request."""
 
-    __slots__ = ("_armed", "cancel", "requested")
+    __slots__ = ("_armed", "_pending", "cancel", "requested")
 
     def __init__(self) -> None:
         self._armed = False
+        self._pending = False
         #: Whether an interrupt came for this request.
         self.requested = False
         #: Cancels what the request awaits, while it awaits something.
         self.cancel: Callable[[], object] | None = None
 
     def __enter__(self) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
+        # Armed first: an interrupt between the two lines must not be lost.
         self._armed = True
+        if self._pending:
+            self._pending = self._armed = False
+            raise KeyboardInterrupt
 
     def __exit__(self, *exc_info: object) -> Literal[False]:
         self._armed = False
         return False
 
+    def disarm(self) -> None:
+        """User code is over, even if an interrupt struck while the block was left."""
+        self._armed = False
+
     def request(self) -> None:
-        """An interrupt came."""
+        """An interrupt came; code that swallowed an earlier one gets this one too."""
         self.requested = True
         if self._armed:
-            # Disarmed first: one interrupt raises once, whatever handles it.
-            self._armed = False
             raise KeyboardInterrupt
         if self.cancel is not None:
             self.cancel()
+        else:
+            self._pending = True

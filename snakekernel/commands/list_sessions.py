@@ -30,7 +30,7 @@ async def run(request: Request, scope: Scope) -> Reply:
             "last_used": session.used,
             "expires_at": session.expires_at,
             "ttl": session.ttl,
-            "stored_objects": scope.runtime.store.counts(session.id),
+            "stored_objects": scope.runtime.store.counts(session.space),
         }
         for session in scope.runtime.sessions.sessions()
         if request.session_id in (None, session.id)

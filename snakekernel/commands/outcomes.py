@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..wire.errors import InvalidRequest, OutcomeUnknown
-from ..wire.frame import Frame, flat, pack_json
+from ..wire.frame import Frame, flat, pack_json, unpack_object
 
 _MOST: Final = 1_000
 _MOST_BYTES: Final = 64 << 20
@@ -36,9 +36,10 @@ class Packed:
 
 
 @dataclass(slots=True)
-class _Slot:
+class Pending:
+    """An id whose first request still runs: ``done`` is set when ``packed`` is there."""
+
     digest: bytes
-    owner: int
     done: threading.Event = field(default_factory=threading.Event)
     packed: Packed | None = None
 
@@ -58,15 +59,14 @@ class Outcomes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._slots: OrderedDict[str, _Slot] = OrderedDict()
+        self._slots: OrderedDict[str, Pending] = OrderedDict()
         self._bytes = 0
         self._gone: OrderedDict[bytes, None] = OrderedDict()
 
-    def begin(self, call_id: str, frame: Frame, *, may_wait: bool) -> Packed | None:
-        """The first outcome of this id, or None where the caller is the first and must run it.
+    def begin(self, call_id: str, frame: Frame) -> Packed | Pending | None:
+        """The first outcome of this id, one still pending, or None where the caller must run it.
 
-        Waits for one that runs on another thread, if the thread may wait. Raises InvalidRequest for
-        other content under a known id, and OutcomeUnknown for an id let go or still running.
+        Raises InvalidRequest for other content under a known id, and OutcomeUnknown for an id let go.
         """
         digest = digest_of(frame)
         with self._lock:
@@ -74,19 +74,20 @@ class Outcomes:
                 raise OutcomeUnknown(f"The outcome of call {call_id!r} is no longer kept.", at="$.call_id")
             slot = self._slots.get(call_id)
             if slot is None:
-                self._slots[call_id] = _Slot(digest, threading.get_ident())
+                self._slots[call_id] = Pending(digest)
                 return None
             if slot.digest != digest:
                 raise InvalidRequest(f"The call id {call_id!r} was used for another request.", at="$.call_id")
-            waits = may_wait and slot.owner != threading.get_ident()
-        if waits:
-            slot.done.wait()
-        if slot.packed is None:
-            raise OutcomeUnknown(f"Call {call_id!r} is still running; ask again later.", at="$.call_id")
-        return slot.packed
+            return slot.packed or slot
 
     def end(self, call_id: str, packed: Packed) -> None:
-        """Keep the outcome of an id that this caller ran."""
+        """Keep the outcome of an id that this caller ran.
+
+        What is kept says that it produced no output, for a replay produces none; buffers are copied, since
+        they show the live object and would keep it.
+        """
+        content = pack_json({**unpack_object(packed.content), "output": 0})
+        packed = Packed(content, [memoryview(bytes(buffer)) for buffer in packed.buffers])
         with self._lock:
             slot = self._slots[call_id]
             slot.packed = packed

@@ -1,7 +1,7 @@
 """``pipeline``: several operations in one message, later ones using the results of earlier ones.
 
-Rules: steps run in order, in the request's session; a failing step ends the pipeline unless
-``stop_on_error`` is false, and what was completed is reported. ``{"$step": n}`` is the object that step n
+Rules: steps run in order, in the request's session; an interrupt ends the pipeline, and so does a failing
+step unless ``stop_on_error`` is false; what was completed is reported. ``{"$step": n}`` is the object that step n
 made. A step is any operation but another pipeline.
 """
 
@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..wire.errors import InvalidRequest, SnakeError, UnknownOperation
+from ..wire.errors import Interrupted, InvalidRequest, SnakeError, UnknownOperation
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
 from .failures import content_of
-from .scope import Scope
+from .scope import NO_RESULT, Scope
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
@@ -38,21 +38,30 @@ async def run(request: Request, scope: Scope) -> Reply:
     """Run the steps; on an error that ends the pipeline, raise it with what was completed."""
     results: list[dict[str, Any]] = []
     completed = 0
+    scope.steps_follow = True
     for index, step in enumerate(request.steps):
         scope.produced = None
+        produced: Any = NO_RESULT
         try:
             results.append(await _one(step, index, scope))
             completed += 1
+            produced = scope.produced
         except SnakeError as error:
             at = f"$.steps[{index}]"
             error.at = at if error.at is None else at + error.at.removeprefix("$")
             failed = content_of(error)
-            if request.stop_on_error:
+            if request.stop_on_error or isinstance(error, Interrupted):
                 error.message = f"Pipeline failed at step {index}: {error.message}"
                 error.reply = {"step": index, "step_result": failed, "completed_steps": results}
                 raise
             results.append(failed)
-        scope.results.append(scope.produced)
+        scope.results.append(produced)
+    scope.steps_follow = False
+    try:
+        scope.check_all_buffers_used()
+    except InvalidRequest as error:
+        error.reply = {"completed_steps": results}
+        raise
     return Reply(pipeline_results=results, steps_completed=completed)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..wire.model import Name
+from ..wire.model import Name, NewName
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
@@ -13,7 +13,7 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     """``id`` becomes ``to``, which must be free."""
 
     id: Name
-    to: Name
+    to: NewName
 
 
 class Reply(BaseReply, kw_only=True):

@@ -106,12 +106,12 @@ class Runtime:
         """End a request's lease on its session; what it stored in one closed meanwhile goes."""
         self.sessions.release(session, now=self.clock())
         if self.sessions.is_over(session):
-            self.store.clear(session.id, writer="expiry")
+            self.store.clear(session.space, writer="expiry")
 
     def expire(self, now: float) -> None:
         """Clean up the sessions and entries whose time ended."""
-        for session_id in self.sessions.expire(now):
-            self.store.clear(session_id, writer="expiry")
+        for session in self.sessions.expire(now):
+            self.store.clear(session.space, writer="expiry")
         self.store.expire(now)
 
     def next_expiry(self) -> float | None:

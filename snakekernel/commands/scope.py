@@ -8,17 +8,19 @@ the scope resolves and describes without running any.
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from ..inspection import Budget, Describer
 from ..objects.sessions import Session
-from ..objects.store import Entry
+from ..objects.static import module_name, type_name
+from ..objects.store import Entry, Space
 from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
 from ..values import Decoder, Encoder
+from ..values.bounds import member
 from ..wire.errors import (
     InvalidRequest,
     LimitExceeded,
@@ -47,8 +49,25 @@ class Suspended:
         self.awaitable = awaitable
 
 
+class Failed:
+    """What a driver sends back in place of a result: the exception that the awaitable raised.
+
+    Sent, not thrown: a GeneratorExit or StopIteration thrown into a coroutine changes on its way.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+#: Stands among ``Scope.results`` for a step that failed.
+NO_RESULT: Final = object()
+
+
 @types.coroutine
-def _suspend(awaitable: Awaitable[Any]) -> Generator[Suspended, Any, Any]:
+def suspend(awaitable: Awaitable[Any]) -> Generator[Suspended, Any, Any]:
+    """Hand an awaitable to the driver; the result is what it gave, or Failed."""
     return (yield Suspended(awaitable))
 
 
@@ -59,7 +78,7 @@ class Scope:
         runtime: what outlives the request. door: where it came in. session: its session, or None.
         writer: who to name as the writer of what it stores.
         produced: the object the last command made, for pipelines and translations.
-        results: the objects of a pipeline's earlier steps.
+        results: the objects of a pipeline's earlier steps. steps_follow: whether more steps may come.
         buffers: the reply's buffers.
     """
 
@@ -80,6 +99,7 @@ class Scope:
         self.interrupts = interrupts or Interrupts()
         self.produced: Any = None
         self.results: list[Any] = []
+        self.steps_follow = False
         self.buffers: list[memoryview] = []
         self._received = received
         self._used: set[int] = set()
@@ -92,9 +112,9 @@ class Scope:
         return self.door == "control"
 
     @property
-    def space(self) -> str | None:
-        """The namespace that writes go to: the session's id, or None for the kernel-wide one."""
-        return self.session.id if self.session is not None else None
+    def space(self) -> Space:
+        """The namespace that writes go to: the session's, or None for the kernel-wide one."""
+        return self.session.space if self.session is not None else None
 
     @property
     def now(self) -> float:
@@ -154,7 +174,7 @@ class Scope:
                 return obj
             with self.interrupts:
                 return follow(obj, target.steps, at=at, static=self.static)
-        except UserCodeRaised as error:
+        except (UserCodeRaised, KeyboardInterrupt) as error:
             raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
 
     # -- values ------------------------------------------------------------------------------------
@@ -175,7 +195,9 @@ class Scope:
             self._used |= decoder.used
 
     def check_all_buffers_used(self) -> None:
-        """Raise InvalidRequest where a buffer came that no value refers to."""
+        """Raise InvalidRequest where a buffer came that no value refers to, if all values are decoded."""
+        if self.steps_follow:
+            return
         extra = set(range(len(self._received))) - self._used
         if extra:
             raise InvalidRequest(f"No value refers to buffer {min(extra)}.", at="$buffers")
@@ -188,10 +210,12 @@ class Scope:
             raise InvalidRequest(
                 f"$step {step.index} names no earlier step; {len(self.results)} have a result.", at=at
             )
+        if self.results[step.index] is NO_RESULT:
+            raise InvalidRequest(f"Step {step.index} failed and has no result.", at=at)
         try:
             with self.interrupts:
                 return follow(self.results[step.index], step.steps, at=at)
-        except UserCodeRaised as error:
+        except (UserCodeRaised, KeyboardInterrupt) as error:
             raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
 
     def _named(self, name: str, at: str) -> Any:
@@ -206,8 +230,7 @@ class Scope:
     @staticmethod
     def kind(obj: Any) -> dict[str, Any]:
         """Type and module of an object, read without running its code."""
-        module = type.__getattribute__(type(obj), "__module__")
-        return {"type": type(obj).__name__, "module": module if isinstance(module, str) else "?"}
+        return {"type": type_name(obj), "module": module_name(obj)}
 
     def result(self, obj: Any, returns: str, *, preview: bool = False, at: str = "$.returns") -> Any:
         """An object as a reply gives it: described, with its value as ``returns`` asks.
@@ -218,16 +241,16 @@ class Scope:
             return None
         describer = self.describer()
         if returns == "preview" or (returns == "auto" and preview):
-            with self.interrupts:
-                return describer.preview(obj)
+            return self.invoke(describer.preview, (obj,), at=at, trusted=True)
         forced = returns == "value"
         limits = self.runtime.limits if forced else self.runtime.auto_limits
         encoder = Encoder(limits=limits)
         encoder.buffers = self.buffers
         mark = len(self.buffers)
         try:
-            with self.interrupts:
-                description = describer.value_or_preview(obj, encoder, force=forced)
+            description = self.invoke(
+                describer.value_or_preview, (obj, encoder), {"force": forced}, at=at, trusted=True
+            )
         except SnakeError as error:
             del self.buffers[mark:]
             error.at = error.at or at
@@ -252,31 +275,32 @@ class Scope:
         ``trusted`` functions (a plugin's, ours) may raise errors of the protocol themselves; from other
         code even those are just what the called code raised.
         """
+        run = _called_from(self.runtime.user_namespace())
         try:
             with self.interrupts:
-                return function(*args, **(kwargs or {}))
+                result: T = run(function, args, kwargs or {})
+                return result
         except BaseException as error:  # user code may raise anything; the kernel goes on
+            self.interrupts.disarm()
             if trusted and isinstance(error, SnakeError):
                 raise
             raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
 
     async def wait(self, awaitable: Awaitable[T], *, at: str | None = None) -> T:
         """Await user code on the kernel's loop."""
-        try:
-            result: T = await _suspend(awaitable)
-            return result
-        except BaseException as error:  # as in invoke
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+        result: T | Failed = await suspend(awaitable)
+        if isinstance(result, Failed):
+            raise from_user_code(result.error, at=at, interrupted=self.interrupts.requested)
+        return result
 
     def session_contexts(self) -> ExitStack:
         """The contexts of what this session configured for itself; enter it around user code."""
-        stack = ExitStack()
-        if self.session is not None:
-            for name, state in self.session.frameworks.items():
+        with ExitStack() as stack:
+            for name, state in (self.session.frameworks if self.session is not None else {}).items():
                 framework = self.runtime.frameworks.get(name)
                 if framework is not None:
                     stack.enter_context(framework.session_context(state))
-        return stack
+            return stack.pop_all()
 
     async def perform(self, op: str, content: Mapping[str, Any], *, at: str = "$") -> Reply:
         """Run another command within this request: a pipeline's step, a translation's target.
@@ -301,6 +325,15 @@ class Scope:
         return self.session.frameworks if self.session is not None else None
 
 
+def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    return function(*args, **kwargs)
+
+
+def _called_from(namespace: MutableMapping[str, Any]) -> Callable[..., Any]:
+    """``_call`` as code of the notebook: ``exec``, ``eval`` and ``globals`` look at their caller's names."""
+    return types.FunctionType(_call.__code__, namespace) if type(namespace) is dict else _call
+
+
 def to_request(content: bytes | Mapping[str, Any], kind: type[Request]) -> Request:
     """Content as the command's own type. Raises InvalidRequest with the path of the bad part."""
     try:
@@ -308,10 +341,11 @@ def to_request(content: bytes | Mapping[str, Any], kind: type[Request]) -> Reque
             return msgspec.json.decode(content, type=kind)
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `")
-        at = path.removesuffix("`") or "$"
+        # The path is msgspec's last word; a field's own name may hold anything before it.
+        message, _, path = str(error).rpartition(" - at `")
+        message, at = (message, path.removesuffix("`")) if message else (path, "$")
         if message.startswith("Object contains unknown field `"):
-            at = f"{at}.{message.split('`')[1]}"
+            at += member(message[message.index("`") + 1 : message.rindex("`")])
         raise InvalidRequest(f"{message}.", at=at) from None
     except RecursionError:
         raise LimitExceeded("The content is nested too deeply to be read.", at="$") from None

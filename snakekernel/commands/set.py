@@ -32,8 +32,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     if target.root == "import":
         raise InvalidRequest("set assigns below stored or user.", at="$.target")
     value = scope.decode(request.value, at="$.value")
-    if not scope.results:
-        scope.check_all_buffers_used()
+    scope.check_all_buffers_used()
     if target.steps:
         owner = scope.resolve(Target(target.root, target.name, target.steps[:-1]))
         scope.invoke(

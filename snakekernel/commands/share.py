@@ -31,7 +31,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         return Reply(message=f"Object {request.id!r} is now kernel-wide")
     session = runtime.sessions.lease(request.to, now=scope.now, create=False, at="$.to")
     try:
-        runtime.store.put(session.id, request.id, obj, writer=scope.writer, now=scope.now)
+        runtime.store.put(session.space, request.id, obj, writer=scope.writer, now=scope.now)
     finally:
         runtime.release(session)
     return Reply(message=f"Object {request.id!r} is now in session {request.to!r}")

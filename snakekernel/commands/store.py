@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..wire.model import Name, Seconds
+from ..wire.model import NewName, Seconds
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
@@ -14,7 +14,7 @@ from .scope import Scope
 class Request(BaseRequest, frozen=True, kw_only=True):
     """Keep ``value``, data of the grammar, as ``id``; ``ttl`` in seconds. durable: not served yet."""
 
-    id: Name
+    id: NewName
     value: Any
     ttl: Seconds | None = None
     durable: bool = False
@@ -31,8 +31,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     """Decode and keep."""
     scope.refuse(request, "durable")
     value = scope.decode(request.value, at="$.value")
-    if not scope.results:
-        scope.check_all_buffers_used()
+    scope.check_all_buffers_used()
     scope.put(request.id, value, ttl=request.ttl)
     scope.produced = value
     return Reply(

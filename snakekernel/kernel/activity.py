@@ -43,7 +43,7 @@ class Activity:
 
 
 class Activities:
-    """The requests under way, by message id."""
+    """The requests under way, by session and message id."""
 
     def __init__(self, publish: Callable[[str, dict[str, Any]], None], *, after: float = AFTER) -> None:
         self._publish = publish
@@ -53,9 +53,9 @@ class Activities:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self, msg_id: str, parent: dict[str, Any]) -> Activity:
+    def begin(self, parent: dict[str, Any]) -> Activity:
         """A request starts."""
-        activity = self._running[msg_id] = Activity(parent, self._publish)
+        activity = self._running[_key(parent["header"])] = Activity(parent, self._publish)
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="snakekernel status", daemon=True)
             self._thread.start()
@@ -68,18 +68,17 @@ class Activities:
         """Whether any request is under way."""
         return bool(self._running)
 
-    def find(self, msg_id: str) -> Activity | None:
-        """The running request of this id."""
-        return self._running.get(msg_id)
+    def find(self, header: dict[str, Any]) -> Activity | None:
+        """The running request of this header."""
+        return self._running.get(_key(header))
 
-    def end(self, msg_id: str) -> None:
+    def end(self, activity: Activity) -> None:
         """The request's reply is sent: from here on it is neither shown busy nor credited with output."""
-        activity = self._running.pop(msg_id, None)
-        if activity is not None:
-            with activity._lock:
-                busy, activity.busy = activity.busy, True
-            if busy:
-                self._publish("idle", activity.parent)
+        self._running.pop(_key(activity.parent["header"]), None)
+        with activity._lock:
+            busy, activity.busy = activity.busy, True
+        if busy:
+            self._publish("idle", activity.parent)
 
     def close(self) -> None:
         """Stop the thread."""
@@ -103,3 +102,7 @@ class Activities:
                 for activity in list(self._running.values()):
                     if not activity.busy and activity.started <= due:
                         activity.show_busy()
+
+
+def _key(header: dict[str, Any]) -> str:
+    return f"{header.get('session')}/{header.get('msg_id')}"

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from ipykernel.kernelapp import IPKernelApp
-from traitlets import Type
+from traitlets import Type, default
 
 from .kernel import SnakeKernel
 
@@ -21,6 +21,11 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
     kernel_class = Type(SnakeKernel, klass="ipykernel.kernelbase.Kernel", help="The kernel class.").tag(
         config=True
     )
+
+    @default("config_files")
+    def _read_the_config_of_ipykernel_too(self) -> list[str]:
+        # What a person configured for stock kernels holds here as well; ours comes last.
+        return ["ipython_kernel_config.py", self.config_file_name]
 
     def initialize(self, argv: Any = None) -> None:
         """Undo what a parent may have left us with, then start as ipykernel does."""

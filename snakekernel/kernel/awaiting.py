@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Generator
-from contextlib import nullcontext
 from typing import Any
 
 from ..commands.dispatch import Outcome, Run
@@ -48,8 +47,7 @@ def _stepwise(awaitable: Any, interrupts: Interrupts) -> Generator[Any, Any, Any
     thrown: BaseException | None = None
     while True:
         try:
-            # Interrupted before: what runs now is its clean-up.
-            with nullcontext() if interrupts.requested else interrupts:
+            with interrupts:
                 if thrown is not None:
                     # An iterator that cannot be thrown into is left where it is, as `await` does.
                     waited = steps.throw(thrown) if hasattr(steps, "throw") else _raise(thrown)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import signal
 import sys
 import threading
@@ -43,6 +44,8 @@ from .namespace import StoredNamespace, forget_outputs
 from .session import KernelSession
 
 _OURS: Final = b'"snake_'
+#: JSON may spell any letter so.
+_ESCAPED: Final = b"\\u"
 _INLINE: Final = "matplotlib_inline.backend_inline"
 #: Identities, the five signed parts, and the buffers as they came.
 _Parts = tuple[list[bytes], list[bytes], list[Any]]
@@ -74,6 +77,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._main_loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due: float | None = None
         secrets = Secrets()
@@ -128,16 +132,16 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
 
     async def shell_channel_thread_main(self, msg: list[Any]) -> None:
         """Route ours by a glance at the header: whoever serves a frame verifies it, once."""
-        parts = _ours(msg)
+        parts = self._ours(msg)
         if parts is None:
             await super().shell_channel_thread_main(msg)
             return
         async with self.shell_channel_thread.asyncio_lock:
+            subshell_id = unpack_header(parts[1][1]).subshell_id
             try:
-                subshell_id = unpack_header(parts[1][1]).subshell_id
+                if not isinstance(subshell_id, str | None):
+                    raise UnknownSubshellError(subshell_id)
                 socket = self.shell_channel_thread.manager.get_shell_channel_to_subshell_socket(subshell_id)
-            except BadFrame as error:
-                self._dropped(error)
             except UnknownSubshellError as error:
                 self._refuse_subshell(parts, error)
             else:
@@ -147,7 +151,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         self, msg: list[Any], /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
         """Serve ours here, all else the stock way."""
-        parts = _ours(msg)
+        parts = self._ours(msg)
         if parts is None:
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
             return
@@ -157,31 +161,32 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         except BadFrame as error:
             self._dropped(error)
             return
-        self.set_parent(idents, parent, channel="shell")
         if self._supports_kernel_subshells:
             stream = self.shell_channel_thread.manager.get_subshell_to_shell_channel_socket(subshell_id)
         else:
             stream = self.shell_stream
         run = Run(frame, self.runtime, door)
-        activity = self._activities.begin(frame.msg_id, parent)
+        activity = self._activities.begin(parent)
         on_main = threading.current_thread() is threading.main_thread()
         saved = self._catch_interrupts(run.interrupts) if on_main else None
         try:
+            self._adopt_parent(idents, parent)
             step = run.resume()
             while not isinstance(step, Outcome):
                 step = await awaited(run, step.awaitable)
+            self._end_if_forked()
             self._flush_output()
             packed = run.pack(step, output=activity.outputs)
             self._reply(stream, idents, run.reply_type, parts[1][1], packed)
         finally:
-            self._activities.end(frame.msg_id)
+            self._activities.end(activity)
             if on_main:
                 signal.signal(signal.SIGINT, saved)
             self._arm_expiry()
 
     async def process_control(self, msg: list[Any]) -> None:
         """Serve ours here, without any status, all else the stock way."""
-        parts = _ours(msg)
+        parts = self._ours(msg)
         if parts is None:
             await super().process_control(msg)
             return
@@ -208,6 +213,27 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
             f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
         )
         self._reply(self.shell_stream, idents, run.reply_type, parts[1][1], run.pack(run.fail(refusal)))
+
+    def _ours(self, msg: list[Any]) -> _Parts | None:
+        """Identities, the five signed parts and the buffers, if the header is one of ours."""
+        for index, part in enumerate(msg):
+            if len(part) == len(DELIMITER) and part.bytes == DELIMITER:
+                if len(msg) < index + 6:
+                    return None
+                header = msg[index + 2].bytes
+                # A glance first: it spares stock messages a second decoding of their header.
+                if _OURS not in header and _ESCAPED not in header:
+                    return None
+                try:
+                    if not is_ours(unpack_header(header).msg_type):
+                        return None
+                except BadFrame:
+                    # Stock dispatch drops it too; it is counted here.
+                    self.runtime.frames_dropped += 1
+                    return None
+                parts = [p.bytes for p in msg[index + 1 : index + 6]]
+                return [p.bytes for p in msg[:index]], parts, msg[index + 6 :]
+        return None
 
     def _dropped(self, error: BadFrame) -> None:
         self.runtime.frames_dropped += 1
@@ -255,13 +281,28 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
 
     # -- the process around it ---------------------------------------------------------------------
 
+    def _adopt_parent(self, idents: Any, parent: dict[str, Any]) -> None:
+        try:
+            self.set_parent(idents, parent, channel="shell")
+        except BaseException:  # it tells sys.stdout, and user code may have put anything there
+            self.log.warning("sys.stdout or sys.stderr was replaced by what cannot be told its request")
+
+    def _end_if_forked(self) -> None:
+        if os.getpid() != self._pid:
+            # The call forked and its child came back to us: one reply is the parent's to send.
+            os._exit(0)
+
     def _flush_output(self) -> None:
         inline = sys.modules.get(_INLINE)
         if inline is not None:
-            # Cells flush their figures in post_execute, which our requests never fire.
-            inline.flush_figures()
-        for stream in (sys.stdout, sys.stderr):
             try:
+                # Cells flush their figures in post_execute, which our requests never fire.
+                inline.flush_figures()
+            except Exception:
+                self.log.exception("Figures could not be shown")
+        for name in ("stdout", "stderr"):
+            try:
+                stream = getattr(sys, name, None)
                 # A flush waits for the iopub thread, which costs more than a small call.
                 if stream is not None and getattr(stream, "_flush_pending", True):
                     stream.flush()
@@ -346,20 +387,3 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         """As stock; our thread ends too."""
         self._activities.close()
         return super().do_shutdown(restart)
-
-
-def _ours(msg: list[Any]) -> _Parts | None:
-    """Identities, the five signed parts and the buffers, if the header is one of ours."""
-    for index, part in enumerate(msg):
-        if len(part) == len(DELIMITER) and part.bytes == DELIMITER:
-            # A glance first: it spares stock messages a second decoding of their header.
-            if len(msg) < index + 6 or _OURS not in msg[index + 2].bytes:
-                return None
-            try:
-                if not is_ours(unpack_header(msg[index + 2].bytes).msg_type):
-                    return None
-            except BadFrame:
-                return None
-            parts = [p.bytes for p in msg[index + 1 : index + 6]]
-            return [p.bytes for p in msg[:index]], parts, msg[index + 6 :]
-    return None

@@ -20,7 +20,10 @@ def keep_secrets_out(secrets: Secrets) -> None:
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         if secrets:
-            record.msg, record.args = secrets.scrub_text(record.getMessage()), None
+            try:
+                record.msg, record.args = secrets.scrub_text(record.getMessage()), None
+            except Exception:  # arguments that do not fit the message: the handler says so, as ever
+                return record
             if record.exc_info:
                 # A formatter takes the text that is there over making its own.
                 record.exc_text = secrets.scrub_text(formatter.formatException(record.exc_info))

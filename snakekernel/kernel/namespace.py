@@ -6,10 +6,12 @@ output history too.
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
-from ..objects.store import Store
+from ..objects.store import ANONYMOUS, Store
 
 #: Values that many names share; they pin nothing of weight.
 _SHARED: Final = (type(None), bool, int, float, complex, str)
@@ -37,6 +39,10 @@ class StoredNamespace(MutableMapping[str, Any]):
     def __setitem__(self, name: str, obj: Any) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError("stored objects have names: non-empty strings")
+        if name.startswith(ANONYMOUS):
+            raise ValueError(f"names that begin with {ANONYMOUS!r} are the kernel's own")
+        # A name that UTF-8 cannot hold could be listed by no client.
+        name.encode()
         self._store.put(None, name, obj, writer=self._writer(), now=self._clock())
 
     def __delitem__(self, name: str) -> None:
@@ -86,20 +92,35 @@ class StoredNamespace(MutableMapping[str, Any]):
 
 
 def forget_outputs(shell: Any, objects: list[Any]) -> None:
-    """Take objects out of ``Out``, ``_`` and what else IPython remembers of the last outputs."""
+    """Take objects out of ``Out``, ``_``, the last traceback and what else IPython remembers of cells."""
     gone = {id(obj) for obj in objects if type(obj) not in _SHARED}
     if not gone:
         return
-    namespace, hook = shell.user_ns, shell.displayhook
-    history = namespace.get("_oh") or {}
-    for number in [number for number, value in list(history.items()) if id(value) in gone]:
+    history = shell.user_ns.get("_oh") or {}
+    numbers = [number for number, value in list(history.items()) if id(value) in gone]
+    for number in numbers:
         del history[number]
-        namespace.pop(f"_{number}", None)
-    for name in ("_", "__", "___"):
-        if id(namespace.get(name)) in gone:
-            namespace[name] = ""
-        if id(getattr(hook, name, None)) in gone:
-            setattr(hook, name, "")
+    for namespace in (shell.user_ns, shell.user_ns_hidden, vars(shell.displayhook)):
+        for name in (*(f"_{number}" for number in numbers), "_", "__", "___"):
+            if id(namespace.get(name)) in gone:
+                namespace[name] = ""
     result = shell.last_execution_result
     if result is not None and id(result.result) in gone:
         result.result = None
+    _forget_in_tracebacks(getattr(sys, "last_value", None), gone)
+
+
+def _forget_in_tracebacks(error: BaseException | None, gone: set[int]) -> None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            is_function = frame.f_locals is not frame.f_globals
+            if is_function and any(id(value) in gone for value in frame.f_locals.values()):
+                try:
+                    frame.clear()
+                except RuntimeError:  # it runs still
+                    continue
+                # Read again: Python keeps what the first reading gave.
+                frame.f_locals  # noqa: B018
+        error = error.__cause__ or error.__context__

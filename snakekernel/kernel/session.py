@@ -101,7 +101,7 @@ class KernelSession(Session):
             else:
                 msg_type, header = msg_or_type, (parent or {}).get("header", parent)
             if msg_type != "status" and header:
-                activity = self._activities.find(header.get("msg_id", ""))
+                activity = self._activities.find(header)
                 if activity is not None:
                     activity.count_output()
         return super().send(stream, msg_or_type, content, parent, *args, **kwargs)

@@ -12,10 +12,15 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..wire.model import ErrorReply, Reply
+
 MASK: Final = "[secret]"
 _SHORTEST: Final = 6
 _PLACEHOLDERS: Final = frozenset({"EMPTY", "not-needed", "no-key-required", "dummy", "ollama", "lm-studio"})
 _NAMES: Final = re.compile(r"api[_-]?key|secret|token$|passw|credential|authorization", re.IGNORECASE)
+_KEY: Final = re.compile(r"api[_-]?key$", re.IGNORECASE)
+#: Fields of every reply: scrubbing one of these words would take the reply's own keys.
+_FIELDS: Final = frozenset({*Reply.__struct_fields__, *ErrorReply.__struct_fields__})
 #: Names that match but hold no secret: the name of a variable, a count of tokens.
 _HARMLESS: Final = re.compile(r"_env$|max_.*tokens?$", re.IGNORECASE)
 
@@ -23,6 +28,11 @@ _HARMLESS: Final = re.compile(r"_env$|max_.*tokens?$", re.IGNORECASE)
 def is_secret_name(name: str) -> bool:
     """Whether a value of this name is to be kept secret: ``api_key``, ``password``, ``auth_token``."""
     return bool(_NAMES.search(name)) and not _HARMLESS.search(name)
+
+
+def is_key_name(name: str) -> bool:
+    """Whether an argument of this name is an API key, whatever is called with it."""
+    return bool(_KEY.search(name))
 
 
 class Secrets:
@@ -41,9 +51,9 @@ class Secrets:
         reveal = getattr(value, "get_secret_value", None)
         if callable(reveal):
             value = reveal()
-        if not isinstance(value, str) or len(value) < _SHORTEST or value in _PLACEHOLDERS:
+        if not isinstance(value, str) or len(value) < _SHORTEST or value in self._known:
             return
-        if value in self._known:
+        if value in _PLACEHOLDERS or value in _FIELDS:
             return
         self._known[value] = None
         text: dict[bytes, bytes] = {}
@@ -62,6 +72,10 @@ class Secrets:
         for name, value in config.items():
             if isinstance(value, Mapping):
                 self.add_from(value)
+            elif isinstance(value, list | tuple):
+                for item in value:
+                    if isinstance(item, Mapping):
+                        self.add_from(item)
             elif is_secret_name(str(name)):
                 self.add(value)
 

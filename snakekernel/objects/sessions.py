@@ -7,6 +7,7 @@ until it is created anew on purpose: a program must not go on with an empty name
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -25,11 +26,18 @@ class Session:
     ttl: float | None
     created: float
     used: float
+    #: Tells this session from an earlier or later one of the same id.
+    serial: int = 0
     leases: int = 0
     #: Whether it was closed; a call that still holds it stores nothing more in it.
     closed: bool = False
     #: What plugins configured for this session alone, by framework.
     frameworks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def space(self) -> tuple[str, int]:
+        """Key of its namespace in the store: a session opened anew never sees the old one's objects."""
+        return self.id, self.serial
 
     @property
     def expires_at(self) -> float | None:
@@ -45,6 +53,7 @@ class SessionTable:
         self._max_sessions = max_sessions
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
+        self._serials = itertools.count(1)
         self._expired: OrderedDict[str, None] = OrderedDict()
         #: No session ends before; kept, so that asking costs nothing where there are many.
         self._earliest: float | None = None
@@ -90,9 +99,9 @@ class SessionTable:
                 self._expect(session.expires_at)
 
     def is_over(self, session: Session) -> bool:
-        """Whether a session was closed, no call holds it, and no new one has its id."""
+        """Whether a session was closed and no call holds it."""
         with self._lock:
-            return session.closed and session.leases == 0 and session.id not in self._sessions
+            return session.closed and session.leases == 0
 
     def close(self, id: str, *, at: str = "$.session_id") -> Session:
         """Forget a session on request; raises NotFound."""
@@ -103,8 +112,8 @@ class SessionTable:
             session.closed = True
             return session
 
-    def expire(self, now: float) -> list[str]:
-        """Forget the sessions whose time ended and that no call holds; returns their ids."""
+    def expire(self, now: float) -> list[Session]:
+        """Forget the sessions whose time ended and that no call holds; returns them."""
         with self._lock:
             if self._earliest is None or now < self._earliest:
                 return []
@@ -114,7 +123,7 @@ class SessionTable:
             # A session that a call holds is looked at again from the end of the call.
             free = [s.expires_at for s in self._sessions.values() if s.leases == 0]
             self._earliest = min((end for end in free if end is not None), default=None)
-            return [session.id for session in due]
+            return due
 
     def next_expiry(self) -> float | None:
         """When ``expire`` next has something to look at, or None: no session ends before."""
@@ -128,7 +137,7 @@ class SessionTable:
     def _open(self, id: str, now: float, ttl: float | None, at: str) -> Session:
         if len(self._sessions) >= self._max_sessions:
             raise LimitExceeded(f"There are {self._max_sessions} sessions already; close some.", at=at)
-        session = Session(id, self.default_ttl if ttl is None else ttl, now, now)
+        session = Session(id, self.default_ttl if ttl is None else ttl, now, now, next(self._serials))
         self._sessions[id] = session
         if session.expires_at is not None:
             self._expect(session.expires_at)

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ..wire.errors import InvalidRequest, LimitExceeded, NotFound
+from .static import module_name, type_name
 
 ANONYMOUS: Final = "~"
 
-#: Key of the kernel-wide namespace; sessions are keyed by their id.
-Space = str | None
+#: Key of a namespace: None is the kernel-wide one, a session's is its id and serial number.
+Space = tuple[str, int] | None
 
 
 @dataclass(slots=True)
@@ -38,13 +39,12 @@ class Entry:
     @property
     def type(self) -> str:
         """Name of the object's class, read without running its code."""
-        return type(self.obj).__name__
+        return type_name(self.obj)
 
     @property
     def module(self) -> str:
         """Module of the object's class, read without running its code."""
-        module = type.__getattribute__(type(self.obj), "__module__")
-        return module if isinstance(module, str) else "?"
+        return module_name(self.obj)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ class Store:
         version: int,
     ) -> None:
         if self._on_change is not None:
-            self._on_change(Change(action, name, space, writer, version))
+            self._on_change(Change(action, name, None if space is None else space[0], writer, version))
 
     def _drop(self, gone: list[Any]) -> None:
         if self._on_drop is not None and gone:

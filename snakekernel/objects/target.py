@@ -9,7 +9,6 @@ control channel, reads only what is there: no imports, properties, ``__getattr__
 from __future__ import annotations
 
 import importlib
-import inspect
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -18,8 +17,7 @@ from typing import Any, Literal
 
 from ..wire.errors import InvalidRequest, Unresolvable
 from ..wire.path import Attr, Item, path_text
-
-_MISSING = object()
+from .static import MISSING, NEEDS_CODE, attribute, type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +35,11 @@ class Target:
 
     @property
     def dotted(self) -> tuple[str, ...]:
-        """The importable path as names; empty for other roots."""
-        if self.root != "import":
+        """The importable path as names; empty for other roots, and where a step is an item."""
+        names = [step.name if isinstance(step, Attr) else step for step in self.steps]
+        if self.root != "import" or not all(isinstance(name, str) for name in names):
             return ()
-        return (*self.name.split("."), *(s for s in self.steps if isinstance(s, str)))
+        return (*self.name.split("."), *names)
 
 
 class UserCodeRaised(Exception):
@@ -107,7 +106,7 @@ def follow(obj: Any, steps: tuple[Any, ...], *, at: str, static: bool = False) -
 def _live_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
     try:
         if isinstance(step, Attr):
-            return getattr(obj, step.name)
+            return _attribute(obj, step.name)
         if isinstance(step, Item):
             return obj[step.key]
         if not isinstance(step, str):
@@ -115,7 +114,7 @@ def _live_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
         if isinstance(obj, Mapping) and step in obj:
             return obj[step]
         try:
-            return getattr(obj, step)
+            return _attribute(obj, step)
         except AttributeError:
             if isinstance(obj, type) or not hasattr(type(obj), "__getitem__"):
                 raise
@@ -125,17 +124,28 @@ def _live_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
                 raise AttributeError(step) from None
     except (AttributeError, LookupError, TypeError) as error:
         raise _nowhere(obj, path, at, error) from None
+    except UserCodeRaised:
+        raise
     except BaseException as error:  # user code: any exception may come out of a property or __getitem__
         raise UserCodeRaised(error) from None
 
 
-def _nowhere(obj: Any, path: tuple[Any, ...], at: str, error: BaseException) -> Unresolvable:
-    kind = type(obj).__name__
-    what = f"module {obj.__name__!r}" if isinstance(obj, types.ModuleType) else f"an object of type {kind!r}"
+def _attribute(obj: Any, name: str) -> Any:
     try:
+        return getattr(obj, name)
+    except (LookupError, TypeError) as error:
+        # Only AttributeError says that there is none; a property that fails otherwise is a failure.
+        raise UserCodeRaised(error) from None
+
+
+def _nowhere(obj: Any, path: tuple[Any, ...], at: str, error: BaseException) -> Unresolvable:
+    kind = type_name(obj)
+    try:
+        is_module = isinstance(obj, types.ModuleType)
+        what = f"module {obj.__name__!r}" if is_module else f"an object of type {kind!r}"
         reason = f" ({type(error).__name__}: {error})"
-    except Exception:  # a hostile exception's own text
-        reason = ""
+    except BaseException:  # a hostile object's own __class__, or an exception's own text
+        what, reason = f"an object of type {kind!r}", ""
     return Unresolvable(
         f"{path_text(path)} leads nowhere: {what} has no such attribute or item{reason[:300]}.", at=at
     )
@@ -146,18 +156,12 @@ def _static_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
     if not isinstance(step, Attr):
         key = step.key if isinstance(step, Item) else step
         found = _static_item(obj, key)
-        if found is not _MISSING:
+        if found is not MISSING:
             return found
     if isinstance(step, Item) or not isinstance(name, str):
         raise _needs_shell(path, at)
-    value = inspect.getattr_static(obj, name, _MISSING)
-    if isinstance(value, staticmethod | classmethod):
-        return value.__func__
-    if value is _MISSING:
-        raise _needs_shell(path, at)
-    if isinstance(value, types.FunctionType | types.BuiltinFunctionType | types.MethodDescriptorType | type):
-        return value
-    if any("__get__" in cls.__dict__ for cls in type(value).__mro__):
+    value = attribute(obj, name)
+    if value is MISSING or value is NEEDS_CODE:
         raise _needs_shell(path, at)
     return value
 
@@ -165,13 +169,13 @@ def _static_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
 def _static_item(obj: Any, key: Any) -> Any:
     # Exact types only: a subclass may bring its own __getitem__.
     if type(key) not in (str, int, float, bool, type(None)):
-        return _MISSING
+        return MISSING
     if type(obj) is dict:
         # Keys of other types could run their own __eq__ on a hash collision; look only among exact ones.
-        return next((v for k, v in list(obj.items()) if type(k) is type(key) and k == key), _MISSING)
+        return next((v for k, v in list(obj.items()) if type(k) is type(key) and k == key), MISSING)
     if type(obj) in (list, tuple) and type(key) is int and -len(obj) <= key < len(obj):
         return obj[key]
-    return _MISSING
+    return MISSING
 
 
 def _needs_shell(path: tuple[Any, ...], at: str) -> Unresolvable:
@@ -192,20 +196,20 @@ def resolve_import(
     if static:
         return _resolve_imported(names, at)
     obj = _import(names[0], at, importer)
-    if obj is _MISSING:
+    if obj is MISSING:
         raise Unresolvable(
             f"There is no module {names[0]!r} here. Is it installed in the kernel's environment?", at=at
         )
     prefix = names[0]
     for index, name in enumerate(names[1:], 1):
         try:
-            found = getattr(obj, name, _MISSING)
+            found = getattr(obj, name, MISSING)
         except BaseException as error:  # a module's or class's own __getattr__
             raise UserCodeRaised(error) from None
         prefix = f"{prefix}.{name}"
-        if found is _MISSING and isinstance(obj, types.ModuleType) and hasattr(obj, "__path__"):
+        if found is MISSING and isinstance(obj, types.ModuleType) and hasattr(obj, "__path__"):
             found = _import(prefix, at, importer)
-        if found is _MISSING:
+        if found is MISSING:
             raise _nowhere(obj, (name,), at, AttributeError(".".join(names[: index + 1])))
         obj = found
     return obj
@@ -217,7 +221,7 @@ def _import(name: str, at: str, importer: Callable[[str], Any]) -> Any:
     except ModuleNotFoundError as error:
         # Only the module asked for is "not there"; one that it needs is its own failure.
         if error.name == name:
-            return _MISSING
+            return MISSING
         raise UserCodeRaised(error) from None
     except BaseException as error:  # a module's code may raise anything, SystemExit included
         raise UserCodeRaised(error) from None

@@ -42,8 +42,8 @@ class Header(msgspec.Struct):
 
     msg_id: str
     msg_type: str
-    session: str = ""
-    subshell_id: str | None = None
+    #: A string or absent; what else may stand there is for the receiver to refuse.
+    subshell_id: Any = None
 
 
 class Signer:
@@ -72,13 +72,25 @@ _encode = msgspec.json.Encoder().encode
 
 
 def pack_json(data: Any) -> bytes:
-    """Plain JSON data as bytes; lone surrogates, which UTF-8 cannot hold, as escapes."""
+    """Plain JSON data as bytes.
+
+    Text may hold lone surrogates, which JSON cannot carry; they come out as ``\\udxxx`` in letters.
+    Values are not concerned: their encoder gives such strings a form of their own.
+    """
     try:
         return _encode(data)
     except UnicodeEncodeError:
-        import json
+        return _encode(_without_surrogates(data))
 
-        return json.dumps(data, ensure_ascii=True, separators=(",", ":")).encode()
+
+def _without_surrogates(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_without_surrogates(key): _without_surrogates(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_without_surrogates(item) for item in data]
+    return data
 
 
 def unpack_header(part: bytes) -> Header:

@@ -14,6 +14,9 @@ import msgspec
 #: A name of a stored object or session: any characters, 1 to 1,024 of them.
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 
+#: A name to store under; those that begin with ``~`` are the kernel's own, of anonymous objects.
+NewName = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern="^[^~]")]
+
 #: A target: dotted text, or a list of steps where names may hold any character.
 Target = (
     Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]

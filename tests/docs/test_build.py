@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, says what the types say, and leads nowhere that is not there."""
+"""The documentation builds without a warning, says what the types say, and its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,17 @@ COMMITTED = ROOT / "docs" / "protocol.json"
 
 
 def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", "-d", str(tmp_path / "trees")]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-E",
+        "-d",
+        str(tmp_path / "trees"),
+    ]
     done = subprocess.run(
         [*command, str(ROOT / "docs"), str(tmp_path / "html")], capture_output=True, text=True, timeout=110
     )

@@ -6,10 +6,10 @@ import ast
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from snakekernel.demo.lm_server import LMServer
 
 pytestmark = pytest.mark.kernel
 
+_OURS = re.compile(r"^\$ (.*\| )?(jupyter )?snakekernel ", re.MULTILINE)
 EXAMPLES = ROOT / "docs" / "examples"
 
 
@@ -30,12 +31,12 @@ def _name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def _with(*languages: str) -> list[Any]:
-    """The pages that have blocks to run in those languages, as parameters."""
+def _with(language: str, wanted: str = "") -> list[Any]:
+    """The pages that have blocks to run in that language, as parameters."""
     return [
         pytest.param(page, id=_name(page))
         for page in pages()
-        if any(block.how != "skip" for block in blocks(page, *languages))
+        if any(b.how != "skip" and re.search(wanted, b.code, re.MULTILINE) for b in blocks(page, language))
     ]
 
 
@@ -103,35 +104,33 @@ def _run_cell(block: Block, names: dict[str, Any], page: Path) -> None:
         client.stop_channels()
 
 
-@pytest.mark.parametrize("page", _with("console"))
+@pytest.mark.timeout(300)  # each command is a process of its own
+@pytest.mark.parametrize("page", _with("console", _OURS.pattern))
 def test_shell_commands_of_ours_succeed(page: Path, folder: Path) -> None:
-    """Lines ``$ snakekernel …`` run one after another, each with a pipe or here-document as it is written."""
-    with snakekernel.start(transport="tcp") as snake:
+    """Beside a kernel that ``--existing`` finds, and with the output that the page shows."""
+    with snakekernel.start():
         for block in blocks(page, "console"):
-            if block.how == "skip":
-                continue
-            for command in _commands(block.code):
-                _run_command(command, snake.connection_file or "", folder, f"{_name(page)}:{block.line}")
+            if block.how == "run" and _OURS.search(block.code):
+                for command, shown in _commands(block.code):
+                    _run_command(command, shown, folder, f"{_name(page)}:{block.line}")
 
 
-def _commands(code: str) -> list[str]:
-    commands: list[str] = []
-    for line in code.splitlines():
-        if line.startswith("$ "):
-            commands.append(line[2:])
-        elif commands and commands[-1].endswith("\\"):
-            commands[-1] += "\n" + line
-    return [command for command in commands if re.search(r"(^|\| )(jupyter )?snakekernel ", command)]
+def _commands(code: str) -> list[tuple[str, str]]:
+    """Each command with the output that the page shows below it, which may be none."""
+    return [
+        (command, shown.strip())
+        for command, _, shown in (part.partition("\n") for part in re.split(r"^\$ ", code, flags=re.M)[1:])
+    ]
 
 
-def _run_command(command: str, connection_file: str, folder: Path, where: str) -> None:
+def _run_command(command: str, shown: str, folder: Path, where: str) -> None:
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": scripts + os.pathsep + os.environ["PATH"], "NO_COLOR": "1"}
-    command = command.replace("kernel-1234.json", shlex.quote(connection_file))
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, f"{where}: {command}\n{done.stdout}{done.stderr}"
+    assert not shown or done.stdout.strip() == shown, f"{where}: {command}\n{done.stdout}"
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=_name(page)) for page in pages()])
@@ -176,6 +175,28 @@ def test_a_client_in_node_works(folder: Path) -> None:
             "error: raised ValueError target",
         ]
         assert snake.call("stored.array.dtype.str") == "<f8"
+
+
+def test_the_example_package_of_a_plugin_works_installed(folder: Path) -> None:
+    (page,) = (page for page in pages() if page.name == "plugins.md")
+    (block,) = (block for block in blocks(page, "python") if "from tally import" in block.code)
+    project = tomllib.loads((EXAMPLES / "tally" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    # What an installer leaves behind: the package on the path, and its entry points beside it.
+    info = folder / "site" / "tally-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tally\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "\n".join(
+            f"[{group}]\n" + "\n".join(f"{name} = {value}" for name, value in points.items())
+            for group, points in project["entry-points"].items()
+        )
+    )
+    shutil.copytree(EXAMPLES / "tally" / "tally", folder / "site" / "tally")
+    environment = {**os.environ, "PYTHONPATH": str(folder / "site")}
+    done = subprocess.run(
+        [sys.executable, "-c", block.code], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def _client(command: list[str], snake: snakekernel.Client, folder: Path) -> list[str]:

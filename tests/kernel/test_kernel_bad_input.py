@@ -99,7 +99,12 @@ MALFORMED: list[tuple[str, dict[str, Any], str, str]] = [
     # data
     ("call", {"target": "builtins.len", "args": [{"$ref": "no such"}]}, "not_found", "$.args[0]"),
     ("call", {"target": "builtins.len", "args": [{"$step": 0}]}, "invalid_request", "$.args[0]"),
-    ("call", {"target": "builtins.len", "args": [[{"$bytes": 0}]]}, "invalid_request", "$.args[0][0]['$bytes']"),
+    (
+        "call",
+        {"target": "builtins.len", "args": [[{"$bytes": 0}]]},
+        "invalid_request",
+        "$.args[0][0]['$bytes']",
+    ),
     ("call", {"target": "builtins.len", "kwargs": {"a": {"$nonsense": 1}}}, "invalid_request", "$.kwargs.a"),
     ("store", {"id": "x", "value": [1, {"$int": "one"}]}, "invalid_request", "$.value[1]['$int']"),
     ("store", {"id": "x", "value": {"$tuple": 1, "b": 2}}, "invalid_request", "$.value"),
@@ -166,9 +171,7 @@ class TestWhatTargetsRaise:
         "name",
         ["ValueError", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "StopIteration", "MemoryError"],
     )
-    def test_any_exception(
-        self, stock: Stock, subshell: str, route: str, thrower: str, name: str
-    ) -> None:
+    def test_any_exception(self, stock: Stock, subshell: str, route: str, thrower: str, name: str) -> None:
         where = {"subshell_id": subshell} if route == "subshell" else {}
         reply = stock.fails("call", {"target": thrower, "args": [name, "what I said"]}, **where)
         assert (reply["code"], reply["fault"]) == ("raised", "target")

@@ -47,7 +47,12 @@ class TestShellAndSubshell:
 
     @pytest.mark.parametrize(
         ("returns", "keys"),
-        [("auto", {"value"}), ("value", {"value"}), ("preview", {"string_repr", "truncated"}), ("ref", {"value"})],
+        [
+            ("auto", {"value"}),
+            ("value", {"value"}),
+            ("preview", {"string_repr", "truncated"}),
+            ("ref", {"value"}),
+        ],
     )
     def test_call_returns(self, ok: Ask, returns: str, keys: set[str]) -> None:
         result = ok("call", {"target": "builtins.list", "args": [[1, 2]], "returns": returns})["result"]
@@ -109,7 +114,10 @@ class TestShellAndSubshell:
         assert ok("retrieve", {"target": ["stored", name, {"attr": "x"}]})["object"]["value"] == 2
 
     def test_table(self, ok: Ask, name: str) -> None:
-        ok("call", {"target": "pandas.DataFrame", "args": [{"a": [1, 2, 3], "b": [4, 5, 6]}], "store_as": name})
+        ok(
+            "call",
+            {"target": "pandas.DataFrame", "args": [{"a": [1, 2, 3], "b": [4, 5, 6]}], "store_as": name},
+        )
         page = ok("table", {"target": ["stored", name], "rows": [1, 3], "columns": [1, 2]})
         assert [column["name"] for column in page["columns"]] == ["b"]
         assert (page["total_rows"], page["total_columns"]) == (3, 2)
@@ -233,7 +241,9 @@ class TestControl:
 
     def test_inspect(self, stock: Stock, name: str) -> None:
         stock.ok("store", {"id": name, "value": {"a": [1, 2]}})
-        inspection = stock.ok("inspect", {"target": ["stored", name, "a", 1]}, channel="control")["inspection"]
+        inspection = stock.ok("inspect", {"target": ["stored", name, "a", 1]}, channel="control")[
+            "inspection"
+        ]
         assert (inspection["type"], inspection["string_repr"]) == ("int", "2")
 
     def test_cancel_is_known_and_unsupported(self, stock: Stock) -> None:

@@ -1,21 +1,21 @@
 """A pytest plugin for other projects' suites: records every outcome, and may put our kernel under them.
 
 Rules: it changes what is started, never what is tested. ``--kernel-under-test=snakekernel`` makes every
-command line that would start ipykernel start ours, and makes ours the class that the tests which hold a kernel in
-their own process derive from. Loaded with ``-p on_our_kernel``, before the suite's own conftest.
+command line that would start ipykernel start ours, and gives the tests that hold a kernel in their own
+process our class. Loaded with ``-p on_our_kernel``, before the suite's own conftest.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Ours, and the one option of pytest-cov that ipykernel's tests read without asking whether it is there."""
+    """Ours, and the option of pytest-cov that ipykernel's tests read as if it were always there."""
     parser.addoption("--kernel-under-test", choices=["stock", "snakekernel"], default="stock")
     parser.addoption("--outcomes", type=Path, required=True)
     parser.addoption("--cov", action="store_true", default=False)
@@ -47,15 +47,17 @@ def _put_ours_under_test() -> None:
 class _Recorder:
     """Writes ``{test id: outcome}`` when the run ends."""
 
+    _RANK: Final = ("passed", "skipped", "failed", "error")
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._outcomes: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """A test's outcome is that of its worst phase; a skip counts wherever it happens."""
-        if report.when == "call" or not report.passed:
-            outcome = "error" if report.failed and report.when != "call" else report.outcome
-            self._outcomes[report.nodeid] = outcome
+        """The worst of a test's phases and subtests is its outcome."""
+        outcome = "error" if report.failed and report.when != "call" else str(report.outcome)
+        known = self._outcomes.get(report.nodeid, "passed")
+        self._outcomes[report.nodeid] = max(known, outcome, key=self._RANK.index)
 
     def pytest_sessionfinish(self) -> None:
         """Also after an interrupted run: what is known is written."""

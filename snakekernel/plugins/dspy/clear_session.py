@@ -23,7 +23,7 @@ class Reply(BaseReply, kw_only=True):
 async def run(request: Request, scope: Scope) -> Reply:
     """A session's objects of every kind; kernel-wide only programs, for others may be a notebook's."""
     if scope.session is not None:
-        count = scope.runtime.store.clear(scope.session.id, writer=scope.writer)
+        count = scope.runtime.store.clear(scope.session.space, writer=scope.writer)
         return Reply(message=f"Session {scope.session.id!r} cleared: {count} objects", deleted=count)
     names = [entry.name for entry in visible_programs(scope)]
     for name in names:

@@ -9,7 +9,7 @@ import msgspec
 from ...commands.command import Command
 from ...commands.scope import Scope
 from ...wire.errors import InvalidRequest
-from ...wire.model import Name
+from ...wire.model import Name, NewName
 from ...wire.model import Reply as BaseReply
 from ...wire.model import Request as BaseRequest
 from .plugin import PLUGIN
@@ -25,7 +25,7 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     options: further keyword arguments of the class, such as ``max_iters`` or ``temperature``.
     """
 
-    id: Name
+    id: NewName
     signature: str | SignatureSpec
     module: Name = "Predict"
     instructions: str | None = None

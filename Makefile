@@ -1,0 +1,78 @@
+# Everything runs from here: each target sets up .venv by itself, once, and again only when what it installs changes.
+#
+#   make demo     see it work            make lint    style, types, layers, protocol, docs
+#   make test     run all tests          make bench   what a small call costs
+#   make docs     build the docs         make clean   remove what was built (distclean: .venv too)
+#
+# PYTHON=python3.12 chooses the interpreter; ARGS="…" goes to pytest, to the demo and to the benchmarks.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# The first interpreter that is new enough.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+
+# What an installation copies, so that a change asks for another one; the code itself is linked.
+SET_UP_FROM := pyproject.toml $(wildcard kernelspec/*)
+DOCS := docs/_build/html
+
+.PHONY: help demo test lint bench docs clean distclean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.demo
+	@$(BIN)/python -m snakekernel.demo $(ARGS)
+
+test: $(VENV)/.test
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m snakekernel.testing.protocol --check docs/protocol.json
+	@$(MAKE) docs
+
+bench: $(VENV)/.demo
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.test
+	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs $(DOCS)
+	@echo "The docs are in $(DOCS)/index.html."
+
+# Each extra holds the ones before it (demo < test < dev), so an installation marks those done as well.
+$(VENV)/.demo: extra := demo
+$(VENV)/.test: extra := test
+$(VENV)/.dev: extra := dev
+$(VENV)/.demo: marks := .demo
+$(VENV)/.test: marks := .demo .test
+$(VENV)/.dev: marks := .demo .test .dev
+
+$(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(SET_UP_FROM) | $(BIN)/python
+	@echo "Installing snakekernel[$(extra)] into $(VENV) (a few minutes the first time) …"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[$(extra)]"
+	@touch $(addprefix $(VENV)/,$(marks))
+
+# Debian's python3 comes without ensurepip unless python3-venv is there; a pip outside does as well.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
+	@echo "Creating $(VENV) with $$($(PYTHON) --version) …"
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 \
+	|| { $(PYTHON) -m venv --clear --without-pip $(VENV) \
+	  && $(PYTHON) -m pip --python $(VENV)/bin/python install -qq pip; } 2>/dev/null \
+	|| { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make virtual environments here. On Debian: apt install python3-venv" >&2; exit 1; }
+
+clean:
+	@rm -rf build dist docs/_build benchmarks/results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf $(VENV)

@@ -1,0 +1,171 @@
+"""Control answers while the main thread is held, runs no user code, and shows no status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from stock_client import Stock
+
+from snakekernel import Client
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def busy(snake: Client, stock: Stock) -> Iterator[str]:
+    """A cell that holds the GIL in a pure Python loop, until the test ends; its message id."""
+    cell = stock.send("execute_request", {"code": "print('looping', flush=True)\nwhile True: pass"})
+    stock.until(
+        lambda: any(
+            m["msg_type"] == "stream" and m["parent_header"]["msg_id"] == cell
+            for m in stock.messages["iopub"]
+        ),
+        "the loop",
+    )
+    yield cell
+    assert not stock.replies(cell), "the cell was running all the while"
+    snake.interrupt()
+    assert stock.only_reply(cell)["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_control_answers_while_a_cell_runs(stock: Stock, request: pytest.FixtureRequest) -> None:
+    stock.ok("store", {"id": "x", "value": {"a": [1, 2, 3]}})
+    stock.ok("store", {"id": "doomed", "value": 1})
+    request.getfixturevalue("busy")
+    assert "x" in stock.ok("list_stored", channel="control")["stored_objects"]
+    assert stock.ok("ping", channel="control")["bridge_type"]
+    inspection = stock.ok("inspect", {"target": "stored.x.a"}, channel="control")["inspection"]
+    assert (inspection["type"], inspection["length"]) == ("list", 3)
+    assert stock.ok("inspect", {"target": "json.dumps"}, channel="control")["inspection"]["callable"]
+    stock.ok("rename_stored", {"id": "doomed", "to": "doomed2"}, channel="control")
+    stock.ok("delete_stored", {"id": "doomed2"}, channel="control")
+    assert stock.ok("list_stored", {"prefix": "doomed"}, channel="control")["count"] == 0
+
+
+def test_control_answers_while_a_call_runs(snake: Client, stock: Stock) -> None:
+    stock.cell("def spin():\n print('spinning', flush=True)\n while True: pass")
+    spinning = stock.send("call", {"target": "user.spin"})
+    stock.until(lambda: any(m["msg_type"] == "stream" for m in stock.messages["iopub"]), "the loop")
+    assert stock.ok("ping", channel="control")["status"] == "ok"
+    assert isinstance(stock.ok("list_stored", channel="control")["stored_objects"], list)
+    assert not stock.replies(spinning)
+    snake.interrupt()
+    assert stock.only_reply(spinning)["content"]["code"] == "interrupted"
+
+
+def test_control_publishes_no_status(stock: Stock) -> None:
+    sent = [
+        stock.send(op, content, channel="control")
+        for op, content in [
+            ("ping", {}),
+            ("list_stored", {}),
+            ("inspect", {"target": "json.dumps"}),
+            ("nonsense", {}),
+            ("call", {"target": "builtins.len"}),
+        ]
+    ]
+    stock.fence(channel="control")
+    for msg_id in sent:
+        assert len(stock.replies(msg_id, "control")) == 1
+        assert stock.published(msg_id) == []
+
+
+class TestInspectOnControlRunsNoUserCode:
+    @pytest.fixture(scope="module", autouse=True)
+    @staticmethod
+    def tattler(stock: Stock) -> None:
+        """An object that remembers whatever of its code ran."""
+        stock.cell(
+            "ran = []\n"
+            "def tell(name):\n"
+            "    def method(self, *args, **kwargs):\n"
+            "        ran.append(name)\n"
+            "        return {'__len__': 1, '__hash__': 1, '__bool__': True}.get(name, 'told')\n"
+            "    return method\n"
+            "class Meta(type):\n"
+            "    __getattribute__ = lambda cls, name: (ran.append('meta ' + name), type.__getattribute__(cls, name))[1]\n"
+            "    __repr__ = tell('meta repr')\n"
+            "    __instancecheck__ = lambda cls, obj: bool(ran.append('instancecheck'))\n"
+            "class Tattler(metaclass=Meta):\n"
+            "    'a docstring'\n"
+            "    def __init__(self): self.plain = 1\n"
+            "    told = property(tell('told'))\n"
+            "    def method(self): ran.append('method')\n"
+            "for name in ['__repr__', '__str__', '__len__', '__iter__', '__getattr__', '__getitem__', '__dir__', '__hash__',\n"
+            "             '__eq__', '__bool__', '__format__', '__sizeof__', '__call__', '__contains__', '_repr_html_']:\n"
+            "    setattr(Tattler, name, tell(name))\n"
+            "class MyDict(dict):\n"
+            "    __getitem__ = __len__ = __iter__ = __repr__ = tell('MyDict')\n"
+            "    items = keys = values = tell('MyDict method')\n"
+            "stored['tattler'] = Tattler()\n"
+            "stored['mine'] = MyDict(a=1)\n"
+            "stored['around'] = {'inside': [stored['tattler'], stored['mine']], stored['tattler']: 1}\n"
+            "ran.clear()\n"
+        )
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "stored.tattler",
+            "stored.mine",
+            "stored.around",
+            ["stored", "around", "inside", 0],
+            "stored.tattler.plain",
+            "stored.tattler.method",
+            "user.Tattler",
+        ],
+    )
+    def test_what_is_known_is_told(self, stock: Stock, target: object) -> None:
+        stock.cell("ran.clear()")
+        inspection = stock.ok("inspect", {"target": target}, channel="control")["inspection"]
+        assert inspection["type"]
+        assert inspection["string_repr"]
+        stock.ok("list_stored", channel="control")
+        assert stock.ok("retrieve", {"target": "user.ran"})["object"]["value"] == []
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "stored.tattler.told",
+            "stored.tattler.not_there",
+            ["stored", "tattler", {"item": 0}],
+            "stored.mine.a",
+            "xml.dom.pulldom.parse",
+        ],
+    )
+    def test_what_needs_code_names_the_shell(self, stock: Stock, target: object) -> None:
+        stock.cell("ran.clear()\nimport sys\nassert 'xml.dom.pulldom' not in sys.modules")
+        reply = stock.fails("inspect", {"target": target}, channel="control")
+        assert (reply["code"], reply["at"]) == ("unresolvable", "$.target")
+        assert "shell" in reply["error"]
+        assert stock.ok("retrieve", {"target": "user.ran"})["object"]["value"] == []
+        stock.cell("assert 'xml.dom.pulldom' not in sys.modules")
+
+    def test_on_shell_it_runs(self, stock: Stock) -> None:
+        inspection = stock.ok("inspect", {"target": "stored.tattler"})["inspection"]
+        assert inspection["string_repr"] == "told"
+
+
+def test_what_control_deletes_ends_on_the_main_thread(stock: Stock) -> None:
+    stock.cell(
+        "import threading\n"
+        "ended = []\n"
+        "class Mortal:\n"
+        "    def __del__(self): ended.append(threading.current_thread() is threading.main_thread())\n"
+    )
+    for index in range(100):
+        stock.ok("call", {"target": "user.Mortal", "store_as": f"mortal {index}", "returns": "none"})
+    for index in range(100):
+        stock.ok("delete_stored", {"id": f"mortal {index}"}, channel="control")
+    assert stock.ok("retrieve", {"target": "user.ended"})["object"]["value"] == [True] * 100
+
+
+def test_what_a_subshell_replaces_ends_on_the_main_thread(stock: Stock, subshell: str) -> None:
+    stock.cell("ended.clear()")
+    for _ in range(20):
+        stock.ok(
+            "call", {"target": "user.Mortal", "store_as": "mortal", "returns": "none"}, subshell_id=subshell
+        )
+    stock.ok("delete_stored", {"id": "mortal"}, subshell_id=subshell)
+    assert stock.ok("retrieve", {"target": "user.ended"})["object"]["value"] == [True] * 20

@@ -1,0 +1,183 @@
+"""An interrupt stops what runs, says so, and the kernel serves the next request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from stock_client import Stock
+
+from snakekernel import Client
+
+pytestmark = pytest.mark.kernel
+
+Interrupt = Callable[[], None]
+
+
+@pytest.fixture(params=["signal", "interrupt_request"])
+def interrupt(request: pytest.FixtureRequest, snake: Client, stock: Stock) -> Interrupt:
+    """Interrupts the kernel in one of the two ways there are."""
+
+    def by_message() -> None:
+        stock.reply(stock.send("interrupt_request", channel="control"), channel="control")
+
+    return snake.interrupt if request.param == "signal" else by_message
+
+
+@pytest.fixture(scope="module", autouse=True)
+def endless(stock: Stock) -> None:
+    """Functions that never end; each says when it has begun."""
+    stock.cell(
+        "import asyncio, time\n"
+        "class Endless:\n"
+        "    cleaned = []\n"
+        "    def sleep(self):\n"
+        "        print('begun', flush=True)\n"
+        "        while True: time.sleep(0.01)\n"
+        "    def long_sleep(self):\n"
+        "        print('begun', flush=True)\n"
+        "        time.sleep(1000)\n"
+        "    def loop(self):\n"
+        "        print('begun', flush=True)\n"
+        "        while True: pass\n"
+        "    async def await_(self):\n"
+        "        print('begun', flush=True)\n"
+        "        await asyncio.sleep(1000)\n"
+        "    async def await_in_turns(self):\n"
+        "        print('begun', flush=True)\n"
+        "        while True: await asyncio.sleep(0)\n"
+        "    async def loop_in_a_coroutine(self):\n"
+        "        await asyncio.sleep(0)\n"
+        "        print('begun', flush=True)\n"
+        "        while True: pass\n"
+        "    async def gather(self):\n"
+        "        await asyncio.gather(self.await_(), self.await_())\n"
+        "    async def clean_up(self):\n"
+        "        try:\n"
+        "            await self.await_()\n"
+        "        finally:\n"
+        "            await asyncio.sleep(0)\n"
+        "            self.cleaned.append(1)\n"
+        "    @property\n"
+        "    def prop(self): self.loop()\n"
+        "    def __repr__(self): return 'endless'\n"
+        "stored.endless = Endless()\n"
+    )
+
+
+@pytest.fixture(autouse=True)
+def goes_on(stock: Stock) -> Iterator[None]:
+    """Whatever was stopped, calls and cells go on, and are themselves interruptible."""
+    yield
+    assert stock.call("operator.add", 1, 2) == 3
+    stock.cell("assert 1 + 1 == 2")
+
+
+def begun(stock: Stock, msg_id: str) -> None:
+    """Wait until a request has printed."""
+
+    def has_printed() -> bool:
+        return any(
+            m["msg_type"] == "stream" and m["parent_header"]["msg_id"] == msg_id
+            for m in stock.messages["iopub"]
+        )
+
+    stock.until(has_printed, "the call to begin")
+
+
+WAYS = ["sleep", "long_sleep", "loop", "await_", "await_in_turns", "loop_in_a_coroutine", "gather"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_call_is_stopped(stock: Stock, interrupt: Interrupt, way: str) -> None:
+    msg_id = stock.send("call", {"target": f"stored.endless.{way}"})
+    begun(stock, msg_id)
+    interrupt()
+    reply = stock.only_reply(msg_id)["content"]
+    assert (reply["code"], reply["fault"], reply["ename"]) == ("interrupted", "caller", "KeyboardInterrupt")
+    assert way in "\n".join(reply["traceback"])
+
+
+def test_what_is_awaited_cleans_up(stock: Stock, interrupt: Interrupt) -> None:
+    stock.cell("stored.endless.cleaned.clear()")
+    msg_id = stock.send("call", {"target": "stored.endless.clean_up"})
+    begun(stock, msg_id)
+    interrupt()
+    assert stock.only_reply(msg_id)["content"]["code"] == "interrupted"
+    assert stock.ok("retrieve", {"target": "stored.endless.cleaned"})["object"]["value"] == [1]
+
+
+def test_a_path_is_stopped(stock: Stock, interrupt: Interrupt) -> None:
+    msg_id = stock.send("call", {"target": "stored.endless.prop"})
+    begun(stock, msg_id)
+    interrupt()
+    assert stock.only_reply(msg_id)["content"]["code"] == "interrupted"
+
+
+@pytest.mark.parametrize("way", ["loop", "await_"])
+@pytest.mark.parametrize("stop_on_error", [True, False])
+def test_a_pipeline_reports_what_was_completed(
+    stock: Stock, interrupt: Interrupt, way: str, stop_on_error: bool
+) -> None:
+    steps = [
+        {"target": "operator.add", "args": [1, 1]},
+        {"target": "builtins.list", "args": [[1]], "store_as": f"kept by {way}"},
+        {"target": f"stored.endless.{way}"},
+        {"target": "operator.add", "args": [2, 2]},
+    ]
+    msg_id = stock.send("pipeline", {"steps": steps, "stop_on_error": stop_on_error})
+    begun(stock, msg_id)
+    interrupt()
+    reply = stock.only_reply(msg_id)["content"]
+    assert (reply["status"], reply["code"]) == ("error", "interrupted")
+    assert reply["step"] == 2
+    assert [one["status"] for one in reply["completed_steps"]] == ["ok", "ok"]
+    assert reply["completed_steps"][0]["result"]["value"] == 2
+    assert stock.ok("retrieve", {"id": f"kept by {way}"})["object"]["value"] == [1]
+
+
+def test_a_queued_call_is_not_stopped(stock: Stock, interrupt: Interrupt) -> None:
+    first = stock.send("call", {"target": "stored.endless.sleep"})
+    second = stock.send("call", {"target": "operator.add", "args": [2, 2]})
+    begun(stock, first)
+    interrupt()
+    assert stock.only_reply(first)["content"]["code"] == "interrupted"
+    assert stock.only_reply(second)["content"]["result"]["value"] == 4
+
+
+def test_an_interrupt_of_an_idle_kernel_stops_nothing_later(stock: Stock, interrupt: Interrupt) -> None:
+    interrupt()
+    assert stock.call("operator.add", 2, 3) == 5
+    reply = stock.run("sum(range(10))")
+    assert reply["status"] == "ok"
+
+
+def test_user_code_may_handle_it(stock: Stock, interrupt: Interrupt) -> None:
+    stock.cell(
+        "def patient():\n"
+        "    try: stored.endless.loop()\n"
+        "    except KeyboardInterrupt: return 'handled'\n"
+    )
+    msg_id = stock.send("call", {"target": "user.patient"})
+    begun(stock, msg_id)
+    interrupt()
+    assert stock.only_reply(msg_id)["content"]["result"]["value"] == "handled"
+
+
+def test_a_cell_between_is_stopped_as_ever(stock: Stock, interrupt: Interrupt) -> None:
+    cell = stock.send("execute_request", {"code": "stored.endless.loop()"})
+    begun(stock, cell)
+    interrupt()
+    assert stock.only_reply(cell)["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_many_interrupts(stock: Stock, snake: Client) -> None:
+    """Interrupts that come while the reply is made or sent cut nothing."""
+    for _ in range(20):
+        msg_id = stock.send("call", {"target": "stored.endless.loop"})
+        begun(stock, msg_id)
+        for _ in range(5):
+            snake.interrupt()
+        content: dict[str, Any] = stock.only_reply(msg_id)["content"]
+        assert content["code"] == "interrupted"

@@ -1,0 +1,99 @@
+"""ipykernel's own tests, from its source distribution: what passes on ipykernel passes on our kernel.
+
+The suite runs twice, at the same time: on the installed ipykernel, and with our kernel in its place (see
+``on_our_kernel``). A test that passed only on ipykernel gets one more chance by itself, for many of its tests
+measure time, and the machine was shared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import pytest
+from suites import Outcomes, SuiteRun, released_tests, skip_unless_ci
+
+pytestmark = [pytest.mark.kernel, pytest.mark.outside]
+
+#: Files of the suite that know no kernel but the one they name themselves.
+LEFT_OUT: Final = {
+    "tests/test_start_kernel.py": "writes programs that start ipykernel's app by its own name",
+    "tests/test_kernelspec.py": "tests the installer of ipykernel's own kernelspec",
+}
+
+#: Tests that must differ on our kernel, each with its reason. A row whose test passes must go.
+DIFFERENT: Final = {
+    "tests/test_message_spec.py::test_kernel_info_request": (
+        "wants IPython's release (2.1 or later) as implementation_version; ours is snakekernel's own"
+    ),
+}
+
+#: Seconds for one run of the whole suite.
+PATIENCE: Final = 600
+
+
+@pytest.mark.timeout(PATIENCE + 300)
+def test_what_passes_on_ipykernel_passes_on_our_kernel(
+    tmp_path: Path,
+    jupyter_env: dict[str, str],
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    release = version("ipykernel")
+    cache = request.config.cache
+    assert cache is not None
+    suite = released_tests("ipykernel", release, cache.mkdir("outside"), tmp_path)
+    if suite is None:
+        skip_unless_ci(f"pip could not download the source of ipykernel {release}; is there a network?")
+        return
+    names = sorted(str(path.relative_to(suite)) for path in suite.glob("tests/**/test_*.py"))
+    assert LEFT_OUT.keys() <= set(names)
+    tests = [name for name in names if name not in LEFT_OUT]
+
+    stock = SuiteRun(suite, tests, kernel="stock", env=jupyter_env, workplace=tmp_path / "stock")
+    ours = SuiteRun(suite, tests, kernel="snakekernel", env=jupyter_env, workplace=tmp_path / "ours")
+    try:
+        on_stock, on_ours = stock.wait(PATIENCE), ours.wait(PATIENCE)
+    finally:
+        stock.close()
+        ours.close()
+
+    worse = _worse(on_stock, on_ours)
+    if worse:
+        again = SuiteRun(suite, worse, kernel="snakekernel", env=jupyter_env, workplace=tmp_path / "again")
+        on_ours |= again.wait(PATIENCE)
+    print(_table(on_stock, on_ours, on_stock.keys() | on_ours.keys()))
+    with capsys.disabled():
+        print(
+            f"\nipykernel {release}'s own tests: {_count(on_stock)} on ipykernel, {_count(on_ours)} on ours"
+        )
+        print(
+            _table(on_stock, on_ours, {t for t, o in on_ours.items() if (o, on_stock.get(t)) != _BOTH_PASS})
+        )
+
+    worse = _worse(on_stock, on_ours)
+    assert not worse, f"passed on ipykernel, not on ours: {worse}\n{ours.log()[-8000:]}"
+    needless = [test for test in DIFFERENT if on_ours.get(test) == "passed"]
+    assert not needless, f"these pass on ours: take them out of the table: {needless}"
+
+
+_BOTH_PASS: Final = ("passed", "passed")
+
+
+def _worse(on_stock: Outcomes, on_ours: Outcomes) -> list[str]:
+    passed = [test for test, outcome in on_stock.items() if outcome == "passed"]
+    return sorted(test for test in passed if on_ours.get(test) != "passed" and test not in DIFFERENT)
+
+
+def _count(outcomes: Outcomes) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(Counter(outcomes.values()).items()))
+
+
+def _table(on_stock: Outcomes, on_ours: Outcomes, tests: set[str]) -> str:
+    rows = ["  ipykernel   ours        test"]
+    for test in sorted(tests):
+        stock, ours = on_stock.get(test, "did not run"), on_ours.get(test, "did not run")
+        rows.append(f"  {stock:12}{ours:12}{test}  {DIFFERENT.get(test, '')}".rstrip())
+    return "\n".join(rows)
