@@ -60,7 +60,7 @@ def echo(transport: Transport) -> Iterator[RoundTrip]:
 @contextmanager
 def our_call(transport: Transport) -> Iterator[RoundTrip]:
     """Our blocking client: ``operator.add(2, 3)``, its value back."""
-    with snakekernel.start(transport=transport) as snake:
+    with snakekernel.start(transport=transport, output=subprocess.DEVNULL) as snake:
         call = snake.call
 
         def round_trip() -> object:
@@ -73,7 +73,9 @@ def our_call(transport: Transport) -> Iterator[RoundTrip]:
 @contextmanager
 def stock_execute(folder: Path) -> Iterator[RoundTrip]:
     """A stock ipykernel and jupyter_client's blocking client: a cell's reply, without its output."""
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(folder))
+    manager, client = start_new_kernel(
+        kernel_name="python3", cwd=str(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         client.execute("import operator", reply=True)
 

@@ -140,6 +140,8 @@ def _bounds(kind: Mapping[str, Any], least: str, most: str) -> str:
         words.append(f"above {kind['exclusiveMinimum']:,}")
     if most in kind:
         words.append(f"at most {kind[most]:,}")
+    if "pattern" in kind and least == "minLength":
+        words.append(f"matching `{kind['pattern']}`")
     return f" ({', '.join(words)})" if words else ""
 
 

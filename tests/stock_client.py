@@ -45,8 +45,7 @@ class Stock:
         while time.monotonic() < deadline:
             asked.add(self.send("kernel_info_request"))
             if self.poll(lambda: any(_parent(m) in asked for m in self.messages["iopub"]), 0.2):
-                fence = self.send("kernel_info_request")
-                self.until(lambda: self._is_idle(fence), "the iopub channel to open")
+                self.flush_iopub()
                 for came in self.messages.values():
                     came.clear()
                 return
@@ -176,6 +175,14 @@ class Stock:
         """Run a cell that must go well."""
         reply = self.run(code)
         assert reply["status"] == "ok", reply
+
+    def until_it_prints(self, msg_id: str) -> None:
+        """Wait until a request has printed something: its code runs."""
+
+        def has_printed() -> bool:
+            return any(m["msg_type"] == "stream" and _parent(m) == msg_id for m in self.messages["iopub"])
+
+        self.until(has_printed, "the code to print")
 
     # -- iopub -------------------------------------------------------------------------------------
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from inspect import cleandoc
 
-from jupyter_client.kernelspec import NoSuchKernel
-from jupyter_core.application import JupyterApp, NoStart
+from jupyter_core.application import NoStart
 from rich.console import Console
 
-from .._version import __version__
-from ..wire.errors import InvalidRequest, NotFound, SnakeError
+from ..wire.errors import InvalidRequest, SnakeError
 from .calls import CallApp, ExecuteApp, PipelineApp
-from .command import Command, merged, print_json
+from .command import Command, CommandLine, print_json
 from .install import InstallApp
 from .kernels import PingApp, StartApp
 from .objects import DeleteApp, InspectApp, ListApp, RetrieveApp, StoreApp
@@ -37,11 +37,10 @@ _SUBCOMMANDS: dict[str, type[Command]] = {
 }
 
 
-class SnakeApp(JupyterApp):
+class SnakeApp(CommandLine):
     """The command itself."""
 
     name = "snakekernel"
-    version = __version__
     description = cleandoc("""
     A Jupyter kernel that is also a message server: call, keep and inspect Python objects.
 
@@ -54,21 +53,22 @@ class SnakeApp(JupyterApp):
     snakekernel list --existing
     snakekernel install --user
     """)
-    aliases = merged()
-    flags = merged()
     subcommands = {name: (app, (app.__doc__ or "").strip()) for name, app in _SUBCOMMANDS.items()}  # noqa: RUF012 - traitlets' own convention
 
     def start(self) -> None:
         """Run the subcommand; without one, say which there are."""
         if self.subapp is None:
             if self.extra_args:
-                raise InvalidRequest(
-                    f"There is no command {self.extra_args[0]!r}. Commands: {', '.join(_SUBCOMMANDS)}; "
-                    "options come after them."
-                )
+                raise InvalidRequest(_no_command(self.extra_args[0]))
             self.print_help()
             return
         self.subapp.start()
+
+
+def _no_command(word: str) -> str:
+    if word in _SUBCOMMANDS:
+        return f"Options come after the command: snakekernel {word} --option."
+    return f"There is no command {word!r}. Commands: {', '.join(_SUBCOMMANDS)}."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,6 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     options = words[: words.index("--")] if "--" in words else words
     app = SnakeApp()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a character must not fail the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app.initialize(words)
         app.start()
@@ -89,28 +92,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted; a call on a running kernel may still go on there", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has left, as `head` does.
-        sys.stderr.close()
+        # Whoever read our output has left, as `head` does; what Python still flushes goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:
-        failure = _as_ours(error)
-        if failure is None:
-            raise
-        _report(failure, as_json="--json" in options, traceback="--traceback" in options)
+    except SnakeError as error:
+        _report(error, as_json="--json" in options, traceback="--traceback" in options)
         return 1
     finally:
         if app.subapp is not None:
             # traitlets keeps one instance of each; the next line in this process gets its own.
             type(app.subapp).clear_instance()
-
-
-def _as_ours(error: Exception) -> SnakeError | None:
-    """An error as one of the protocol's; None for a defect of ours, whose traceback is wanted."""
-    if isinstance(error, SnakeError):
-        return error
-    if isinstance(error, NoSuchKernel):
-        return NotFound(f"There is no kernelspec named {error.name!r}.")
-    return None
 
 
 def _report(error: SnakeError, *, as_json: bool, traceback: bool) -> None:

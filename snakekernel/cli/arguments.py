@@ -28,10 +28,25 @@ def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is no JSON")
 
 
+def _sendable(data: Any) -> Any:
+    """Data with lone surrogates, which UTF-8 cannot hold, in the grammar's own form."""
+    if isinstance(data, str):
+        return data if _is_text(data) else {"$str": [ord(character) for character in data]}
+    if isinstance(data, list):
+        return [_sendable(item) for item in data]
+    if isinstance(data, dict):
+        return {key: _sendable(item) for key, item in data.items()}
+    return data
+
+
+def _is_text(string: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in string)
+
+
 def read_json(text: str, what: str) -> Any:
     """Text as JSON; raises InvalidRequest that names ``what`` where it is not."""
     try:
-        return json.loads(text, parse_float=_finite, parse_constant=_no_constant)
+        return _sendable(json.loads(text, parse_float=_finite, parse_constant=_no_constant))
     except RecursionError:
         raise InvalidRequest(f"{what} is nested too deeply.") from None
     except ValueError as error:
@@ -51,7 +66,7 @@ def datum(word: str) -> Any:
     try:
         return read_json(word, "")
     except InvalidRequest:
-        return word
+        return _sendable(word)
 
 
 def call_arguments(words: Sequence[str], kwargs: str) -> tuple[list[Any], dict[str, Any]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn
 
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_core.application import JupyterApp
 from rich.console import Console
 from traitlets import Bool, Float, TraitError, Unicode
@@ -44,7 +46,8 @@ class _Parser(KVArgParseConfigLoader.parser_class):  # type: ignore[valid-type,m
         return self.parse_intermixed_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        raise InvalidRequest(f"{message[:1].upper()}{message[1:]}; see --help.")
+        hint = "see --help; words that begin with - go behind --"
+        raise InvalidRequest(f"{message[:1].upper()}{message[1:]}; {hint}.")
 
 
 class _Loader(KVArgParseConfigLoader):
@@ -54,15 +57,10 @@ class _Loader(KVArgParseConfigLoader):
         raise InvalidRequest(f"There is no option --{arg.lstrip('-')} here; see --help.")
 
 
-class Command(JupyterApp):
-    """A subcommand; its name and one line of help stand in ``app``'s table.
-
-    Attributes:
-        words: the positional words it takes, for messages and help.
-    """
+class CommandLine(JupyterApp):
+    """How every command line of ours is read: options anywhere, bad ones as errors of the protocol's kind."""
 
     version = __version__
-    words: ClassVar[str] = ""
 
     log_level = logging.WARNING
     as_json = Bool(False, help="Print one JSON document on stdout, errors too.").tag(config=True)
@@ -70,16 +68,42 @@ class Command(JupyterApp):
 
     aliases = merged({"config": "JupyterApp.config_file"})
     flags = merged(
-        {},
         {
-            "json": ({"Command": {"as_json": True}}, "Print one JSON document on stdout, errors too."),
+            "json": ({"CommandLine": {"as_json": True}}, "Print one JSON document on stdout, errors too."),
             "traceback": (
-                {"Command": {"show_traceback": True}},
+                {"CommandLine": {"show_traceback": True}},
                 "Show the traceback of what failed in the kernel.",
             ),
             "debug": JupyterApp.flags["debug"],
         },
     )
+
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Let ``--existing`` stand without a value, which means the latest kernel."""
+        words = list(sys.argv[1:] if argv is None else argv)
+        end = words.index("--") if "--" in words else len(words)
+        head = ["--existing=" if word == "--existing" else word for word in words[:end]]
+        super().parse_command_line(head + words[end:])
+
+    def _create_loader(self, argv: Any, aliases: Any, flags: Any, classes: Any) -> KVArgParseConfigLoader:
+        return _Loader(argv, aliases, flags, classes=classes, log=self.log, subcommands=self.subcommands)
+
+    def update_config(self, config: Config) -> None:
+        """Report a bad value as the error it is, before traitlets logs it."""
+        try:
+            super().update_config(config)
+        except (TraitError, ArgumentError) as error:
+            raise InvalidRequest(str(error)) from None
+
+
+class Command(CommandLine):
+    """A subcommand; it stands in ``app``'s table.
+
+    Attributes:
+        words: the positional words it takes, for messages and help.
+    """
+
+    words: ClassVar[str] = ""
 
     @abstractmethod
     def answer(self) -> Answer:
@@ -100,23 +124,6 @@ class Command(JupyterApp):
             takes = f"{self.name} takes {self.words or 'no words'}"
             raise InvalidRequest(f"{takes}; {len(words)} came: {' '.join(words)!r}.")
         return words
-
-    def parse_command_line(self, argv: Any = None) -> None:
-        """Let ``--existing`` stand without a value, which means the latest kernel."""
-        words = list(sys.argv[1:] if argv is None else argv)
-        end = words.index("--") if "--" in words else len(words)
-        head = ["--existing=" if word == "--existing" else word for word in words[:end]]
-        super().parse_command_line(head + words[end:])
-
-    def _create_loader(self, argv: Any, aliases: Any, flags: Any, classes: Any) -> KVArgParseConfigLoader:
-        return _Loader(argv, aliases, flags, classes=classes, log=self.log, subcommands=self.subcommands)
-
-    def update_config(self, config: Config) -> None:
-        """Report a bad value as the error it is, before traitlets logs it."""
-        try:
-            super().update_config(config)
-        except (TraitError, ArgumentError) as error:
-            raise InvalidRequest(str(error)) from None
 
 
 class KernelCommand(Command):
@@ -161,16 +168,28 @@ class KernelCommand(Command):
 
     def _client(self) -> Client:
         if self.existing is None:
+            check_kernel_name(self.kernel_name)
             # What the process itself writes must not mix with our answer on stdout.
             return Client.start(self.kernel_name, output=_stderr())
         if self.existing == "":
             return connect_latest()
         try:
-            return Client.connect(self.existing)
+            return Client.connect(os.path.expanduser(self.existing))
         except FileNotFoundError as error:
             raise NotFound(f"There is {error}.") from None
         except ValueError as error:
             raise InvalidRequest(f"{error}.") from None
+
+
+def check_kernel_name(name: str | None) -> None:
+    """Raise NotFound where no kernelspec has this name; None is this environment's own."""
+    try:
+        if name is not None:
+            KernelSpecManager().get_kernel_spec(name)
+    except NoSuchKernel:
+        raise NotFound(
+            f"There is no kernelspec named {name!r}; `jupyter kernelspec list` shows those there are."
+        ) from None
 
 
 def _stderr() -> int | None:

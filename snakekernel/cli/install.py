@@ -73,7 +73,8 @@ class InstallApp(Command):
         while words:
             word = words.pop(0)
             joined.append(word)
-            if word == "--env" and len(words) > 1 and _VARIABLE.fullmatch(words[0]):
+            is_pair = word == "--env" and len(words) > 1 and not words[1].startswith("-")
+            if is_pair and _VARIABLE.fullmatch(words[0]):
                 joined.append(f"{words.pop(0)}={words.pop(0)}")
         super().parse_command_line(joined)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.text import Text
-from traitlets import Unicode
+from traitlets import Enum, Unicode
 
 from ..client.client import Client
 from ..client.errors import KernelLost
-from .command import Answer, Command, KernelCommand, merged
+from .command import Answer, Command, KernelCommand, check_kernel_name, merged
 from .show import show_facts
 
 
@@ -58,8 +58,8 @@ class StartApp(Command):
     kernel_name = Unicode(
         None, allow_none=True, help="The kernelspec to start; by default this environment."
     ).tag(config=True)
-    transport = Unicode(
-        None, allow_none=True, help="ipc or tcp; by default ipc where the platform has it."
+    transport = Enum(
+        ("ipc", "tcp"), None, allow_none=True, help="By default ipc where the platform has it."
     ).tag(config=True)
 
     aliases = merged(
@@ -97,6 +97,7 @@ class StartApp(Command):
         Raises KernelLost where the kernel's process ends of its own with an error.
         """
         self.take(0, 0)
+        check_kernel_name(self.kernel_name)
         # Shells start background jobs with Ctrl-C ignored; whoever signals us means it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _end)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
-from copy import copy
 from typing import IO, Any
 
 from ..wire.names import request_type
-from .client import _ASK_AFTER, CONTROL_TIMEOUT, check_identity, check_kernel_info, read_reply
+from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info, read_reply
 from .connection import find
 from .errors import KernelLost, ReplyTimeout
 from .launch import Launch
 from .link import GONE, Channel, Link, Received
-from .operations import Finish, Operations
+from .operations import Operations
+from .payload import Finish
 from .watch import Watch
 
 
@@ -55,7 +55,10 @@ class AsyncClient(Operations):
             await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
             client._attach(Link(find(launch.manager)))
             client._watch_process(launch.manager)
-            await client._greet(timeout, launch.manager.is_alive)
+            try:
+                await client._greet(timeout, launch.manager.is_alive)
+            except KernelLost:
+                raise KernelLost(_NOT_STARTED) from None
 
         return cls(open)
 
@@ -103,7 +106,7 @@ class AsyncClient(Operations):
             if asked is not None and asked.done():
                 check_kernel_info(read_reply(asked.result()))
             if not await is_alive():
-                raise KernelLost("The kernel process ended before it answered; see its output.")
+                raise KernelLost(GONE)
             if left <= 0:
                 raise ReplyTimeout(f"No kernel answers within {timeout} s.")
             if asked is None:
@@ -166,10 +169,8 @@ class AsyncClient(Operations):
     ) -> AsyncIterator[AsyncClient]:
         """A view of this client in a session of its own, closed with the ``async with`` block."""
         opened: str = await self.create_session(session_id, ttl=ttl)
-        view = copy(self)
-        view._session_id = opened
         try:
-            yield view
+            yield self._in_session(opened)
         finally:
             try:
                 await self.close_session(opened)

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from typing import IO, Any, Final
 
 from ..wire.frame import check_buffers, unpack_object
@@ -20,8 +19,9 @@ from ..wire.path import Item
 from .connection import find
 from .errors import KernelLost, NotASnakeKernel, ReplyTimeout, from_reply
 from .launch import Launch
-from .link import Channel, Link, Pipe, Received
-from .operations import Finish, Operations
+from .link import GONE, Channel, Link, Pipe, Received
+from .operations import Operations
+from .payload import Finish
 from .proxy import StoredProxy
 from .watch import Watch
 
@@ -29,6 +29,7 @@ from .watch import Watch
 CONTROL_TIMEOUT: Final = 30.0
 #: Seconds before a kernel that does not answer ours is asked what it is.
 _ASK_AFTER: Final = 0.5
+_NOT_STARTED: Final = "The kernel's process ended before it answered; what it wrote tells why."
 
 
 def read_reply(received: Received) -> dict[str, Any]:
@@ -65,7 +66,8 @@ class _Waiter:
     __slots__ = ("event", "msg_id", "result")
 
     def __init__(self) -> None:
-        self.event = threading.Event()
+        # Made by a thread that has to wait for another to lead; most calls never do.
+        self.event: threading.Event | None = None
         self.msg_id = ""
         self.result: Received | BaseException | None = None
 
@@ -122,7 +124,10 @@ class Client(Operations):
         try:
             launch.manager.start_kernel(**launch.process_options(env, cwd, output))
             client = cls(Link(find(launch.manager)), launch)
-            client._greet(timeout, launch.manager.is_alive)
+            try:
+                client._greet(timeout, launch.manager.is_alive)
+            except KernelLost:
+                raise KernelLost(_NOT_STARTED) from None
             return client
         except BaseException:
             # Whatever stops us, an interrupt included, no kernel is left behind.
@@ -165,7 +170,7 @@ class Client(Operations):
             if asked is not None and asked.result is not None:
                 check_kernel_info(read_reply(_unwrap(asked)))
             if not is_alive():
-                raise KernelLost("The kernel process ended before it answered; see its output.")
+                raise KernelLost(GONE)
             if left <= 0:
                 raise ReplyTimeout(f"No kernel answers at {self._link.connection!r} within {timeout} s.")
             if asked is None:
@@ -215,10 +220,8 @@ class Client(Operations):
     def session(self, session_id: str | None = None, *, ttl: float | None = None) -> Iterator[Client]:
         """A view of this client in a session of its own, closed with the ``with`` block."""
         opened: str = self.create_session(session_id, ttl=ttl)
-        view = copy(self)
-        view._session_id = opened
         try:
-            yield view
+            yield self._in_session(opened)
         finally:
             try:
                 self.close_session(opened)
@@ -259,7 +262,8 @@ class Client(Operations):
 
         def slot(result: Received | BaseException) -> None:
             waiter.result = result
-            waiter.event.set()
+            if waiter.event is not None:
+                waiter.event.set()
             if waiter is self._leader:
                 # The leader sleeps on descriptors; another thread's send has read its reply.
                 self._pipe.wake()
@@ -281,6 +285,9 @@ class Client(Operations):
                     finally:
                         self._leader = None
                         self._leading.release()
+                elif waiter.event is None:
+                    # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
+                    waiter.event = threading.Event()
                 else:
                     waiter.event.wait(left)
                     if waiter.result is None:
@@ -292,21 +299,29 @@ class Client(Operations):
             self._promote()
 
     def _lead(self, waiter: _Waiter, deadline: float | None) -> None:
-        # Whoever used the sockets has read what was there: the descriptors tell of all that comes now.
-        self._leader = waiter
-        while waiter.result is None:
+        while True:
+            self._leader = waiter
+            if waiter.result is not None:
+                return
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return
-            ready = self._poll.poll(None if left is None else left * 1000)
-            if any(descriptor == self._pipe.reader for descriptor, _ in ready):
+            # Whoever used the sockets has read what was there: the descriptors tell of all that comes now.
+            ready = dict(self._poll.poll(None if left is None else left * 1000))
+            # From here on it is awake: what it reads itself needs no wake-up.
+            self._leader = None
+            if self._pipe.reader in ready:
                 self._pipe.drain()
             self._link.pump()
+            if self._watch is not None and self._watch.descriptor in ready:
+                self._watch.ended()
+                self._link.fail(GONE)
 
     def _promote(self) -> None:
         for other in list(self._waiting):
             if other.result is None:
-                other.event.set()
+                if other.event is not None:
+                    other.event.set()
                 return
 
     # -- assignment through proxies ----------------------------------------------------------------

@@ -64,6 +64,8 @@ def find(where: Any) -> Connection:
         info = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path} is no connection file: {error}") from None
+    if not isinstance(info, dict):
+        raise ValueError(f"{path} is no connection file: it holds no object")
     return _from_info(info)
 
 

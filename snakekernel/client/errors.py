@@ -124,7 +124,8 @@ def from_reply(content: Mapping[str, Any]) -> SnakeError:
     """The exception that an error reply stands for."""
     code = content.get("code")
     if code == Raised.code:
-        kind = _REMOTE.get(content.get("ename", ""), RemoteError)
+        bases = content.get("bases") or [content.get("ename")]
+        kind = next((_REMOTE[name] for name in bases if name in _REMOTE), RemoteError)
     else:
         kind = BY_CODE.get(str(code), SnakeError)  # type: ignore[assignment]
     lines = [str(line) for line in content.get("traceback") or []]

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, NamedTuple
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, split, unpack_header
+from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, unpack_header
 from .connection import Connection
 from .errors import KernelLost
 from .shield import Shield
@@ -109,13 +109,13 @@ class Link:
         with Shield(), self._lock:
             if self._closed:
                 raise KernelLost("This client is closed; nothing was sent.")
-            self._pump()
+            self._pump(self._readable())
             if self._lost:
                 raise KernelLost("The kernel is gone; nothing was sent.")
             self._slots[msg_id] = slot
             self._sockets[channel].send_multipart(parts, copy=not buffers)
             # The send may have consumed the descriptors' edge: read what has come meanwhile.
-            self._pump()
+            self._pump(self._readable())
         return msg_id
 
     def forget(self, msg_id: str) -> None:
@@ -126,35 +126,37 @@ class Link:
     def pump(self) -> None:
         """Read all that has come and hand it to its slots."""
         with self._lock:
-            if not self._closed and self._readable():
+            if not self._closed and (readable := self._readable()):
                 with Shield():
-                    self._pump()
+                    self._pump(readable)
 
     def _readable(self) -> list[Any]:
         # One look at all sockets costs less than one exception of one that has nothing.
         return [socket for socket, _ in zmq.zmq_poll(self._polled, 0)]
 
-    def _pump(self) -> None:
-        while readable := self._readable():
+    def _pump(self, readable: list[Any]) -> None:
+        while readable:
             for socket in readable:
                 if socket is self._monitor:
                     self._read_monitor()
                 else:
                     self._deliver(socket.recv_multipart(zmq.NOBLOCK, copy=False))
+            readable = self._readable()
 
     def _deliver(self, frames: Sequence[zmq.Frame]) -> None:
-        try:
-            _, rest = split([frame.buffer for frame in frames])
-            parts = [bytes(part) for part in rest[:5]]
-            if not self._signer.check(parts[0], parts[1:5]):
-                return
-            header, parent = unpack_header(parts[1]), unpack_header(parts[2])
-        except BadFrame:
+        # A DEALER gets no routing identities: the delimiter comes first.
+        parts = [frame.bytes for frame in frames[:6]]
+        signed = parts[2:]
+        if len(signed) != 4 or parts[0] != DELIMITER or not self._signer.check(parts[1], signed):
             # Nobody we know signed this; there is nothing to answer and nobody to tell.
+            return
+        try:
+            header, parent = unpack_header(signed[0]), unpack_header(signed[1])
+        except BadFrame:
             return
         slot = self._slots.pop(parent.msg_id, None)
         if slot is not None:
-            slot(Received(header.msg_type, parts[4], parts[3], [memoryview(part) for part in rest[5:]]))
+            slot(Received(header.msg_type, signed[3], signed[2], [frame.buffer for frame in frames[6:]]))
 
     def _read_monitor(self) -> None:
         event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))

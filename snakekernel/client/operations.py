@@ -6,31 +6,29 @@ What has a lossless value is returned as that Python value, what has not as a De
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, Final, Self
 
 from ..commands.scope import to_request
 from ..plugins.load import CommandTable
-from ..values import Decoder, Encoder, NotLossless
-from ..wire.errors import InvalidRequest, LimitExceeded, UnknownOperation, Unserializable, Unsupported
+from ..values import Decoder
+from ..wire.errors import InvalidRequest, UnknownOperation, Unsupported
 from ..wire.frame import pack_json
-from ..wire.path import Attr, Item, Ref, Step
+from ..wire.path import Step
 from .description import Description
+from .errors import from_reply
 from .link import Channel
+from .payload import Finish, Target, encode_request, field, plain, stored_path, whole
+from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 
 #: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
 _ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions", "cancel"})
-#: Fields of requests that hold data of the grammar, to be encoded.
-_DATA: Final = {"args", "kwargs", "value", "config"}
-
-#: Turns a reply's content and buffers into the result.
-Finish = Callable[[dict[str, Any], Sequence[memoryview]], Any]
-Target = str | Sequence[Any]
 
 
-class Operations(ABC):
+class Operations(Programs):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
@@ -97,7 +95,7 @@ class Operations(ABC):
             "string_refs": string_refs,
             "call_id": call_id,
         }
-        return self._send("call", fields, self._described("result"), session_id, timeout)
+        return self._send("call", fields, self._described("result", session_id), session_id, timeout)
 
     def store(
         self,
@@ -110,7 +108,7 @@ class Operations(ABC):
     ) -> Any:
         """Keep a value under a name, for ``ttl`` seconds or for ever; returns how many names there are."""
         fields = {"id": id, "value": value, "ttl": ttl}
-        return self._send("store", fields, _field("stored_objects"), session_id, timeout)
+        return self._send("store", fields, field("stored_objects"), session_id, timeout)
 
     def retrieve(
         self,
@@ -123,8 +121,10 @@ class Operations(ABC):
     ) -> Any:
         """A stored object's value, or its Description where it has no lossless one."""
         fields = {"id": id, "target": target, "returns": returns}
-        path = (id,) if id is not None else _stored_path(target)
-        return self._send("retrieve", fields, self._described("object", path), session_id, timeout)
+        path = (id,) if id is not None else stored_path(target)
+        return self._send(
+            "retrieve", fields, self._described("object", session_id, path), session_id, timeout
+        )
 
     def list_stored(
         self,
@@ -138,32 +138,32 @@ class Operations(ABC):
     ) -> Any:
         """Names of stored objects, or with ``details`` the whole reply: names, count, version, objects."""
         fields = {"prefix": prefix, "offset": offset, "limit": limit}
-        finish = _content if details else _field("stored_objects")
+        finish = whole if details else field("stored_objects")
         return self._send("list_stored", fields, finish, session_id, timeout)
 
     def delete_stored(self, id: str, *, session_id: str | None = None, timeout: float | None = None) -> Any:
         """Forget a stored object."""
-        return self._send("delete_stored", {"id": id}, _field("message"), session_id, timeout)
+        return self._send("delete_stored", {"id": id}, field("message"), session_id, timeout)
 
     def rename_stored(
         self, id: str, to: str, *, session_id: str | None = None, timeout: float | None = None
     ) -> Any:
         """Give a stored object another name."""
-        return self._send("rename_stored", {"id": id, "to": to}, _field("message"), session_id, timeout)
+        return self._send("rename_stored", {"id": id, "to": to}, field("message"), session_id, timeout)
 
     def share(
         self, id: str, to: str | None = None, *, session_id: str | None = None, timeout: float | None = None
     ) -> Any:
         """Let a session, or with None all, reach a stored object."""
         fields = {"id": id, "to": to}
-        return self._send("share", fields, _field("message"), session_id, timeout, keep_none=("to",))
+        return self._send("share", fields, field("message"), session_id, timeout, keep_none=("to",))
 
     def set(
         self, target: Target, value: Any, *, session_id: str | None = None, timeout: float | None = None
     ) -> Any:
         """Assign an attribute, an item, or a variable of the notebook."""
         fields = {"target": target, "value": value}
-        return self._send("set", fields, _field("message"), session_id, timeout)
+        return self._send("set", fields, field("message"), session_id, timeout)
 
     def pipeline(
         self,
@@ -182,8 +182,10 @@ class Operations(ABC):
         """
         fields = {"steps": [dict(step) for step in steps], "stop_on_error": stop_on_error}
 
+        owner = self._in_session(session_id)
+
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> list[Any]:
-            return [self._step_result(one, buffers) for one in content["pipeline_results"]]
+            return [owner._step_result(one, buffers) for one in content["pipeline_results"]]
 
         return self._send("pipeline", fields, finish, session_id, timeout)
 
@@ -201,7 +203,7 @@ class Operations(ABC):
         """What an object is, as a dictionary; on ``channel="control"`` also while the kernel is busy, and
         then without running any code of the object."""
         fields = {"target": target, "offset": offset, "limit": limit, "budget": budget}
-        return self._send("inspect", fields, _field("inspection"), session_id, timeout, channel=channel)
+        return self._send("inspect", fields, field("inspection"), session_id, timeout, channel=channel)
 
     def table(
         self,
@@ -227,13 +229,13 @@ class Operations(ABC):
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
             decoder = self._decoder(buffers)
             decoded = {name: decoder.decode(content[name]) for name in ("columns", "index", "data")}
-            return {**_plain(content), **decoded}
+            return {**plain(content), **decoded}
 
         return self._send("table", fields, finish, session_id, timeout)
 
     def ping(self, *, timeout: float | None = None) -> Any:
         """Whether the kernel answers, and what it can do; answers while the kernel is busy."""
-        return self._send("ping", {}, _content, None, timeout)
+        return self._send("ping", {}, whole, None, timeout)
 
     def info(self, *, timeout: float | None = None) -> Any:
         """The design's name for ``ping``."""
@@ -249,7 +251,7 @@ class Operations(ABC):
     ) -> Any:
         """Configure a framework, for the process or, with a session, for that session's calls alone."""
         fields = {"framework": framework, "config": dict(config)}
-        return self._send("configure", fields, _field("message"), session_id, timeout)
+        return self._send("configure", fields, field("message"), session_id, timeout)
 
     # -- sessions ----------------------------------------------------------------------------------
 
@@ -258,15 +260,15 @@ class Operations(ABC):
     ) -> Any:
         """Open a session and return its id; ``ttl`` in seconds, renewed by every use."""
         fields = {"session_id": session_id, "ttl": ttl}
-        return self._send("create_session", fields, _field("session_id"), None, timeout)
+        return self._send("create_session", fields, field("session_id"), None, timeout)
 
     def close_session(self, session_id: str, *, timeout: float | None = None) -> Any:
         """End a session and forget its objects."""
-        return self._send("close_session", {"session_id": session_id}, _field("message"), None, timeout)
+        return self._send("close_session", {"session_id": session_id}, field("message"), None, timeout)
 
     def list_sessions(self, *, timeout: float | None = None) -> Any:
         """The sessions there are, as dictionaries."""
-        return self._send("list_sessions", {}, _field("sessions"), None, timeout)
+        return self._send("list_sessions", {}, field("sessions"), None, timeout)
 
     # -- by name -----------------------------------------------------------------------------------
 
@@ -280,7 +282,7 @@ class Operations(ABC):
     ) -> Any:
         """Any operation by name with plain JSON arguments; returns the content of the reply."""
         content = self._plain_content(args, session_id)
-        return self._submit(command, content, (), _content, channel="shell", timeout=timeout)
+        return self._submit(command, content, (), whole, channel="shell", timeout=timeout)
 
     def exchange(
         self,
@@ -310,7 +312,7 @@ class Operations(ABC):
 
     def supported_commands(self, *, timeout: float | None = None) -> Any:
         """The operations that the kernel serves."""
-        return self._send("ping", {}, _field("operations"), None, timeout)
+        return self._send("ping", {}, field("operations"), None, timeout)
 
     def validate_command(self, command: str, args: Mapping[str, Any] | None = None) -> None:
         """Check a request before it is sent. Raises UnknownOperation or InvalidRequest; sends nothing."""
@@ -318,83 +320,6 @@ class Operations(ABC):
         if found is None:
             raise UnknownOperation(f"There is no operation {command!r} here.", at="$")
         to_request(dict(args or {}), found.request)
-
-    # -- the design's DSPy commands ----------------------------------------------------------------
-
-    def configure_lm(
-        self, *, session_id: str | None = None, timeout: float | None = None, **config: Any
-    ) -> Any:
-        """Configure DSPy's language model: ``provider``, ``model``, ``api_key`` or ``api_key_env``, …"""
-        return self._send("configure_lm", config, _field("message"), session_id, timeout)
-
-    def create_program(
-        self,
-        id: str,
-        signature: Any,
-        *,
-        module: str | None = None,
-        instructions: str | None = None,
-        session_id: str | None = None,
-        timeout: float | None = None,
-        **options: Any,
-    ) -> Any:
-        """Make a DSPy program and store it: ``signature`` as text or ``{"inputs": […], "outputs": […]}``."""
-        fields = {"id": id, "signature": signature, "module": module, "instructions": instructions, **options}
-        return self._send("create_program", fields, _field("message"), session_id, timeout)
-
-    def execute_program(
-        self,
-        program_id: str,
-        inputs: Mapping[str, Any],
-        *,
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """Run a stored program; returns its outputs by name."""
-        fields = {"program_id": program_id, "inputs": dict(inputs)}
-        return self._send("execute_program", fields, _field("outputs"), session_id, timeout)
-
-    def get_program(
-        self, program_id: str, *, session_id: str | None = None, timeout: float | None = None
-    ) -> Any:
-        """Id, type, signature and instructions of a stored program."""
-        fields = {"program_id": program_id}
-        return self._send("get_program", fields, _field("program"), session_id, timeout)
-
-    def list_programs(self, *, session_id: str | None = None, timeout: float | None = None) -> Any:
-        """The stored programs."""
-        return self._send("list_programs", {}, _field("programs"), session_id, timeout)
-
-    def delete_program(
-        self, program_id: str, *, session_id: str | None = None, timeout: float | None = None
-    ) -> Any:
-        """Forget a stored program."""
-        return self._send(
-            "delete_program", {"program_id": program_id}, _field("message"), session_id, timeout
-        )
-
-    def clear_session(self, *, session_id: str | None = None, timeout: float | None = None) -> Any:
-        """Forget a session's objects, or without one the programs."""
-        return self._send("clear_session", {}, _field("message"), session_id, timeout)
-
-    def create_qa_program(
-        self, id: str, instructions: str, *, session_id: str | None = None, timeout: float | None = None
-    ) -> Any:
-        """A program that answers questions, following the instructions."""
-        return self.create_program(
-            id, "question -> answer", instructions=instructions, session_id=session_id, timeout=timeout
-        )
-
-    def ask_question(
-        self, id: str, question: str, *, session_id: str | None = None, timeout: float | None = None
-    ) -> Any:
-        """The answer of a program that ``create_qa_program`` made."""
-        fields = {"program_id": id, "inputs": {"question": question}}
-
-        def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
-            return content["outputs"]["answer"]
-
-        return self._send("execute_program", fields, finish, session_id, timeout)
 
     # -- natural use -------------------------------------------------------------------------------
 
@@ -421,7 +346,7 @@ class Operations(ABC):
         channel: Channel | None = None,
         keep_none: tuple[str, ...] = (),
     ) -> Any:
-        content, buffers = self._encode(op, fields, keep_none)
+        content, buffers = encode_request(op, fields, keep_none)
         session = session_id or self._session_id
         if session is not None:
             content.setdefault("session_id", session)
@@ -434,44 +359,24 @@ class Operations(ABC):
             timeout=timeout,
         )
 
-    def _encode(
-        self, op: str, fields: Mapping[str, Any], keep_none: tuple[str, ...]
-    ) -> tuple[dict[str, Any], list[memoryview]]:
-        encoder = Encoder(extra=_REFERENCES)
-        try:
-            if op == "pipeline":
-                steps = [self._fields(encoder, f"steps[{i}].", s, ()) for i, s in enumerate(fields["steps"])]
-                return {**fields, "steps": steps}, encoder.buffers
-            return self._fields(encoder, "", fields, keep_none), encoder.buffers
-        except (NotLossless, LimitExceeded) as error:
-            if isinstance(error, LimitExceeded):
-                raise
-            at = getattr(error, "at", None)
-            raise Unserializable(
-                f"An argument has no lossless form: {error}", at=at, fault="caller"
-            ) from None
-
-    def _fields(
-        self, encoder: Encoder, where: str, fields: Mapping[str, Any], keep_none: tuple[str, ...]
-    ) -> dict[str, Any]:
-        content: dict[str, Any] = {}
-        for name, value in fields.items():
-            if name == "target" and value is not None:
-                content[name] = _target(value, encoder)
-            elif name == "inputs" or name in _DATA:
-                content[name] = _encoded(encoder, f"$.{where}{name}", value)
-            elif value is not None or name in keep_none:
-                content[name] = value
-        return content
-
     def _decoder(self, buffers: Sequence[memoryview]) -> Decoder:
         return Decoder(buffers, resolve_ref=lambda ref: StoredProxy(self, (ref.id, *ref.steps)))
 
-    def _described(self, field: str, path: tuple[Any, ...] | None = None) -> Finish:
+    def _in_session(self, session_id: str | None) -> Self:
+        """This client in another session: what it stores, and its proxies, are that session's."""
+        if session_id is None or session_id == self._session_id:
+            return self
+        view = copy(self)
+        view._session_id = session_id
+        return view
+
+    def _described(self, name: str, session_id: str | None, path: tuple[Any, ...] | None = None) -> Finish:
+        owner = self._in_session(session_id)
+
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
             stored_as = content.get("stored_as")
             where = (stored_as,) if stored_as is not None else path
-            return self._result(content[field], buffers, where)
+            return owner._result(content[name], buffers, where)
 
         return finish
 
@@ -488,84 +393,13 @@ class Operations(ABC):
         return Description(raw, None if path is None else StoredProxy(self, path))
 
     def _step_result(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
-        from .errors import from_reply
-
         if content.get("status") == "error":
             return from_reply(content)
-        for field in ("result", "object"):
-            if field in content:
+        for name in ("result", "object"):
+            if name in content:
                 stored_as = content.get("stored_as")
-                return self._result(content[field], buffers, None if stored_as is None else (stored_as,))
-        return _plain(content)
-
-
-def _encoded(encoder: Encoder, where: str, value: Any) -> Any:
-    # Arguments are a list and a dictionary of the request's own; only what is inside them is data.
-    try:
-        if where.endswith(".value"):
-            return encoder.encode(value)
-        if isinstance(value, dict):
-            return {name: encoder.encode(item) for name, item in value.items()}
-        return [encoder.encode(item) for item in value]
-    except NotLossless as error:
-        error.at = where  # type: ignore[attr-defined]
-        raise
-
-
-def _target(value: Any, encoder: Encoder) -> Any:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, StoredProxy):
-        value = ["stored", *value._path]
-    parts: list[Any] = []
-    for part in value:
-        if isinstance(part, Attr):
-            parts.append({"attr": part.name})
-        elif isinstance(part, Item):
-            parts.append({"item": encoder.encode(part.key)})
-        else:
-            parts.append(encoder.encode(part))
-    return parts
-
-
-def _stored_path(target: Target | None) -> tuple[Any, ...] | None:
-    if target is None or isinstance(target, str):
-        return None
-    return tuple(target[1:]) if target and target[0] == "stored" else None
-
-
-def _as_ref(proxy: StoredProxy, encoder: Encoder) -> Any:
-    return encoder.encode(Ref(proxy._path[0], tuple(proxy._path[1:])))
-
-
-def _described_as_ref(description: Description, encoder: Encoder) -> Any:
-    try:
-        return _as_ref(description.proxy, encoder)
-    except LookupError as error:
-        raise NotLossless(str(error)) from None
-
-
-_REFERENCES: Final[dict[type, Callable[[Any, Encoder], Any]]] = {
-    StoredProxy: _as_ref,
-    Description: _described_as_ref,
-}
-
-
-def _field(name: str) -> Finish:
-    def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
-        return content[name]
-
-    return finish
-
-
-def _content(content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
-    return content
-
-
-def _plain(content: dict[str, Any]) -> dict[str, Any]:
-    """A reply without the common fields."""
-    common = ("status", "timestamp", "epoch", "output", "lossy")
-    return {name: value for name, value in content.items() if name not in common}
+                return self._result(content[name], buffers, None if stored_as is None else (stored_as,))
+        return plain(content)
 
 
 def step(index: int, *steps: Any) -> Step:

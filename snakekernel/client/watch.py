@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from .errors import KernelLost
 
@@ -26,7 +26,7 @@ class Watch:
     """
 
     def __init__(
-        self, manager: Any, register: Callable[[int], None], unregister: Callable[[int], None]
+        self, manager: Any, register: Callable[[int], None], unregister: Callable[[int], object]
     ) -> None:
         self._manager = manager
         self._register = register

@@ -170,7 +170,7 @@ class Run:
             return Outcome(msgspec.structs.asdict(reply), scope.buffers)
         except SnakeError as error:
             # Only what an error reply holds of completed steps refers to buffers.
-            return Outcome(content_of(error), scope.buffers if error.reply else [])
+            return Outcome(content_of(error), scope.buffers if "completed_steps" in error.reply else [])
         finally:
             if session is not None:
                 runtime.release(session)

@@ -8,6 +8,7 @@ an exception, for its traceback would keep the caller's objects alive.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 import traceback
 from types import TracebackType
@@ -87,8 +88,18 @@ def from_user_code(error: BaseException, *, at: str | None = None, interrupted: 
         )
     text = text_of(error)
     return Raised(
-        f"{kind}: {text}" if text else kind, at=at, ename=kind, evalue=text, traceback=traceback_of(error)
+        f"{kind}: {text}" if text else kind,
+        at=at,
+        ename=kind,
+        evalue=text,
+        traceback=traceback_of(error),
+        reply={"bases": _builtin_bases(type(error))},
     )
+
+
+def _builtin_bases(kind: type[BaseException]) -> list[str]:
+    mro: tuple[type, ...] = type.__getattribute__(kind, "__mro__")
+    return [base.__name__ for base in mro[:-1] if getattr(builtins, base.__name__, None) is base]
 
 
 def from_our_bug(error: BaseException) -> SnakeError:

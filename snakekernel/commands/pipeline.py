@@ -1,8 +1,8 @@
 """``pipeline``: several operations in one message, later ones using the results of earlier ones.
 
 Rules: steps run in order, in the request's session; an interrupt ends the pipeline, and so does a failing
-step unless ``stop_on_error`` is false; what was completed is reported. ``{"$step": n}`` is the object that step n
-made. A step is any operation but another pipeline.
+step unless ``stop_on_error`` is false; what was completed is reported. ``{"$step": n}`` is the object that
+step n made. A step is any operation but another pipeline.
 """
 
 from __future__ import annotations
@@ -52,7 +52,12 @@ async def run(request: Request, scope: Scope) -> Reply:
             failed = content_of(error)
             if request.stop_on_error or isinstance(error, Interrupted):
                 error.message = f"Pipeline failed at step {index}: {error.message}"
-                error.reply = {"step": index, "step_result": failed, "completed_steps": results}
+                error.reply = {
+                    **error.reply,
+                    "step": index,
+                    "step_result": failed,
+                    "completed_steps": results,
+                }
                 raise
             results.append(failed)
         scope.results.append(produced)

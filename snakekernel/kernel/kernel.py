@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from _signal import signal as swap_handler  # type: ignore[import-not-found]  # typeshed leaves it out
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -43,6 +44,7 @@ from .logs import keep_secrets_out
 from .namespace import StoredNamespace, forget_outputs
 from .session import KernelSession
 
+_SIGINT: Final = int(signal.SIGINT)
 _OURS: Final = b'"snake_'
 #: JSON may spell any letter so.
 _ESCAPED: Final = b"\\u"
@@ -181,7 +183,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         finally:
             self._activities.end(activity)
             if on_main:
-                signal.signal(signal.SIGINT, saved)
+                swap_handler(_SIGINT, saved)
             self._arm_expiry()
 
     async def process_control(self, msg: list[Any]) -> None:
@@ -268,7 +270,8 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
     # -- interrupts --------------------------------------------------------------------------------
 
     def _catch_interrupts(self, interrupts: Interrupts) -> Any:
-        return signal.signal(signal.SIGINT, lambda signum, frame: interrupts.request())
+        # The C function under signal.signal, whose conversions to enums a small call would feel.
+        return swap_handler(_SIGINT, lambda signum, frame: interrupts.request())
 
     def _guarded(self, run: Run, serve: Callable[[], Packed]) -> Packed:
         if threading.current_thread() is not threading.main_thread():
@@ -277,7 +280,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         try:
             return serve()
         finally:
-            signal.signal(signal.SIGINT, saved)
+            swap_handler(_SIGINT, saved)
 
     # -- the process around it ---------------------------------------------------------------------
 

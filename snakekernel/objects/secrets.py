@@ -24,6 +24,11 @@ _FIELDS: Final = frozenset({*Reply.__struct_fields__, *ErrorReply.__struct_field
 #: Names that match but hold no secret: the name of a variable, a count of tokens.
 _HARMLESS: Final = re.compile(r"_env$|max_.*tokens?$", re.IGNORECASE)
 
+#: How text lies in buffers: bytes, and numpy's strings of either byte order.
+_ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-32-le", "utf-16-be", "utf-32-be")
+#: A JSON string with its quotes.
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
 
 def is_secret_name(name: str) -> bool:
     """Whether a value of this name is to be kept secret: ``api_key``, ``password``, ``auth_token``."""
@@ -39,7 +44,8 @@ class Secrets:
     """The registered secrets of one kernel. Scrubbing is hot: it costs one test when empty."""
 
     def __init__(self) -> None:
-        self._text: tuple[tuple[bytes, bytes], ...] = ()
+        self._forms: tuple[str, ...] = ()
+        self._text: tuple[bytes, ...] = ()
         self._binary: tuple[bytes, ...] = ()
         self._known: dict[str, None] = {}
 
@@ -56,16 +62,20 @@ class Secrets:
         if value in _PLACEHOLDERS or value in _FIELDS:
             return
         self._known[value] = None
-        text: dict[bytes, bytes] = {}
-        binary: dict[bytes, None] = {}
+        forms: dict[str, None] = {}
+        for secret in self._known:
+            # As it stands, and as it is shown inside other texts: a dict's repr, JSON in a string.
+            shown = (secret, repr(secret)[1:-1], ascii(secret)[1:-1], json.dumps(secret)[1:-1])
+            forms |= dict.fromkeys(shown)
         # Longest first, so that a secret that contains another is removed whole.
-        for secret in sorted(self._known, key=len, reverse=True):
-            for ascii_only in (False, True):
-                quoted = json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
-                text[quoted] = MASK.encode()
-            for encoding in ("utf-8", "utf-16-le", "utf-32-le", "utf-16-be", "utf-32-be"):
-                binary[secret.encode(encoding, "surrogatepass")] = None
-        self._text, self._binary = tuple(text.items()), tuple(binary)
+        self._forms = tuple(sorted(forms, key=len, reverse=True))
+        self._text = tuple(
+            json.dumps(form, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
+            for form in self._forms
+            for ascii_only in (False, True)
+        )
+        binary = {form.encode(encoding, "surrogatepass") for form in self._forms for encoding in _ENCODINGS}
+        self._binary = tuple(sorted(binary, key=len, reverse=True))
 
     def add_from(self, config: Mapping[str, Any]) -> None:
         """Register the values whose names say that they are secret, nested objects included."""
@@ -74,22 +84,28 @@ class Secrets:
                 self.add_from(value)
             elif isinstance(value, list | tuple):
                 for item in value:
-                    if isinstance(item, Mapping):
-                        self.add_from(item)
+                    self.add_from(item if isinstance(item, Mapping) else {name: item})
             elif is_secret_name(str(name)):
                 self.add(value)
 
     def scrub(self, packed: bytes) -> bytes:
         """Packed JSON without secrets; the same object where there was none."""
-        for quoted, mask in self._text:
-            if quoted in packed:
-                packed = packed.replace(quoted, mask)
-        return packed
+        if not any(quoted in packed for quoted in self._text):
+            return packed
+        # Inside JSON strings alone: a secret such as "12345678" must not take numbers apart.
+        clean = _STRING.sub(self._masked, packed)
+        return packed if clean == packed else clean
+
+    def _masked(self, string: re.Match[bytes]) -> bytes:
+        # Decoded first: in the packed text an escape such as \\n may run into what follows it.
+        text = json.loads(string[0], strict=False)
+        clean = self.scrub_text(text)
+        return string[0] if clean == text else json.dumps(clean).encode()
 
     def scrub_text(self, text: str) -> str:
         """Text without secrets."""
-        for secret in sorted(self._known, key=len, reverse=True):
-            text = text.replace(secret, MASK)
+        for form in self._forms:
+            text = text.replace(form, MASK)
         return text
 
     def scrub_buffer(self, buffer: memoryview) -> memoryview:
@@ -99,10 +115,8 @@ class Secrets:
         whole: bytearray | None = None
         for needle in self._binary:
             # `in` on a memoryview compares items, so look through a bytes-like with a real search.
-            where = re.search(re.escape(needle), whole if whole is not None else buffer)
-            while where is not None:
-                if whole is None:
-                    whole = bytearray(buffer)
-                whole[where.start() : where.end()] = b"*" * len(needle)
-                where = re.search(re.escape(needle), whole)
+            found = re.finditer(re.escape(needle), buffer if whole is None else whole)
+            for start, end in [match.span() for match in found]:
+                whole = bytearray(buffer) if whole is None else whole
+                whole[start:end] = b"*" * len(needle)
         return buffer if whole is None else memoryview(whole)

@@ -66,8 +66,9 @@ class SessionTable:
         with self._lock:
             if id in self._sessions:
                 raise InvalidRequest(f"The session {id!r} exists already.", at=at)
+            session = self._open(id, now, ttl, at)
             self._expired.pop(id, None)
-            return self._open(id, now, ttl, at)
+            return session
 
     def lease(self, id: str, *, now: float, create: bool, at: str = "$.session_id") -> Session:
         """Hold a session for one request and renew it; ``create`` lets it come into being.

@@ -1,6 +1,6 @@
 """What Python itself knows of an object, read without running any code of its class or metaclass.
 
-Rules: only C descriptors of ``type`` are called; what would need a property, ``__getattr__`` or any other code
+Rules: only C descriptors of ``type`` are called; what would need a property, ``__getattr__`` or other code
 of the object is :data:`NEEDS_CODE`, never guessed.
 """
 

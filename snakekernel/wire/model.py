@@ -61,7 +61,10 @@ class Reply(msgspec.Struct, kw_only=True):
 
 
 class ErrorReply(msgspec.Struct, kw_only=True):
-    """What every failing request gets, whatever its operation."""
+    """What every failing request gets, whatever its operation.
+
+    bases: with code ``raised``, the built-in classes of the exception, its own first if it is one.
+    """
 
     status: Literal["error"] = "error"
     timestamp: float
@@ -75,6 +78,7 @@ class ErrorReply(msgspec.Struct, kw_only=True):
     error: str
     at: str | None
     fault: Literal["caller", "target", "kernel"]
+    bases: list[str] = msgspec.field(default_factory=list)
 
 
 #: Any data of the grammar of section 3; kept apart in the types so that the schema can say so.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -130,7 +131,7 @@ def _eventually(ask: Callable[[], Any]) -> Any:
 def test_a_kernel_that_cannot_start_is_reported_at_once() -> None:
     begun = time.monotonic()
     with pytest.raises(KernelLost, match="ended before it answered"):
-        snakekernel.start(env={**os.environ, "PYTHONHOME": "/nowhere"}, output=os.open(os.devnull, os.O_RDWR))
+        snakekernel.start(env={**os.environ, "PYTHONHOME": "/nowhere"}, output=subprocess.DEVNULL)
     assert time.monotonic() - begun < 10
 
 

@@ -244,11 +244,17 @@ def test_a_failing_pipeline_says_what_was_completed(snake: Client) -> None:
 def test_a_value_that_cannot_be_sent_is_refused_here(snake: Client) -> None:
     with pytest.raises(Unserializable) as caught:
         snake.call("builtins.len", args=[[object()]])
-    assert caught.value.at == "$.args"
+    assert caught.value.at == "$.args[0][0]"
     assert caught.value.fault == "caller"
     with pytest.raises(Unserializable) as caught:
         snake.pipeline([{"target": "builtins.len", "args": [lambda: 0]}])
-    assert caught.value.at == "$.steps[0].args"
+    assert caught.value.at == "$.steps[0].args[0]"
+    with pytest.raises(Unserializable) as caught:
+        snake.call("builtins.dict", kwargs={"key": {"x": object()}})
+    assert caught.value.at == "$.kwargs.key.x"
+    with pytest.raises(Unserializable) as caught:
+        snake.store("x", {"a": [object()]})
+    assert caught.value.at == "$.value.a[0]"
     with pytest.raises(Unserializable, match="kept nowhere"):
         snake.call("builtins.len", args=[snake.call("builtins.object")])
     assert snake.call("math.sqrt", args=[4]) == 2.0

@@ -94,6 +94,28 @@ def test_a_part_of_a_stored_object_is_described_with_its_path(snake: Client) -> 
     assert part.proxy.a.fetch() == 1
 
 
+def test_what_a_session_made_is_found_in_that_session(snake: Client) -> None:
+    described = snake.call("collections.Counter", args=["aab"], store_as="c", session_id="apart")
+    assert described.proxy.most_common(1) == [("a", 2)]
+    proxy = snake.call("collections.deque", args=[[1]], returns="ref", session_id="apart")
+    proxy.append(2)
+    assert snake.retrieve("c", session_id="apart").proxy.total() == 3
+    (stored,) = snake.pipeline(
+        [{"target": "collections.Counter", "args": ["b"], "store_as": "d"}], session_id="apart"
+    )
+    assert stored.proxy.total() == 1
+    snake.close_session("apart")
+
+
+def test_proxies_and_descriptions_are_targets(snake: Client) -> None:
+    described = snake.call("collections.Counter", args=["aab"], store_as="counter")
+    assert snake.inspect(snake.stored.counter)["length"] == 2
+    assert snake.inspect(described)["length"] == 2
+    assert snake.inspect(snake.modules.json.dumps)["callable"] is True
+    assert snake.retrieve(target="stored.counter").path == ("counter",)
+    assert snake.retrieve(target=snake.stored.counter).path == ("counter",)
+
+
 def test_a_description_of_something_kept_nowhere_says_how_to_keep_it(snake: Client) -> None:
     described = snake.call("builtins.object")
     assert described.path is None

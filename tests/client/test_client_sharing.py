@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from snakekernel import AsyncClient, Client
-from snakekernel.client.errors import KernelLost, ReplyTimeout
+from snakekernel.client.errors import Interrupted, KernelLost, ReplyTimeout
 
 pytestmark = pytest.mark.kernel
 
@@ -86,6 +87,32 @@ def test_a_timeout_raises_and_later_calls_work(snake: Client) -> None:
     assert snake.call("math.sqrt", args=[4]) == 2.0
 
 
+@pytest.mark.parametrize("owned", [True, False])
+def test_an_interrupt_stops_the_call_and_nothing_else(snake: Client, tmp_path: Path, owned: bool) -> None:
+    marker = tmp_path / "begun"
+    code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(60)"
+    with Client.connect(snake.connection_file) as other, ThreadPoolExecutor(1) as pool:
+        long = pool.submit(snake.call, "builtins.exec", args=[code])
+        while not marker.exists():
+            assert not long.done()
+        (snake if owned else other).interrupt()
+        assert isinstance(long.exception(timeout=30), Interrupted)
+    assert snake.call("math.sqrt", args=[4]) == 2.0
+
+
+async def test_an_async_interrupt(snake: Client, tmp_path: Path) -> None:
+    marker = tmp_path / "begun"
+    code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(60)"
+    async with AsyncClient.connect(snake.connection_file) as client:
+        long = asyncio.create_task(client.call("builtins.exec", args=[code]))
+        while not marker.exists():
+            await asyncio.sleep(0.005)
+        await client.interrupt()
+        with pytest.raises(Interrupted):
+            await long
+        assert await client.call("math.sqrt", args=[4]) == 2.0
+
+
 async def test_tasks_share_a_client(snake: Client) -> None:
     async with AsyncClient.connect(snake.connection_file) as client:
         calls = [client.call("operator.mul", args=[i, i]) for i in range(200)]
@@ -107,46 +134,41 @@ async def test_async_timeouts_and_cancellations_leave_the_client_usable(snake: C
         assert await client.call("math.sqrt", args=[4]) == 2.0
 
 
-def _press_ctrl_c_once(ready: Callable[[], bool]) -> threading.Thread:
+def _until_ctrl_c(call: Callable[[], object], *, after: int) -> None:
+    """Repeat a call until Ctrl-C, which another thread presses once the calls have begun."""
+    begun = threading.Event()
+
     def press() -> None:
-        while not ready():
-            threading.Event().wait(0.01)
+        begun.wait()
+        # How long it waits is only to hit another moment each time.
+        for _ in range(after):
+            os.getpid()
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press)
     thread.start()
-    return thread
+    with pytest.raises(KeyboardInterrupt):
+        begun.set()
+        while True:
+            call()
+    thread.join()
 
 
 def test_ctrl_c_while_waiting_leaves_the_client_usable(snake: Client) -> None:
-    with Client.connect(snake.connection_file) as other:
-        epoch = time.time()
-        presser = _press_ctrl_c_once(lambda: other.call("builtins.bool", args=[True]) and time.time() > epoch)
-        with pytest.raises(KeyboardInterrupt):
-            while True:
-                snake.call("time.sleep", args=[0.2])
-        presser.join()
+    _until_ctrl_c(lambda: snake.call("time.sleep", args=[0.3]), after=0)
     assert snake.call("operator.add", args=[1, 2]) == 3
     assert snake.ping()["bridge_type"] == "snakekernel"
 
 
 def test_ctrl_c_at_any_moment_leaves_the_client_usable(snake: Client) -> None:
     """Pressed in the middle of a storm of small calls, it never cuts a message in two."""
-    for round in range(30):
-        presser = _press_ctrl_c_once(lambda: True)
-        with pytest.raises(KeyboardInterrupt):
-            while True:
-                assert snake.call("operator.add", args=[round, 1], timeout=10) == round + 1
-        presser.join()
-        assert snake.call("operator.add", args=[round, 2], timeout=10) == round + 2
+    for number in range(60):
+        _until_ctrl_c(lambda: snake.call("operator.add", args=[1, 1], timeout=10), after=number * 331)
+        assert snake.call("operator.add", args=[number, 2], timeout=10) == number + 2
 
 
 def test_another_thread_goes_on_when_ctrl_c_takes_the_leader(snake: Client) -> None:
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(lambda: [snake.call("operator.add", args=[i, 0]) for i in range(100)])
-        presser = _press_ctrl_c_once(lambda: True)
-        with pytest.raises(KeyboardInterrupt):
-            while True:
-                snake.call("operator.add", args=[1, 1])
-        presser.join()
-        assert other.result(timeout=30) == list(range(100))
+        other = pool.submit(lambda: [snake.call("operator.add", args=[i, 0]) for i in range(200)])
+        _until_ctrl_c(lambda: snake.call("operator.add", args=[1, 1]), after=0)
+        assert other.result(timeout=30) == list(range(200))

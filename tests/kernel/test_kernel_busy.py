@@ -16,13 +16,7 @@ pytestmark = pytest.mark.kernel
 def busy(snake: Client, stock: Stock) -> Iterator[str]:
     """A cell that holds the GIL in a pure Python loop, until the test ends; its message id."""
     cell = stock.send("execute_request", {"code": "print('looping', flush=True)\nwhile True: pass"})
-    stock.until(
-        lambda: any(
-            m["msg_type"] == "stream" and m["parent_header"]["msg_id"] == cell
-            for m in stock.messages["iopub"]
-        ),
-        "the loop",
-    )
+    stock.until_it_prints(cell)
     yield cell
     assert not stock.replies(cell), "the cell was running all the while"
     snake.interrupt()
@@ -46,7 +40,7 @@ def test_control_answers_while_a_cell_runs(stock: Stock, request: pytest.Fixture
 def test_control_answers_while_a_call_runs(snake: Client, stock: Stock) -> None:
     stock.cell("def spin():\n print('spinning', flush=True)\n while True: pass")
     spinning = stock.send("call", {"target": "user.spin"})
-    stock.until(lambda: any(m["msg_type"] == "stream" for m in stock.messages["iopub"]), "the loop")
+    stock.until_it_prints(spinning)
     assert stock.ok("ping", channel="control")["status"] == "ok"
     assert isinstance(stock.ok("list_stored", channel="control")["stored_objects"], list)
     assert not stock.replies(spinning)
@@ -71,38 +65,44 @@ def test_control_publishes_no_status(stock: Stock) -> None:
         assert stock.published(msg_id) == []
 
 
+_TATTLER = """
+ran = []
+def tell(name):
+    def method(self, *args, **kwargs):
+        ran.append(name)
+        return {"__len__": 1, "__hash__": 1, "__bool__": True}.get(name, "told")
+    return method
+class Meta(type):
+    def __getattribute__(cls, name):
+        ran.append("meta " + name)
+        return type.__getattribute__(cls, name)
+    __repr__ = tell("meta repr")
+    def __instancecheck__(cls, obj):
+        return bool(ran.append("instancecheck"))
+class Tattler(metaclass=Meta):
+    "a docstring"
+    def __init__(self): self.plain = 1
+    told = property(tell("told"))
+    def method(self): ran.append("method")
+for name in ("repr str len iter getattr getitem dir hash eq bool format sizeof call contains").split():
+    setattr(Tattler, f"__{name}__", tell(f"__{name}__"))
+Tattler._repr_html_ = tell("_repr_html_")
+class MyDict(dict):
+    __getitem__ = __len__ = __iter__ = __repr__ = tell("MyDict")
+    items = keys = values = tell("MyDict method")
+stored["tattler"] = Tattler()
+stored["mine"] = MyDict(a=1)
+stored["around"] = {"inside": [stored["tattler"], stored["mine"]], stored["tattler"]: 1}
+ran.clear()
+"""
+
+
 class TestInspectOnControlRunsNoUserCode:
     @pytest.fixture(scope="module", autouse=True)
     @staticmethod
     def tattler(stock: Stock) -> None:
         """An object that remembers whatever of its code ran."""
-        stock.cell(
-            "ran = []\n"
-            "def tell(name):\n"
-            "    def method(self, *args, **kwargs):\n"
-            "        ran.append(name)\n"
-            "        return {'__len__': 1, '__hash__': 1, '__bool__': True}.get(name, 'told')\n"
-            "    return method\n"
-            "class Meta(type):\n"
-            "    __getattribute__ = lambda cls, name: (ran.append('meta ' + name), type.__getattribute__(cls, name))[1]\n"
-            "    __repr__ = tell('meta repr')\n"
-            "    __instancecheck__ = lambda cls, obj: bool(ran.append('instancecheck'))\n"
-            "class Tattler(metaclass=Meta):\n"
-            "    'a docstring'\n"
-            "    def __init__(self): self.plain = 1\n"
-            "    told = property(tell('told'))\n"
-            "    def method(self): ran.append('method')\n"
-            "for name in ['__repr__', '__str__', '__len__', '__iter__', '__getattr__', '__getitem__', '__dir__', '__hash__',\n"
-            "             '__eq__', '__bool__', '__format__', '__sizeof__', '__call__', '__contains__', '_repr_html_']:\n"
-            "    setattr(Tattler, name, tell(name))\n"
-            "class MyDict(dict):\n"
-            "    __getitem__ = __len__ = __iter__ = __repr__ = tell('MyDict')\n"
-            "    items = keys = values = tell('MyDict method')\n"
-            "stored['tattler'] = Tattler()\n"
-            "stored['mine'] = MyDict(a=1)\n"
-            "stored['around'] = {'inside': [stored['tattler'], stored['mine']], stored['tattler']: 1}\n"
-            "ran.clear()\n"
-        )
+        stock.cell(_TATTLER)
 
     @pytest.mark.parametrize(
         "target",

@@ -30,7 +30,9 @@ def changes(stock: Stock, name: str) -> list[dict[str, Any]]:
 
 def up_to(stock: Stock, version: int) -> None:
     """Wait until a version of the store is announced."""
-    stock.until(lambda: any(m["content"]["version"] >= version for m in announcements(stock)), f"version {version}")
+    stock.until(
+        lambda: any(m["content"]["version"] >= version for m in announcements(stock)), f"version {version}"
+    )
 
 
 def test_every_change_is_told_with_its_writer(stock: Stock, name: str) -> None:
@@ -96,7 +98,7 @@ def test_it_is_a_child_of_nothing(stock: Stock, name: str) -> None:
 def test_it_comes_while_the_main_thread_is_held(stock: Stock, snake: Any, name: str) -> None:
     stock.ok("store", {"id": name, "value": 1})
     cell = stock.send("execute_request", {"code": "print('held', flush=True)\nwhile True: pass"})
-    stock.until(lambda: any("held" in m["content"].get("text", "") for m in stock.messages["iopub"]), "the loop")
+    stock.until_it_prints(cell)
     stock.ok("delete_stored", {"id": name}, channel="control")
     stock.until(lambda: any(c["action"] == "deleted" for c in changes(stock, name)), "the announcement")
     snake.interrupt()

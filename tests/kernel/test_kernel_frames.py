@@ -127,6 +127,15 @@ class TestHeaders:
             name: sent[name] for name in ("msg_id", "msg_type", "session", "more")
         }
 
+    @pytest.mark.parametrize("subshell_id", ["", 5, 1.5, True, [], {}, {"a": 1}, "é" * 1_000])
+    def test_a_subshell_id_that_is_none(self, stock: Stock, subshell_id: Any) -> None:
+        reply = stock.only_reply(stock.send("ping", subshell_id=subshell_id))["content"]
+        check_error(reply)
+        assert (reply["code"], reply["at"]) in (
+            ("not_found", "$header.subshell_id"),
+            ("invalid_request", "$header.subshell_id"),
+        )
+
     def test_an_unknown_subshell(self, stock: Stock) -> None:
         for op in ("ping", "call", "nonsense"):
             msg_id = stock.send(op, subshell_id="no-such-subshell")
@@ -183,11 +192,12 @@ def bound(*buffers: bytes) -> dict[str, Any]:
     return {"snake_buffers": [{"length": len(b), "sha256": hashlib.sha256(b).hexdigest()} for b in buffers]}
 
 
-class TestBuffers:
-    CALL = {"target": "builtins.bytes", "args": [{"$bytes": 0}]}
+CALL: dict[str, Any] = {"target": "builtins.bytes", "args": [{"$bytes": 0}]}
 
+
+class TestBuffers:
     def test_bytes_both_ways(self, stock: Stock) -> None:
-        msg_id = stock.send("call", self.CALL, buffers=[b"abc\0"], metadata=bound(b"abc\0"))
+        msg_id = stock.send("call", CALL, buffers=[b"abc\0"], metadata=bound(b"abc\0"))
         reply = stock.only_reply(msg_id)
         assert reply["content"]["result"]["value"] == {"$bytes": 0}
         assert [bytes(b) for b in reply["buffers"]] == [b"abc\0"]
@@ -221,7 +231,7 @@ class TestBuffers:
     def test_not_what_was_signed(
         self, stock: Stock, buffers: list[bytes], metadata: dict[str, Any], at: str
     ) -> None:
-        reply = stock.fails("call", self.CALL, buffers=buffers, metadata=metadata)
+        reply = stock.fails("call", CALL, buffers=buffers, metadata=metadata)
         assert (reply["code"], reply["at"], reply["fault"]) == ("invalid_request", at, "caller")
 
     def test_a_buffer_used_twice(self, stock: Stock) -> None:

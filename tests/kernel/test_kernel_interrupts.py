@@ -74,25 +74,13 @@ def goes_on(stock: Stock) -> Iterator[None]:
     stock.cell("assert 1 + 1 == 2")
 
 
-def begun(stock: Stock, msg_id: str) -> None:
-    """Wait until a request has printed."""
-
-    def has_printed() -> bool:
-        return any(
-            m["msg_type"] == "stream" and m["parent_header"]["msg_id"] == msg_id
-            for m in stock.messages["iopub"]
-        )
-
-    stock.until(has_printed, "the call to begin")
-
-
 WAYS = ["sleep", "long_sleep", "loop", "await_", "await_in_turns", "loop_in_a_coroutine", "gather"]
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_call_is_stopped(stock: Stock, interrupt: Interrupt, way: str) -> None:
     msg_id = stock.send("call", {"target": f"stored.endless.{way}"})
-    begun(stock, msg_id)
+    stock.until_it_prints(msg_id)
     interrupt()
     reply = stock.only_reply(msg_id)["content"]
     assert (reply["code"], reply["fault"], reply["ename"]) == ("interrupted", "caller", "KeyboardInterrupt")
@@ -102,7 +90,7 @@ def test_a_call_is_stopped(stock: Stock, interrupt: Interrupt, way: str) -> None
 def test_what_is_awaited_cleans_up(stock: Stock, interrupt: Interrupt) -> None:
     stock.cell("stored.endless.cleaned.clear()")
     msg_id = stock.send("call", {"target": "stored.endless.clean_up"})
-    begun(stock, msg_id)
+    stock.until_it_prints(msg_id)
     interrupt()
     assert stock.only_reply(msg_id)["content"]["code"] == "interrupted"
     assert stock.ok("retrieve", {"target": "stored.endless.cleaned"})["object"]["value"] == [1]
@@ -110,7 +98,7 @@ def test_what_is_awaited_cleans_up(stock: Stock, interrupt: Interrupt) -> None:
 
 def test_a_path_is_stopped(stock: Stock, interrupt: Interrupt) -> None:
     msg_id = stock.send("call", {"target": "stored.endless.prop"})
-    begun(stock, msg_id)
+    stock.until_it_prints(msg_id)
     interrupt()
     assert stock.only_reply(msg_id)["content"]["code"] == "interrupted"
 
@@ -127,7 +115,7 @@ def test_a_pipeline_reports_what_was_completed(
         {"target": "operator.add", "args": [2, 2]},
     ]
     msg_id = stock.send("pipeline", {"steps": steps, "stop_on_error": stop_on_error})
-    begun(stock, msg_id)
+    stock.until_it_prints(msg_id)
     interrupt()
     reply = stock.only_reply(msg_id)["content"]
     assert (reply["status"], reply["code"]) == ("error", "interrupted")
@@ -140,7 +128,7 @@ def test_a_pipeline_reports_what_was_completed(
 def test_a_queued_call_is_not_stopped(stock: Stock, interrupt: Interrupt) -> None:
     first = stock.send("call", {"target": "stored.endless.sleep"})
     second = stock.send("call", {"target": "operator.add", "args": [2, 2]})
-    begun(stock, first)
+    stock.until_it_prints(first)
     interrupt()
     assert stock.only_reply(first)["content"]["code"] == "interrupted"
     assert stock.only_reply(second)["content"]["result"]["value"] == 4
@@ -155,19 +143,17 @@ def test_an_interrupt_of_an_idle_kernel_stops_nothing_later(stock: Stock, interr
 
 def test_user_code_may_handle_it(stock: Stock, interrupt: Interrupt) -> None:
     stock.cell(
-        "def patient():\n"
-        "    try: stored.endless.loop()\n"
-        "    except KeyboardInterrupt: return 'handled'\n"
+        "def patient():\n    try: stored.endless.loop()\n    except KeyboardInterrupt: return 'handled'\n"
     )
     msg_id = stock.send("call", {"target": "user.patient"})
-    begun(stock, msg_id)
+    stock.until_it_prints(msg_id)
     interrupt()
     assert stock.only_reply(msg_id)["content"]["result"]["value"] == "handled"
 
 
 def test_a_cell_between_is_stopped_as_ever(stock: Stock, interrupt: Interrupt) -> None:
     cell = stock.send("execute_request", {"code": "stored.endless.loop()"})
-    begun(stock, cell)
+    stock.until_it_prints(cell)
     interrupt()
     assert stock.only_reply(cell)["content"]["ename"] == "KeyboardInterrupt"
 
@@ -176,7 +162,7 @@ def test_many_interrupts(stock: Stock, snake: Client) -> None:
     """Interrupts that come while the reply is made or sent cut nothing."""
     for _ in range(20):
         msg_id = stock.send("call", {"target": "stored.endless.loop"})
-        begun(stock, msg_id)
+        stock.until_it_prints(msg_id)
         for _ in range(5):
             snake.interrupt()
         content: dict[str, Any] = stock.only_reply(msg_id)["content"]

@@ -72,7 +72,9 @@ def test_references_anywhere_in_arguments(stock: Stock) -> None:
     assert stock.call("builtins.sorted", {"$ref": ["data", "xs"]}) == [1, 2, 3]
     value = stock.call("builtins.list", [{"a": {"$tuple": [{"$ref": ["data", "xs", 0]}]}}])
     assert value == [{"a": {"$tuple": [3]}}]
-    assert stock.call("builtins.dict", x={"deep": [{"$ref": ["data", "xs", {"item": 1}]}]}) == {"x": {"deep": [1]}}
+    assert stock.call("builtins.dict", x={"deep": [{"$ref": ["data", "xs", {"item": 1}]}]}) == {
+        "x": {"deep": [1]}
+    }
     stock.cell("def same(a, b): return a is b")
     assert stock.call("user.same", {"$ref": "data"}, {"$ref": "data"}) is True
 
@@ -88,12 +90,17 @@ def test_string_refs(stock: Stock) -> None:
             assert reply["result"]["value"] == value
         else:
             assert reply["ename"] == "TypeError"  # a list and a text do not compare: it was resolved
+    stock.ok("store", {"id": "nested", "value": {"a": [1]}})
     assert stock.call("builtins.len", "stored.words") == len("stored.words")
     reply = stock.ok(
         "call",
-        {"target": "builtins.dict", "kwargs": {"x": {"y": ["stored.words.0", "stored"]}}, "string_refs": True},
+        {
+            "target": "builtins.dict",
+            "kwargs": {"x": {"y": ["stored.nested.a", "stored"]}},
+            "string_refs": True,
+        },
     )
-    assert reply["result"]["value"] == {"x": {"y": ["b", "stored"]}}
+    assert reply["result"]["value"] == {"x": {"y": [[1], "stored"]}}
     reply = stock.fails("call", {"target": "builtins.len", "args": ["stored.nope"], "string_refs": True})
     assert (reply["code"], reply["at"]) == ("not_found", "$.args[0]")
 

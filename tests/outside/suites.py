@@ -7,7 +7,6 @@ started goes with it.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -127,13 +126,6 @@ def released_tests(project: str, version: str, cache: Path, into: Path) -> Path 
         prefix = f"{project}-{version}/tests/"
         tar.extractall(into, [m for m in tar if m.name.startswith(prefix)], filter="data")
     return into / f"{project}-{version}"
-
-
-def skip_unless_ci(reason: str) -> None:
-    """Skip the running test for what this machine lacks; in CI, where all must be there, fail."""
-    if os.environ.get("CI", "").lower() in ("1", "true"):
-        pytest.fail(f"this must run in CI: {reason}")
-    pytest.skip(reason)
 
 
 def _folder(path: Path) -> str:

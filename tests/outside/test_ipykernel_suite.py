@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from suites import Outcomes, SuiteRun, released_tests, skip_unless_ci
+from needs import skip_unless_ci
+from suites import Outcomes, SuiteRun, released_tests
 
 pytestmark = [pytest.mark.kernel, pytest.mark.outside]
 
@@ -28,6 +29,11 @@ DIFFERENT: Final = {
     "tests/test_message_spec.py::test_kernel_info_request": (
         "wants IPython's release (2.1 or later) as implementation_version; ours is snakekernel's own"
     ),
+}
+
+#: Why some do not pass on ipykernel either.
+NEITHER: Final = {
+    "tests/test_ipkernel_direct.py::test_do_apply": "needs ipyparallel, too much to install for one test",
 }
 
 #: Seconds for one run of the whole suite.
@@ -92,8 +98,8 @@ def _count(outcomes: Outcomes) -> str:
 
 
 def _table(on_stock: Outcomes, on_ours: Outcomes, tests: set[str]) -> str:
-    rows = ["  ipykernel   ours        test"]
+    rows, reasons = ["  ipykernel   ours        test"], DIFFERENT | NEITHER
     for test in sorted(tests):
         stock, ours = on_stock.get(test, "did not run"), on_ours.get(test, "did not run")
-        rows.append(f"  {stock:12}{ours:12}{test}  {DIFFERENT.get(test, '')}".rstrip())
+        rows.append(f"  {stock:12}{ours:12}{test}  {reasons.get(test, '')}".rstrip())
     return "\n".join(rows)

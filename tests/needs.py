@@ -1,0 +1,14 @@
+"""What a test needs of its machine."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def skip_unless_ci(reason: str) -> None:
+    """Skip the running test for what this machine lacks; in CI, where all must be there, fail."""
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"this must run in CI: {reason}")
+    pytest.skip(reason)
