@@ -6,7 +6,7 @@ it has its own reply it wakes another to lead. A lost kernel ends every wait at 
 
 from __future__ import annotations
 
-import select
+import selectors
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -86,14 +86,16 @@ class Client(Operations):
         self._leading = threading.Lock()
         self._leader: _Waiter | None = None
         self._waiting: dict[_Waiter, None] = {}
-        self._poll = select.poll()
-        for descriptor in (*link.descriptors(), self._pipe.reader):
-            self._poll.register(descriptor, select.POLLIN)
+        # epoll would cost a descriptor; Windows has select only.
+        self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
+        for descriptor in (*link.descriptors(), self._pipe.descriptor):
+            self._watch_descriptor(descriptor)
         self._watch = None
         if launch is not None:
-            self._watch = Watch(
-                launch.manager, lambda fd: self._poll.register(fd, select.POLLIN), self._poll.unregister
-            )
+            self._watch = Watch(launch.manager, self._watch_descriptor, self._selector.unregister)
+
+    def _watch_descriptor(self, descriptor: int) -> None:
+        self._selector.register(descriptor, selectors.EVENT_READ)
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -194,6 +196,7 @@ class Client(Operations):
             self._pipe.close()
             if self._watch is not None:
                 self._watch.close()
+            self._selector.close()
         launch, self._launch = self._launch, None
         if launch is not None:
             _end(launch)
@@ -307,10 +310,10 @@ class Client(Operations):
             if left is not None and left <= 0:
                 return
             # Whoever used the sockets has read what was there: the descriptors tell of all that comes now.
-            ready = dict(self._poll.poll(None if left is None else left * 1000))
+            ready = {key.fd for key, _ in self._selector.select(left)}
             # From here on it is awake: what it reads itself needs no wake-up.
             self._leader = None
-            if self._pipe.reader in ready:
+            if self._pipe.descriptor in ready:
                 self._pipe.drain()
             self._link.pump()
             if self._watch is not None and self._watch.descriptor in ready:

@@ -9,11 +9,11 @@ the one slot that waits for its message id. A lost connection fails all slots at
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from socket import socketpair
 from typing import Any, Final, Literal, NamedTuple
 
 import zmq
@@ -188,31 +188,34 @@ class Link:
 
 
 class Pipe:
-    """Wakes a thread that sleeps in ``poll``."""
+    """Wakes a thread that sleeps on descriptors. A pair of sockets: Windows can wait for no other."""
 
     def __init__(self) -> None:
-        self.reader, self._writer = os.pipe()
-        os.set_blocking(self.reader, False)
-        os.set_blocking(self._writer, False)
+        self._reader, self._writer = socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    @property
+    def descriptor(self) -> int:
+        """Readable when a thread is to wake; -1 once closed."""
+        return self._reader.fileno()
 
     def wake(self) -> None:
-        """Make the reader readable."""
+        """Make the descriptor readable."""
         try:
-            os.write(self._writer, b"\0")
+            self._writer.send(b"\0")
         except BlockingIOError:
             # Full means that it is readable already.
             return
 
     def drain(self) -> None:
-        """Make the reader unreadable again."""
+        """Make the descriptor unreadable again."""
         try:
-            os.read(self.reader, 4096)
+            self._reader.recv(4096)
         except BlockingIOError:
             return
 
     def close(self) -> None:
         """Close both ends. Idempotent."""
-        if self.reader >= 0:
-            os.close(self.reader)
-            os.close(self._writer)
-            self.reader = self._writer = -1
+        self._reader.close()
+        self._writer.close()

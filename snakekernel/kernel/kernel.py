@@ -335,8 +335,10 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
             self._main_loop.call_soon_threadsafe(self._let_go, gone)
 
     def _let_go(self, gone: list[Any]) -> None:
-        forget_outputs(self.shell, gone)
-        gone.clear()
+        try:
+            forget_outputs(self.shell, gone)
+        finally:
+            gone.clear()
 
     def _arm_expiry(self) -> None:
         due = self.runtime.next_expiry()

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
+from ..objects.static import is_exactly
 from ..objects.store import ANONYMOUS, Store
 
 #: Values that many names share; they pin nothing of weight.
@@ -93,10 +94,12 @@ class StoredNamespace(MutableMapping[str, Any]):
 
 def forget_outputs(shell: Any, objects: list[Any]) -> None:
     """Take objects out of ``Out``, ``_``, the last traceback and what else IPython remembers of cells."""
-    gone = {id(obj) for obj in objects if type(obj) not in _SHARED}
+    gone = {id(obj) for obj in objects if not is_exactly(obj, *_SHARED)}
     if not gone:
         return
-    history = shell.user_ns.get("_oh") or {}
+    history = shell.user_ns.get("_oh")
+    if not isinstance(history, dict):  # a person may have put anything there
+        history = {}
     numbers = [number for number, value in list(history.items()) if id(value) in gone]
     for number in numbers:
         del history[number]
@@ -110,9 +113,9 @@ def forget_outputs(shell: Any, objects: list[Any]) -> None:
     _forget_in_tracebacks(getattr(sys, "last_value", None), gone)
 
 
-def _forget_in_tracebacks(error: BaseException | None, gone: set[int]) -> None:
+def _forget_in_tracebacks(error: object, gone: set[int]) -> None:
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
+    while isinstance(error, BaseException) and id(error) not in seen:
         seen.add(id(error))
         for frame, _ in traceback.walk_tb(error.__traceback__):
             is_function = frame.f_locals is not frame.f_globals

@@ -28,6 +28,16 @@ _FUNCTIONS: Final = (
 )
 
 
+def is_exactly(obj: Any, *kinds: type) -> bool:
+    """Whether the object's class is one of these; ``in`` would compare by the metaclass's own ``__eq__``."""
+    return any(type(obj) is kind for kind in kinds)
+
+
+def is_instance(obj: Any, kind: type) -> bool:
+    """``isinstance`` that believes neither ``__class__`` nor ``__instancecheck__``."""
+    return any(base is kind for base in _MRO(type(obj)))
+
+
 def type_name(obj: Any) -> str:
     """Name of the object's class."""
     name: str = _NAME(type(obj))
@@ -40,7 +50,7 @@ def module_name(obj: Any) -> str:
         module = _MODULE(type(obj))
     except AttributeError:  # deleted from the class
         return "?"
-    return module if type(module) is str else "?"
+    return module if is_exactly(module, str) else "?"
 
 
 def attribute(obj: Any, name: str) -> Any:
@@ -48,7 +58,7 @@ def attribute(obj: Any, name: str) -> Any:
     cls = type(obj)
     found = _along(cls, name)
     if found is not MISSING and (_has(found, "__set__") or _has(found, "__delete__")):
-        if type(found) is not types.MemberDescriptorType:
+        if not is_exactly(found, types.MemberDescriptorType):
             return NEEDS_CODE
         try:
             return found.__get__(obj, cls)
@@ -57,9 +67,9 @@ def attribute(obj: Any, name: str) -> Any:
     own = _own(obj, name)
     if own is not MISSING:
         return own
-    if type(found) in (staticmethod, classmethod):
+    if is_exactly(found, staticmethod, classmethod):
         return found.__func__
-    if found is MISSING or type(found) in _FUNCTIONS or not _has(found, "__get__"):
+    if found is MISSING or is_exactly(found, *_FUNCTIONS) or not _has(found, "__get__"):
         return found
     return NEEDS_CODE
 
@@ -78,14 +88,14 @@ def _has(value: Any, name: str) -> bool:
 
 def _own(obj: Any, name: str) -> Any:
     """An entry of the instance's true ``__dict__``; of a class, what its instances would find."""
-    if type in _MRO(type(obj)):
+    if is_instance(obj, type):
         found = _along(obj, name)
-        if type(found) in (staticmethod, classmethod):
+        if is_exactly(found, staticmethod, classmethod):
             return found.__func__
         # A descriptor read through its class runs its code.
-        return NEEDS_CODE if _has(found, "__get__") and type(found) not in _FUNCTIONS else found
+        return NEEDS_CODE if _has(found, "__get__") and not is_exactly(found, *_FUNCTIONS) else found
     descriptor = _along(type(obj), "__dict__")
-    if type(descriptor) not in _C_DESCRIPTORS:
+    if not is_exactly(descriptor, *_C_DESCRIPTORS):
         return MISSING
     space = descriptor.__get__(obj, type(obj))
-    return dict.get(space, name, MISSING) if dict in _MRO(type(space)) else MISSING
+    return dict.get(space, name, MISSING) if is_instance(space, dict) else MISSING

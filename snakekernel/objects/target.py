@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from ..wire.errors import InvalidRequest, Unresolvable
 from ..wire.path import Attr, Item, path_text
-from .static import MISSING, NEEDS_CODE, attribute, type_name
+from .static import MISSING, NEEDS_CODE, attribute, is_exactly, type_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +168,12 @@ def _static_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
 
 def _static_item(obj: Any, key: Any) -> Any:
     # Exact types only: a subclass may bring its own __getitem__.
-    if type(key) not in (str, int, float, bool, type(None)):
+    if not is_exactly(key, str, int, float, bool, type(None)):
         return MISSING
     if type(obj) is dict:
         # Keys of other types could run their own __eq__ on a hash collision; look only among exact ones.
         return next((v for k, v in list(obj.items()) if type(k) is type(key) and k == key), MISSING)
-    if type(obj) in (list, tuple) and type(key) is int and -len(obj) <= key < len(obj):
+    if is_exactly(obj, list, tuple) and type(key) is int and -len(obj) <= key < len(obj):
         return obj[key]
     return MISSING
 

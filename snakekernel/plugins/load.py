@@ -31,7 +31,8 @@ class PluginTable:
         self._points: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=PLUGINS)}
         self._loaded: dict[str, Plugin | None] = {}
         self._failures: dict[str, str] = {}
-        self._by_type: dict[type, Plugin | None] = {}
+        #: By id, for hashing a class may run its metaclass; the class is kept, so that no id comes again.
+        self._by_type: dict[int, tuple[type, Plugin | None]] = {}
 
     def get(self, root: str) -> Plugin | None:
         """The plugin of a root package, or None where there is none or it failed to load."""
@@ -47,8 +48,9 @@ class PluginTable:
 
     def for_type(self, cls: type) -> Plugin | None:
         """The plugin of the first class in the MRO whose root package has one."""
-        if cls in self._by_type:
-            return self._by_type[cls]
+        known = self._by_type.get(id(cls))
+        if known is not None:
+            return known[1]
         found = None
         for base in type.__getattribute__(cls, "__mro__"):
             module = type.__getattribute__(base, "__module__")
@@ -58,7 +60,7 @@ class PluginTable:
                 break
         if len(self._by_type) > 10_000:
             self._by_type.clear()
-        self._by_type[cls] = found
+        self._by_type[id(cls)] = cls, found
         return found
 
     def available(self) -> list[str]:

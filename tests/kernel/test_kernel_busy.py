@@ -77,6 +77,12 @@ class Meta(type):
         ran.append("meta " + name)
         return type.__getattribute__(cls, name)
     __repr__ = tell("meta repr")
+    def __hash__(cls):
+        ran.append("meta hash")
+        return 1
+    def __eq__(cls, other):
+        ran.append("meta eq")
+        return cls is other
     def __instancecheck__(cls, obj):
         return bool(ran.append("instancecheck"))
 class Tattler(metaclass=Meta):
