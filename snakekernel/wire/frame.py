@@ -101,17 +101,6 @@ def unpack_header(part: bytes) -> Header:
         raise BadFrame(f"header: {error}") from None
 
 
-def split(parts: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Routing identities and the rest after the delimiter; raises BadFrame where there is none."""
-    for index, part in enumerate(parts):
-        if len(part) == len(DELIMITER) and bytes(part) == DELIMITER:
-            rest = list(parts[index + 1 :])
-            if len(rest) < 5:
-                raise BadFrame("fewer than five parts after the delimiter")
-            return list(parts[:index]), rest
-    raise BadFrame("no delimiter")
-
-
 def unpack_object(part: bytes) -> dict[str, Any]:
     """A JSON object; raises InvalidRequest or LimitExceeded where it is not one."""
     try:

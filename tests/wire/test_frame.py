@@ -13,14 +13,12 @@ from jupyter_client.session import Session
 
 from snakekernel.wire.errors import BY_CODE, InvalidRequest, LimitExceeded, SnakeError
 from snakekernel.wire.frame import (
-    DELIMITER,
     BadFrame,
     Signer,
     bind_buffers,
     check_buffers,
     flat,
     pack_json,
-    split,
     unpack_header,
     unpack_object,
 )
@@ -57,19 +55,6 @@ class TestSigner:
     def test_without_a_key(self) -> None:
         assert Signer(b"").sign([b"a"]) == b""
         assert Signer(b"").check(b"anything", [b"a"])
-
-
-class TestSplit:
-    @given(
-        st.lists(st.binary().filter(lambda b: b != DELIMITER), max_size=3), st.lists(st.binary(), min_size=5)
-    )
-    def test_identities_and_rest(self, identities: list[bytes], rest: list[bytes]) -> None:
-        assert split([*identities, DELIMITER, *rest]) == (identities, rest)
-
-    @pytest.mark.parametrize("frames", [[], [b"a"], [DELIMITER], [DELIMITER, b"", b"", b"", b""]])
-    def test_too_little(self, frames: list[bytes]) -> None:
-        with pytest.raises(BadFrame):
-            split(frames)
 
 
 class TestHeader:
