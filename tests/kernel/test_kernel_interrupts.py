@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -167,3 +169,26 @@ def test_many_interrupts(stock: Stock, snake: Client) -> None:
             snake.interrupt()
         content: dict[str, Any] = stock.only_reply(msg_id)["content"]
         assert content["code"] == "interrupted"
+
+
+def test_interrupts_at_any_moment(stock: Stock, snake: Client) -> None:
+    """Whatever moment an interrupt strikes, each request gets one reply and the kernel lives."""
+    stock.cell("async def soon():\n await asyncio.sleep(0)\n return 1")
+    contents = [
+        ("call", {"target": "operator.add", "args": [1, 1]}),
+        ("call", {"target": "user.soon"}),
+        ("call", {"target": "builtins.print", "args": ["x"]}),
+        ("pipeline", {"steps": [{"target": "user.soon"}, {"target": "operator.add", "args": [1, 1]}]}),
+        ("inspect", {"target": "stored.endless"}),
+        ("store", {"id": "x", "value": [1]}),
+    ]
+    pid = snake.manager.provisioner.pid
+    sent = []
+    for _ in range(50):
+        for op, content in contents:
+            sent.append(stock.send(op, content))
+            os.kill(pid, signal.SIGINT)
+    stock.fence()
+    for msg_id in sent:
+        (reply,) = stock.replies(msg_id)
+        assert reply["content"]["status"] == "ok" or reply["content"]["code"] == "interrupted", reply
