@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from .client.aio import AsyncClient as AsyncClient
     from .client.client import Client as Client
     from .client.description import Description as Description
-    from .client.operations import step as step
     from .client.proxy import ref as ref
+    from .client.proxy import step as step
 
     start = Client.start
     connect = Client.connect
@@ -39,7 +39,7 @@ _HOMES = {
     "Description": "client.description",
     "errors": "client.errors",
     "ref": "client.proxy",
-    "step": "client.operations",
+    "step": "client.proxy",
 }
 
 

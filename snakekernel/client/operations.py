@@ -16,7 +16,6 @@ from ..plugins.load import CommandTable
 from ..values import Decoder
 from ..wire.errors import InvalidRequest, UnknownOperation, Unsupported
 from ..wire.frame import pack_json
-from ..wire.path import Step
 from .description import Description
 from .errors import from_reply
 from .link import Channel
@@ -400,8 +399,3 @@ class Operations(Programs):
                 stored_as = content.get("stored_as")
                 return self._result(content[name], buffers, None if stored_as is None else (stored_as,))
         return plain(content)
-
-
-def step(index: int, *steps: Any) -> Step:
-    """The result of an earlier step of a pipeline, or a part of it: ``step(0, "x")``."""
-    return Step(index, steps)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..wire.path import Item, Ref, path_text
+from ..wire.path import Item, Ref, Step, path_text
 
 if TYPE_CHECKING:
     from .operations import Operations
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 def ref(id: str, *steps: Any) -> Ref:
     """A stored object, or a part of it, for use in arguments: ``ref("df", "columns", 0)``."""
     return Ref(id, steps)
+
+
+def step(index: int, *steps: Any) -> Step:
+    """The result of an earlier step of a pipeline, or a part of it: ``step(0, "x")``."""
+    return Step(index, steps)
 
 
 class StoredProxy:
