@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .client import errors as errors
+    from . import errors as errors
     from .client.aio import AsyncClient as AsyncClient
     from .client.client import Client as Client
     from .client.description import Description as Description
@@ -37,7 +37,7 @@ _HOMES = {
     "AsyncClient": "client.aio",
     "Client": "client.client",
     "Description": "client.description",
-    "errors": "client.errors",
+    "errors": "errors",
     "ref": "client.proxy",
     "step": "client.proxy",
 }

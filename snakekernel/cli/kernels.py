@@ -13,7 +13,7 @@ from rich.text import Text
 from traitlets import Enum, Unicode
 
 from ..client.client import Client
-from ..client.errors import KernelLost
+from ..errors import KernelLost
 from .command import Answer, Command, KernelCommand, check_kernel_name, merged
 from .show import show_facts
 

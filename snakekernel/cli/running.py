@@ -10,7 +10,7 @@ from typing import Any, Final
 from jupyter_core.paths import jupyter_runtime_dir
 
 from ..client.client import Client
-from ..client.errors import NotASnakeKernel, ReplyTimeout
+from ..errors import NotASnakeKernel, ReplyTimeout
 from ..wire.errors import NotFound
 
 #: Seconds that a kernel whose socket is open gets to say what it is.

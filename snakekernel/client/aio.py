@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Seque
 from contextlib import asynccontextmanager
 from typing import IO, Any
 
+from ..errors import KernelLost, ReplyTimeout
 from ..wire.names import request_type
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info, read_reply
 from .connection import find
-from .errors import KernelLost, ReplyTimeout
 from .launch import Launch
 from .link import GONE, Channel, Link, Received
 from .operations import Operations
@@ -101,7 +101,10 @@ class AsyncClient(Operations):
             left = deadline - self._loop.time()
             await asyncio.wait([reply], timeout=min(_ASK_AFTER, max(left, 0)))
             if reply.done():
-                check_identity(read_reply(reply.result()))
+                pong = read_reply(reply.result())
+                check_identity(pong)
+                if self._link is not None:
+                    self._link.learn(pong)
                 return
             if asked is not None and asked.done():
                 check_kernel_info(read_reply(asked.result()))
@@ -140,11 +143,9 @@ class AsyncClient(Operations):
         if self._watch is not None:
             self._watch.close()
         launch, self._launch = self._launch, None
-        if launch is not None:
-            if launch.manager.has_kernel:
-                await launch.manager.shutdown_kernel()
-            await launch.manager.cleanup_resources()
-            launch.clean_up()
+        if launch is not None and launch.is_ours:
+            # Shielded: whoever cancels the closing must not leave the kernel half shut down.
+            await asyncio.shield(_end(launch))
 
     @property
     def manager(self) -> Any:
@@ -204,7 +205,10 @@ class AsyncClient(Operations):
                 received = await reply
         except TimeoutError:
             raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.") from None
-        return finish(read_reply(received), received.buffers)
+        content = read_reply(received)
+        if self._link is not None:
+            self._link.learn(content)
+        return finish(content, received.buffers)
 
     def _request(
         self, msg_type: str, content: bytes, buffers: Sequence[memoryview], channel: Channel
@@ -238,3 +242,12 @@ class AsyncClient(Operations):
 
     def _delete(self, path: tuple[Any, ...]) -> None:
         raise TypeError("del cannot be awaited; use `await snake.delete_stored(…)`")
+
+
+async def _end(launch: Launch) -> None:
+    try:
+        if launch.manager.has_kernel:
+            await launch.manager.shutdown_kernel()
+        await launch.manager.cleanup_resources()
+    finally:
+        launch.clean_up()

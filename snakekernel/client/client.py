@@ -10,14 +10,14 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import IO, Any, Final
 
+from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout, from_reply
 from ..wire.frame import check_buffers, unpack_object
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from ..wire.path import Item
 from .connection import find
-from .errors import KernelLost, NotASnakeKernel, ReplyTimeout, from_reply
 from .launch import Launch
 from .link import GONE, Channel, Link, Pipe, Received
 from .operations import Operations
@@ -85,14 +85,19 @@ class Client(Operations):
         self._pipe = Pipe()
         self._leading = threading.Lock()
         self._leader: _Waiter | None = None
+        self._leading_thread: int | None = None
         self._waiting: dict[_Waiter, None] = {}
-        # epoll would cost a descriptor; Windows has select only.
-        self._selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
-        for descriptor in (*link.descriptors(), self._pipe.descriptor):
-            self._watch_descriptor(descriptor)
+        self._selector = self._new_selector()
         self._watch = None
         if launch is not None:
             self._watch = Watch(launch.manager, self._watch_descriptor, self._selector.unregister)
+
+    def _new_selector(self) -> selectors.BaseSelector:
+        # epoll would cost a descriptor; Windows has select only.
+        selector: selectors.BaseSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
+        for descriptor in (*self._link.descriptors(), self._pipe.descriptor):
+            selector.register(descriptor, selectors.EVENT_READ)
+        return selector
 
     def _watch_descriptor(self, descriptor: int) -> None:
         self._selector.register(descriptor, selectors.EVENT_READ)
@@ -167,7 +172,9 @@ class Client(Operations):
         while True:
             left = deadline - time.monotonic()
             if self._wait(waiter, min(_ASK_AFTER, max(left, 0))):
-                check_identity(read_reply(_unwrap(waiter)))
+                pong = read_reply(_unwrap(waiter))
+                check_identity(pong)
+                self._link.learn(pong)
                 return
             if asked is not None and asked.result is not None:
                 check_kernel_info(read_reply(_unwrap(asked)))
@@ -191,23 +198,24 @@ class Client(Operations):
     def close(self) -> None:
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.close()
-        # The leader is awake now; it must be gone before its descriptors are anybody else's.
-        with self._leading:
+        # The leader is awake now; it must be gone before its descriptors are anybody else's. A signal
+        # handler that broke into our own wait cannot wait for it.
+        leads_itself = self._leading_thread == threading.get_ident()
+        with nullcontext() if leads_itself else self._leading:
             self._pipe.close()
             if self._watch is not None:
                 self._watch.close()
             self._selector.close()
         launch, self._launch = self._launch, None
-        if launch is not None:
+        if launch is not None and launch.is_ours:
             _end(launch)
 
     def interrupt(self) -> None:
         """Interrupt what the kernel runs on its main thread."""
-        if self._launch is not None:
-            self._launch.manager.interrupt_kernel()
-        else:
-            waiter = self._request("interrupt_request", b"{}", (), "control")
-            self._wait(waiter, CONTROL_TIMEOUT)
+        # Asked of the kernel itself, not of its manager, whose blocking face makes an event loop for each
+        # thread that uses it.
+        waiter = self._request("interrupt_request", b"{}", (), "control")
+        self._wait(waiter, CONTROL_TIMEOUT)
 
     def __enter__(self) -> Client:
         return self
@@ -254,7 +262,9 @@ class Client(Operations):
             if waiter.result is None:
                 self._link.forget(waiter.msg_id)
         received = _unwrap(waiter)
-        return finish(read_reply(received), received.buffers)
+        reply = read_reply(received)
+        self._link.learn(reply)
+        return finish(reply, received.buffers)
 
     def _request(
         self, msg_type: str, content: bytes, buffers: Sequence[memoryview], channel: Channel
@@ -283,11 +293,19 @@ class Client(Operations):
                 if left is not None and left <= 0:
                     return False
                 if self._leading.acquire(blocking=False):
+                    self._leading_thread = threading.get_ident()
                     try:
-                        self._lead(waiter, deadline)
+                        self._lead(waiter, deadline, self._selector)
                     finally:
-                        self._leader = None
+                        self._leader = self._leading_thread = None
                         self._leading.release()
+                elif self._leading_thread == threading.get_ident():
+                    # A signal handler that broke into our own wait: it leads within, and wakes us after.
+                    with self._new_selector() as selector:
+                        try:
+                            self._lead(waiter, deadline, selector)
+                        finally:
+                            self._pipe.wake()
                 elif waiter.event is None:
                     # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
                     waiter.event = threading.Event()
@@ -301,7 +319,7 @@ class Client(Operations):
             self._waiting.pop(waiter, None)
             self._promote()
 
-    def _lead(self, waiter: _Waiter, deadline: float | None) -> None:
+    def _lead(self, waiter: _Waiter, deadline: float | None, selector: selectors.BaseSelector) -> None:
         while True:
             self._leader = waiter
             if waiter.result is not None:
@@ -310,7 +328,7 @@ class Client(Operations):
             if left is not None and left <= 0:
                 return
             # Whoever used the sockets has read what was there: the descriptors tell of all that comes now.
-            ready = {key.fd for key, _ in self._selector.select(left)}
+            ready = {key.fd for key, _ in selector.select(left)}
             # From here on it is awake: what it reads itself needs no wake-up.
             self._leader = None
             if self._pipe.descriptor in ready:

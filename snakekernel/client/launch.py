@@ -7,6 +7,7 @@ running kernels, so that other programs find the kernel by its id.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -49,6 +50,7 @@ class Launch:
         asynchronous: bool,
         manager_options: dict[str, Any],
     ) -> None:
+        self._pid = os.getpid()
         options = dict(manager_options)
         if transport is None:
             transport = "tcp" if sys.platform == "win32" or "transport_encryption" in options else "ipc"
@@ -63,7 +65,7 @@ class Launch:
             options["connection_file"] = str(runtime / f"kernel-{uuid.uuid4()}.json")
         kind = AsyncKernelManager if asynchronous else KernelManager
         # Also where nobody closes the client: at the latest when Python exits.
-        self._remove = weakref.finalize(self, _remove, options["connection_file"], folder)
+        self._remove = weakref.finalize(self, _remove, os.getpid(), options["connection_file"], folder)
         try:
             self.manager: Any = kind(kernel_name=kernel_name or "snakekernel", transport=transport, **options)
         except BaseException:  # whatever the options are, no folder is left behind
@@ -80,12 +82,20 @@ class Launch:
         options: dict[str, Any] = {"env": env, "cwd": cwd, "stdout": output, "stderr": output}
         return {name: value for name, value in options.items() if value is not None}
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process started the kernel; a forked child did not."""
+        return os.getpid() == self._pid
+
     def clean_up(self) -> None:
         """Remove the connection file and the folder of the sockets. Idempotent."""
         self._remove()
 
 
-def _remove(connection_file: str, folder: str | None) -> None:
+def _remove(pid: int, connection_file: str, folder: str | None) -> None:
+    if os.getpid() != pid:
+        # A forked child that ends must not take its parent's files along.
+        return
     Path(connection_file).unlink(missing_ok=True)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -9,9 +9,10 @@ the one slot that waits for its message id. A lost connection fails all slots at
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from socket import socketpair
 from typing import Any, Final, Literal, NamedTuple
@@ -19,9 +20,9 @@ from typing import Any, Final, Literal, NamedTuple
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from ..errors import KernelLost
 from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, unpack_header
 from .connection import Connection
-from .errors import KernelLost
 from .shield import Shield
 
 Channel = Literal["shell", "control"]
@@ -54,6 +55,11 @@ class Link:
         self._numbers = itertools.count()
         self._lost = False
         self._closed = False
+        self._pid = os.getpid()
+        #: The kernel process that this connection leads to, once a reply told; None after a loss.
+        self.epoch: str | None = None
+        #: The last one known, for requests that must not run in another.
+        self.last_epoch: str | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets = {
             "shell": self._connect(connection.shell_port),
@@ -92,6 +98,8 @@ class Link:
 
         Raises KernelLost where the connection is lost or closed already: nothing was sent.
         """
+        if os.getpid() != self._pid:
+            raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
         msg_id = f"{self._session}_{next(self._numbers)}"
         header: dict[str, Any] = {
             "msg_id": msg_id,
@@ -117,6 +125,11 @@ class Link:
             # The send may have consumed the descriptors' edge: read what has come meanwhile.
             self._pump(self._readable())
         return msg_id
+
+    def learn(self, content: Mapping[str, Any]) -> None:
+        """Take the kernel process's epoch from a reply."""
+        if self.epoch is None and isinstance(content.get("epoch"), str):
+            self.epoch = self.last_epoch = content["epoch"]
 
     def forget(self, msg_id: str) -> None:
         """Nobody waits for this reply any more."""
@@ -162,6 +175,9 @@ class Link:
         event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
         self._lost = event["event"] == zmq.EVENT_DISCONNECTED
         if self._lost:
+            # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps: that
+            # one refuses it by its epoch.
+            self.epoch = None
             self._fail_all(GONE)
 
     def _fail_all(self, reason: str) -> None:
@@ -180,6 +196,9 @@ class Link:
             if self._closed:
                 return
             self._closed = True
+            if os.getpid() != self._pid:
+                # After a fork the sockets are the parent's to close.
+                return
             self._fail_all("This client was closed before the reply came.")
             self._sockets["shell"].disable_monitor()
             for socket in (*self._sockets.values(), self._monitor):

@@ -12,19 +12,19 @@ from copy import copy
 from typing import Any, Final, Self
 
 from ..commands.scope import to_request
+from ..errors import from_reply
 from ..plugins.load import CommandTable
 from ..values import Decoder
 from ..wire.errors import InvalidRequest, UnknownOperation, Unsupported
 from ..wire.frame import pack_json
 from .description import Description
-from .errors import from_reply
 from .link import Channel
-from .payload import Finish, Target, encode_request, field, plain, stored_path, whole
+from .payload import Finish, Sender, Target, check_plain, encode_request, field, plain, stored_path, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 
 #: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
-_ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions", "cancel"})
+_ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions"})
 
 
 class Operations(Programs):
@@ -32,6 +32,8 @@ class Operations(Programs):
     an awaitable of it."""
 
     _session_id: str | None = None
+    #: The connection; the async client has none before it is opened.
+    _link: Any = None
 
     @abstractmethod
     def _submit(
@@ -179,12 +181,13 @@ class Operations(Programs):
         ``reply`` holds ``step`` and ``completed_steps``; with ``stop_on_error=False`` the exception stands
         in the step's place.
         """
-        fields = {"steps": [dict(step) for step in steps], "stop_on_error": stop_on_error}
-
+        requests = [dict(step) for step in steps]
+        fields = {"steps": requests, "stop_on_error": stop_on_error}
         owner = self._in_session(session_id)
 
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> list[Any]:
-            return [owner._step_result(one, buffers) for one in content["pipeline_results"]]
+            done = zip(requests, content["pipeline_results"], strict=True)
+            return [owner._step_result(sent, one, buffers) for sent, one in done]
 
         return self._send("pipeline", fields, finish, session_id, timeout)
 
@@ -225,12 +228,7 @@ class Operations(Programs):
             "format": format,
         }
 
-        def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
-            decoder = self._decoder(buffers)
-            decoded = {name: decoder.decode(content[name]) for name in ("columns", "index", "data")}
-            return {**plain(content), **decoded}
-
-        return self._send("table", fields, finish, session_id, timeout)
+        return self._send("table", fields, self._page, session_id, timeout)
 
     def ping(self, *, timeout: float | None = None) -> Any:
         """Whether the kernel answers, and what it can do; answers while the kernel is busy."""
@@ -303,10 +301,17 @@ class Operations(Programs):
         return self._submit(command, content, buffers, finish, channel="shell", timeout=timeout)
 
     def _plain_content(self, args: Mapping[str, Any] | None, session_id: str | None) -> bytes:
-        content = dict(args or {})
-        session = session_id or self._session_id
-        if session is not None:
-            content.setdefault("session_id", session)
+        check_plain(args or {}, "$")
+        return self._packed(dict(args or {}), session_id or self._session_id)
+
+    def _packed(self, content: dict[str, Any], session_id: str | None) -> bytes:
+        if session_id is not None:
+            content.setdefault("session_id", session_id)
+        link = self._link
+        # A retry by call_id must not run in a kernel that was started since; a new request may.
+        epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
+        if epoch is not None:
+            content.setdefault("epoch", epoch)
         return pack_json(content)
 
     def supported_commands(self, *, timeout: float | None = None) -> Any:
@@ -345,13 +350,11 @@ class Operations(Programs):
         channel: Channel | None = None,
         keep_none: tuple[str, ...] = (),
     ) -> Any:
-        content, buffers = encode_request(op, fields, keep_none)
         session = session_id or self._session_id
-        if session is not None:
-            content.setdefault("session_id", session)
+        content, buffers = encode_request(op, fields, Sender(self._link, session), keep_none)
         return self._submit(
             op,
-            pack_json(content),
+            self._packed(content, session),
             buffers,
             finish,
             channel=channel or ("control" if op in _ON_CONTROL else "shell"),
@@ -391,11 +394,20 @@ class Operations(Programs):
                 raw = {**raw, "string_repr": f"{raw['value']!r:.500} (not decoded here: {error})"}
         return Description(raw, None if path is None else StoredProxy(self, path))
 
-    def _step_result(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
+    def _page(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
+        decoder = self._decoder(buffers)
+        decoded = {name: decoder.decode(content[name]) for name in ("columns", "index", "data")}
+        return {**plain(content), **decoded}
+
+    def _step_result(self, sent: Mapping[str, Any], content: dict[str, Any], buffers: Any) -> Any:
         if content.get("status") == "error":
             return from_reply(content)
-        for name in ("result", "object"):
-            if name in content:
-                stored_as = content.get("stored_as")
-                return self._result(content[name], buffers, None if stored_as is None else (stored_as,))
-        return plain(content)
+        op = sent.get("op", "call")
+        if op == "call":
+            return self._described("result", None)(content, buffers)
+        if op == "retrieve":
+            path = (sent["id"],) if sent.get("id") is not None else stored_path(sent.get("target"))
+            return self._described("object", None, path)(content, buffers)
+        if op == "table":
+            return self._page(content, buffers)
+        return self._outputs(content, buffers) if op == "execute_program" else plain(content)

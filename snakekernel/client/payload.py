@@ -6,12 +6,14 @@ proxies and descriptions in it become references. What has no lossless form is r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ..values import Encoder, NotLossless
 from ..values.bounds import member
-from ..wire.errors import Unserializable
+from ..wire.errors import InvalidRequest, Unserializable
 from ..wire.path import Attr, Item, Ref
 from .description import Description
 from .proxy import ModuleProxy, StoredProxy
@@ -25,19 +27,47 @@ Finish = Callable[[dict[str, Any], Sequence[memoryview]], Any]
 Target = str | Sequence[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends a request: proxies of another kernel or session name other objects there."""
+
+    link: Any
+    session_id: str | None
+
+    def path(self, proxy: StoredProxy) -> tuple[Any, ...]:
+        """The proxy's path; raises NotLossless where it would lead to another object here."""
+        if proxy._client._link is not self.link:
+            raise NotLossless(f"{proxy!r} is an object of another kernel; send its value: fetch() it first")
+        theirs = proxy._client._session_id
+        if theirs is not None and theirs != self.session_id:
+            raise NotLossless(f"{proxy!r} is an object of session {theirs!r}; share() it first")
+        return proxy._path
+
+
 def encode_request(
-    op: str, fields: Mapping[str, Any], keep_none: tuple[str, ...] = ()
+    op: str, fields: Mapping[str, Any], sender: Sender, keep_none: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], list[memoryview]]:
     """A request's content and buffers. Fields that are None are left out, but for those to be kept.
 
     Raises:
         Unserializable: a value has no lossless form. LimitExceeded: it is too deep or too large.
     """
-    encoder = Encoder(extra=_REFERENCES)
+
+    def as_ref(proxy: StoredProxy, encoder: Encoder) -> Any:
+        path = sender.path(proxy)
+        return encoder.encode(Ref(path[0], path[1:]))
+
+    def described_as_ref(description: Description, encoder: Encoder) -> Any:
+        try:
+            return as_ref(description.proxy, encoder)
+        except LookupError as error:
+            raise NotLossless(str(error)) from None
+
+    encoder = Encoder(extra={StoredProxy: as_ref, Description: described_as_ref})
     if op != "pipeline":
-        return _encode_fields(encoder, "$", fields, keep_none), encoder.buffers
+        return _encode_fields(encoder, "$", _with_owned_target(fields, sender), keep_none), encoder.buffers
     steps = [
-        _encode_fields(encoder, f"$.steps[{index}]", step, ("to",))
+        _encode_fields(encoder, f"$.steps[{index}]", _with_owned_target(step, sender), ("to",))
         for index, step in enumerate(fields["steps"])
     ]
     return {**fields, "steps": steps}, encoder.buffers
@@ -57,8 +87,10 @@ def _encode_fields(
         elif name == "target":
             content[name] = _encode_target(encoder, where, value)
         elif name not in _MANY:
+            check_plain(value, where)
             content[name] = value
         elif isinstance(value, Mapping):
+            _check_names(value, where)
             content[name] = {
                 key: _encode_datum(encoder, where + member(key), item) for key, item in value.items()
             }
@@ -79,11 +111,7 @@ def _encode_datum(encoder: Encoder, at: str, value: Any) -> Any:
 
 
 def _encode_target(encoder: Encoder, at: str, target: Any) -> Any:
-    if isinstance(target, Description):
-        target = target.proxy
-    if isinstance(target, StoredProxy):
-        target = ["stored", *target._path]
-    elif isinstance(target, ModuleProxy):
+    if isinstance(target, ModuleProxy):
         target = ".".join(target._names)
     if isinstance(target, str):
         return target
@@ -99,6 +127,27 @@ def _encode_target(encoder: Encoder, at: str, target: Any) -> Any:
     return parts
 
 
+def _check_names(value: Mapping[Any, Any], at: str) -> None:
+    for name in value:
+        if not isinstance(name, str):
+            raise InvalidRequest(f"{name!r:.100} is no name: only strings are.", at=at)
+
+
+def check_plain(value: Any, at: str) -> None:
+    """Raise InvalidRequest where a field that is no data would not come out of JSON as it went in."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidRequest(f"{value} has no place here: JSON does not know it.", at=at)
+    if isinstance(value, Mapping):
+        _check_names(value, at)
+        for name, item in value.items():
+            check_plain(item, at + member(name))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            check_plain(item, f"{at}[{index}]")
+    elif not isinstance(value, str | int | float | None):
+        raise InvalidRequest(f"A {type(value).__name__} is no plain JSON.", at=at)
+
+
 def stored_path(target: Any) -> tuple[Any, ...] | None:
     """The path below ``stored`` that a target names, or None."""
     if isinstance(target, StoredProxy):
@@ -107,21 +156,15 @@ def stored_path(target: Any) -> tuple[Any, ...] | None:
     return tuple(parts[1:]) if parts and parts[0] == "stored" else None
 
 
-def _as_ref(proxy: StoredProxy, encoder: Encoder) -> Any:
-    return encoder.encode(Ref(proxy._path[0], tuple(proxy._path[1:])))
-
-
-def _described_as_ref(description: Description, encoder: Encoder) -> Any:
+def _with_owned_target(fields: Mapping[str, Any], sender: Sender) -> Mapping[str, Any]:
+    target = fields.get("target")
+    proxy = target.proxy if isinstance(target, Description) else target
+    if not isinstance(proxy, StoredProxy):
+        return fields
     try:
-        return _as_ref(description.proxy, encoder)
-    except LookupError as error:
-        raise NotLossless(str(error)) from None
-
-
-_REFERENCES: Final[dict[type, Callable[[Any, Encoder], Any]]] = {
-    StoredProxy: _as_ref,
-    Description: _described_as_ref,
-}
+        return {**fields, "target": ["stored", *sender.path(proxy)]}
+    except NotLossless as error:
+        raise Unserializable(error.reason, at="$.target", fault="caller") from None
 
 
 def field(name: str) -> Finish:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..values import Decoder
 from .payload import Finish, field
 
 
@@ -22,6 +23,14 @@ class Programs(ABC):
         timeout: float | None,
     ) -> Any:
         """Send a request of these fields."""
+
+    @abstractmethod
+    def _decoder(self, buffers: Sequence[memoryview]) -> Decoder:
+        """Decodes the values of a reply."""
+
+    def _outputs(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
+        decoder = self._decoder(buffers)
+        return {name: decoder.decode(value) for name, value in content["outputs"].items()}
 
     def configure_lm(
         self, *, session_id: str | None = None, timeout: float | None = None, **config: Any
@@ -54,7 +63,7 @@ class Programs(ABC):
     ) -> Any:
         """Run a stored program; returns its outputs by name."""
         fields = {"program_id": program_id, "inputs": dict(inputs)}
-        return self._send("execute_program", fields, field("outputs"), session_id, timeout)
+        return self._send("execute_program", fields, self._outputs, session_id, timeout)
 
     def get_program(
         self, program_id: str, *, session_id: str | None = None, timeout: float | None = None
@@ -92,6 +101,6 @@ class Programs(ABC):
         fields = {"program_id": id, "inputs": {"question": question}}
 
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
-            return content["outputs"]["answer"]
+            return self._outputs(content, buffers)["answer"]
 
         return self._send("execute_program", fields, finish, session_id, timeout)

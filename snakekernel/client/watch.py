@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from .errors import KernelLost
+from ..errors import KernelLost
 
 
 class Watch:

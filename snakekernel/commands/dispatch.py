@@ -65,7 +65,6 @@ class Run:
         self.reply_type = reply_type(self.op)
         self._door = door
         self.interrupts = interrupts or Interrupts()
-        self._scope: Scope | None = None
         self._owns: str | None = None
         self._replay: Packed | None = None
         self._work: Coroutine[Any, Any, Outcome] | None = None

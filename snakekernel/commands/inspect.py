@@ -33,7 +33,8 @@ async def run(request: Request, scope: Scope) -> Reply:
     """Resolve and inspect; on control nothing of the object's own code runs."""
     obj = scope.resolve(scope.target(request.target))
     budget = Budget() if request.budget is None else Budget(seconds=request.budget)
-    inspection = scope.describer(budget).inspect(obj, offset=request.offset, limit=request.limit)
+    page = {"offset": request.offset, "limit": request.limit}
+    inspection = scope.invoke(scope.describer(budget).inspect, (obj,), page, at="$.target", trusted=True)
     scope.produced = inspection
     return Reply(inspection=inspection)
 

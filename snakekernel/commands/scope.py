@@ -319,11 +319,6 @@ class Scope:
             if getattr(request, field) not in (None, False):
                 raise Unsupported(f"This build does not serve {field!r} yet.", at=f"$.{field}")
 
-    @property
-    def session_state(self) -> dict[str, Any] | None:
-        """What frameworks configured for this session alone, by name; None outside a session."""
-        return self.session.frameworks if self.session is not None else None
-
 
 def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     return function(*args, **kwargs)

@@ -360,9 +360,9 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         self._arm_expiry()
 
     def _call_later_on_control(self, delay: float, function: Callable[[], None]) -> None:
-        loop = self.control_thread.io_loop if self.control_thread is not None else None
-        if loop is not None:
-            loop.add_callback(loop.call_later, delay, function)
+        # The main loop may be busy for long; a kernel without a control thread has no other.
+        loop = self.control_thread.io_loop if self.control_thread is not None else self.io_loop
+        loop.add_callback(loop.call_later, delay, function)
 
     def _publish_changed(self, content: dict[str, Any]) -> None:
         if self.session is not None:

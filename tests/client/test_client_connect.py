@@ -20,7 +20,7 @@ from jupyter_client.session import Session
 
 import snakekernel
 from snakekernel import AsyncClient, Client
-from snakekernel.client.errors import NotASnakeKernel, ReplyTimeout
+from snakekernel.errors import NotASnakeKernel, ReplyTimeout
 
 pytestmark = pytest.mark.kernel
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from snakekernel import AsyncClient, Client, ref
-from snakekernel.client import errors
-from snakekernel.client.errors import RemoteError
+from snakekernel import AsyncClient, Client, errors, ref
+from snakekernel.errors import RemoteError
 
 pytestmark = pytest.mark.kernel
 

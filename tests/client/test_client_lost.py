@@ -15,7 +15,7 @@ import pytest
 
 import snakekernel
 from snakekernel import AsyncClient, Client
-from snakekernel.client.errors import KernelLost
+from snakekernel.errors import KernelLost
 
 pytestmark = pytest.mark.kernel
 

@@ -13,7 +13,7 @@ import pytest
 
 import snakekernel
 from snakekernel import AsyncClient, Client, Description, ref, step
-from snakekernel.client.errors import InvalidRequest, NotFound, Unserializable
+from snakekernel.errors import InvalidRequest, NotFound, Unserializable
 from snakekernel.plugins.load import CommandTable
 
 pytestmark = pytest.mark.kernel

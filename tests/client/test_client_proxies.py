@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snakekernel import AsyncClient, Client, Description, ref
-from snakekernel.client.errors import NotFound
+from snakekernel.errors import NotFound
 
 pytestmark = pytest.mark.kernel
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from snakekernel import AsyncClient, Client
-from snakekernel.client.errors import Interrupted, KernelLost, ReplyTimeout
+from snakekernel.errors import Interrupted, KernelLost, ReplyTimeout
 
 pytestmark = pytest.mark.kernel
 

@@ -42,8 +42,15 @@ NUM_RETRIES: Final = 1
 
 
 def register_secrets(config: Mapping[str, Any], secrets: Secrets) -> None:
-    """Register every key, token and password of a configuration, credentials inside values included."""
+    """Register every key, token and password of a configuration, credentials inside values included.
+
+    Where no key is given, DSPy reads one from the environment by names of its providers' own: all keys
+    there are as secret as one that was sent.
+    """
     secrets.add_from(config)
+    for name, value in os.environ.items():
+        if name.upper().endswith("_API_KEY"):
+            secrets.add(value)
     _register_parts(config, secrets)
 
 
@@ -162,9 +169,6 @@ def _lm(rest: dict[str, Any], dspy: ModuleType, secrets: Secrets, at: str) -> An
             rest.setdefault("api_key", NO_KEY)
     elif provider is not None and provider.lower() in NEED_BASE:
         raise InvalidRequest(f"The provider {provider!r} needs an api_base.", at=f"{at}.api_base")
-    if "api_key" not in rest:
-        # DSPy will read the provider's usual variable; what it finds there is as secret as a key sent.
-        secrets.add(os.environ.get(f"{prefix.upper()}_API_KEY"))
     rest.setdefault("num_retries", NUM_RETRIES)
     return dspy.LM(name, **rest)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..wire.errors import (
+from .wire.errors import (
     BY_CODE,
     Cancelled,
     DeadlineExceeded,
