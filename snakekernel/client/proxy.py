@@ -1,7 +1,7 @@
 """Natural use: ``snake.stored.df.describe()``, ``snake.modules.pandas.read_csv("x.csv")``.
 
 Rules: a proxy is a path, nothing more; only a call, ``fetch`` and assignment send a message. Names that
-begin with an underscore are Python's own, except through ``[...]``.
+begin with an underscore are Python's own; a target given as a list reaches them.
 """
 
 from __future__ import annotations
