@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import NoReturn
 
 import pytest
 
 
-def skip_unless_ci(reason: str) -> None:
+def skip_unless_ci(reason: str) -> NoReturn:
     """Skip the running test for what this machine lacks; in CI, where all must be there, fail."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"this must run in CI: {reason}")

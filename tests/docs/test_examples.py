@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from blocks import ROOT, Block, blocks, pages
 from jupyter_core.utils import ensure_event_loop
+from needs import skip_unless_ci
 
 import snakekernel
 from snakekernel.demo.lm_server import LMServer
@@ -97,7 +98,7 @@ def _run_cell(block: Block, names: dict[str, Any], page: Path) -> None:
     client.start_channels()
     try:
         client.wait_for_ready(timeout=30)
-        reply = client.execute_interactive(block.code, timeout=60, output_hook=lambda message: None)
+        reply = client.execute_interactive(block.code, timeout=110, output_hook=lambda message: None)
         content = reply["content"]
         assert content["status"] == "ok", f"{_name(page)}:{block.line}: {content}"
     finally:
@@ -155,17 +156,17 @@ def test_a_client_in_plain_sockets_works(folder: Path) -> None:
 def test_a_client_in_node_works(folder: Path) -> None:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        pytest.skip("node and npm are not installed; the Node example was not run")
+        skip_unless_ci("the Node example needs node and npm: apt install nodejs npm")
     for name in ("node_client.mjs", "package.json"):
         shutil.copy(EXAMPLES / name, folder)
     # The package brings its own binaries: its install script is not needed.
     install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
     try:
-        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=90)
     except subprocess.TimeoutExpired:
-        pytest.skip("`npm install zeromq` took more than 60 s; the Node example was not run")
+        skip_unless_ci("`npm install zeromq` took too long; the Node example was not run")
     if done.returncode != 0:
-        pytest.skip(f"`npm install zeromq` failed; the Node example was not run: {done.stderr[-300:]}")
+        skip_unless_ci(f"`npm install zeromq` failed; the Node example was not run: {done.stderr[-300:]}")
     with snakekernel.start(transport="tcp") as snake:
         lines = _client([node, "node_client.mjs"], snake, folder)
         assert lines == [
