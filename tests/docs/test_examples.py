@@ -98,7 +98,7 @@ def _run_cell(block: Block, names: dict[str, Any], page: Path) -> None:
     client.start_channels()
     try:
         client.wait_for_ready(timeout=30)
-        reply = client.execute_interactive(block.code, timeout=110, output_hook=lambda message: None)
+        reply = client.execute_interactive(block.code, timeout=60, output_hook=lambda message: None)
         content = reply["content"]
         assert content["status"] == "ok", f"{_name(page)}:{block.line}: {content}"
     finally:
