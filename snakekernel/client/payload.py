@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..values import Encoder, NotLossless
 from ..values.bounds import member
 from ..wire.errors import InvalidRequest, Unserializable
+from ..wire.model import Reply
 from ..wire.path import Attr, Item, Ref
 from .description import Description
 from .proxy import ModuleProxy, StoredProxy
@@ -65,16 +66,16 @@ def encode_request(
 
     encoder = Encoder(extra={StoredProxy: as_ref, Description: described_as_ref})
     if op != "pipeline":
-        return _encode_fields(encoder, "$", _with_owned_target(fields, sender), keep_none), encoder.buffers
+        return _encode_fields(encoder, sender, "$", fields, keep_none), encoder.buffers
     steps = [
-        _encode_fields(encoder, f"$.steps[{index}]", _with_owned_target(step, sender), ("to",))
+        _encode_fields(encoder, sender, f"$.steps[{index}]", step, ("to",))
         for index, step in enumerate(fields["steps"])
     ]
     return {**fields, "steps": steps}, encoder.buffers
 
 
 def _encode_fields(
-    encoder: Encoder, at: str, fields: Mapping[str, Any], keep_none: tuple[str, ...]
+    encoder: Encoder, sender: Sender, at: str, fields: Mapping[str, Any], keep_none: tuple[str, ...]
 ) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for name, value in fields.items():
@@ -85,7 +86,7 @@ def _encode_fields(
             if name in keep_none:
                 content[name] = None
         elif name == "target":
-            content[name] = _encode_target(encoder, where, value)
+            content[name] = _encode_target(encoder, sender, where, value)
         elif name not in _MANY:
             check_plain(value, where)
             content[name] = value
@@ -110,8 +111,15 @@ def _encode_datum(encoder: Encoder, at: str, value: Any) -> Any:
         ) from None
 
 
-def _encode_target(encoder: Encoder, at: str, target: Any) -> Any:
-    if isinstance(target, ModuleProxy):
+def _encode_target(encoder: Encoder, sender: Sender, at: str, target: Any) -> Any:
+    if isinstance(target, Description):
+        target = target.proxy
+    if isinstance(target, StoredProxy):
+        try:
+            target = ["stored", *sender.path(target)]
+        except NotLossless as error:
+            raise Unserializable(error.reason, at=at, fault="caller") from None
+    elif isinstance(target, ModuleProxy):
         target = ".".join(target._names)
     if isinstance(target, str):
         return target
@@ -156,17 +164,6 @@ def stored_path(target: Any) -> tuple[Any, ...] | None:
     return tuple(parts[1:]) if parts and parts[0] == "stored" else None
 
 
-def _with_owned_target(fields: Mapping[str, Any], sender: Sender) -> Mapping[str, Any]:
-    target = fields.get("target")
-    proxy = target.proxy if isinstance(target, Description) else target
-    if not isinstance(proxy, StoredProxy):
-        return fields
-    try:
-        return {**fields, "target": ["stored", *sender.path(proxy)]}
-    except NotLossless as error:
-        raise Unserializable(error.reason, at="$.target", fault="caller") from None
-
-
 def field(name: str) -> Finish:
     """A reply's result is one of its fields."""
 
@@ -183,5 +180,4 @@ def whole(content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, A
 
 def plain(content: dict[str, Any]) -> dict[str, Any]:
     """A reply without the common fields."""
-    common = ("status", "timestamp", "epoch", "output", "lossy")
-    return {name: value for name, value in content.items() if name not in common}
+    return {name: value for name, value in content.items() if name not in Reply.__struct_fields__}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -127,7 +127,7 @@ class Run:
         if self._door not in ("shell", "subshell"):
             raise OutcomeUnknown(f"Call {call_id!r} is still running; ask again later.", at="$.call_id")
         # On a thread of its own: this one's loop may be what the first request waits for.
-        failed = await suspend(_in_thread(found.done.wait))
+        failed = await suspend(asyncio.to_thread(found.done.wait))
         if isinstance(failed, Failed):
             raise from_user_code(failed.error, interrupted=self.interrupts.requested)
         return found.packed
@@ -200,10 +200,6 @@ class Run:
         if changed or secrets.scrub(packed) is not packed:
             packed = secrets.scrub(pack_json({**content, "lossy": True}))
         return Packed(packed, clean)
-
-
-async def _in_thread(wait: Callable[[], Any]) -> Any:
-    return await asyncio.to_thread(wait)
 
 
 def _metadata(frame: Frame) -> dict[str, Any]:
