@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from typing import Any
@@ -10,6 +11,7 @@ from ipykernel.kernelapp import IPKernelApp
 from traitlets import Type, default
 
 from .kernel import SnakeKernel
+from .lane import LaneSelector
 
 
 class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -22,6 +24,9 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         config=True
     )
 
+    #: Of the main loop, where that is ours.
+    selector: LaneSelector | None = None
+
     @default("config_files")
     def _read_the_config_of_ipykernel_too(self) -> list[str]:
         # What a person configured for stock kernels holds here as well; ours comes last.
@@ -32,7 +37,16 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         if sys.platform != "win32":
             # Some launchers block SIGINT, and children inherit the mask: interrupts would be lost.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            self.selector = LaneSelector()
+            asyncio.set_event_loop(asyncio.SelectorEventLoop(self.selector))
         super().initialize(argv)
+
+    def close(self) -> None:
+        """As stock; the lane lets go of the shell socket first."""
+        lane = getattr(getattr(self, "kernel", None), "lane", None)
+        if lane is not None:
+            lane.stop()
+        super().close()
 
 
 def main() -> None:

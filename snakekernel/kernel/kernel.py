@@ -11,13 +11,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
-import signal
-import sys
 import threading
 import time
-from _signal import signal as swap_handler  # type: ignore[import-not-found]  # typeshed leaves it out
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.subshell_manager import UnknownSubshellError
@@ -25,7 +22,6 @@ from traitlets import Bool, Float, Integer, List, Unicode
 
 from .._version import __version__
 from ..commands.dispatch import Outcome, Run
-from ..commands.interrupts import Interrupts
 from ..commands.outcomes import Packed
 from ..commands.runtime import Runtime
 from ..objects.policy import TargetPolicy
@@ -34,23 +30,18 @@ from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, PluginTable
 from ..wire.errors import NotFound
-from ..wire.frame import DELIMITER, BadFrame, Frame, unpack_header
-from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door, is_ours
+from ..wire.frame import BadFrame
+from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
 from .door import InspectorDoor
+from .incoming import Incoming, split
+from .lane import Lane, LaneSelector, unusable
 from .logs import keep_secrets_out
 from .namespace import StoredNamespace, forget_outputs
+from .serving import Serving, admitted, catch_interrupts, release_interrupts
 from .session import KernelSession
-
-_SIGINT: Final = int(signal.SIGINT)
-_OURS: Final = b'"snake_'
-#: JSON may spell any letter so.
-_ESCAPED: Final = b"\\u"
-_INLINE: Final = "matplotlib_inline.backend_inline"
-#: Identities, the five signed parts, and the buffers as they came.
-_Parts = tuple[list[bytes], list[bytes], list[Any]]
 
 
 class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -76,17 +67,27 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         Unicode(), [], help="Shell patterns of importable targets that may not be called."
     ).tag(config=True)
 
+    fast_lane = Bool(
+        True,
+        help="Whether requests go from the socket to the main thread without another thread between. "
+        "Off, or where it cannot be used, they go ipykernel's own way.",
+    ).tag(config=True)
+
+    # ipykernel's trait, of which mypy sees nothing.
+    shell_stream: Any
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._main_loop: asyncio.AbstractEventLoop | None = None
-        self._pid = os.getpid()
+        self.lane: Lane | None = None
+        self.pid = os.getpid()
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due: float | None = None
         secrets = Secrets()
         keep_secrets_out(secrets)
-        self._activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
+        self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
         if self.session is not None:
-            KernelSession.adopt(self.session, self._activities, secrets)
+            KernelSession.adopt(self.session, self.activities, secrets)
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         self.runtime = Runtime(
             table=CommandTable(),
@@ -109,8 +110,20 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         self.comm_manager.register_target(COMM_TARGET, door.opened)
 
     def start(self) -> None:
-        """Start serving."""
-        super().start()
+        """Start serving, on the fast lane where that can be."""
+        selector: LaneSelector | None = getattr(self.parent, "selector", None)
+        reason = unusable(self, selector) if self.fast_lane else "it is turned off"
+        if selector is not None and reason is None:
+            # Stock must not begin to read the socket.
+            stream, self.shell_stream = self.shell_stream, None
+            super().start()
+            self.shell_stream = stream
+            self.lane = Lane(self, selector)
+            self.lane.start()
+        else:
+            super().start()
+            if self.fast_lane:
+                self.log.warning("The fast lane is not used: %s.", reason)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
         self._main_loop = self.io_loop.asyncio_loop
 
@@ -133,19 +146,19 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
     # -- the seam with ipykernel -------------------------------------------------------------------
 
     async def shell_channel_thread_main(self, msg: list[Any]) -> None:
-        """Route ours by a glance at the header: whoever serves a frame verifies it, once."""
-        parts = self._ours(msg)
-        if parts is None:
+        """Route ours by their header: whoever serves a message verifies it, once."""
+        incoming = self._ours(msg)
+        if incoming is None:
             await super().shell_channel_thread_main(msg)
             return
         async with self.shell_channel_thread.asyncio_lock:
-            subshell_id = unpack_header(parts[1][1]).subshell_id
+            subshell_id = incoming.subshell_id
             try:
                 if not isinstance(subshell_id, str | None):
                     raise UnknownSubshellError(subshell_id)
                 socket = self.shell_channel_thread.manager.get_shell_channel_to_subshell_socket(subshell_id)
             except UnknownSubshellError as error:
-                self._refuse_subshell(parts, error)
+                self._refuse_subshell(incoming, error)
             else:
                 socket.send_multipart(msg, copy=False)
 
@@ -153,164 +166,85 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         self, msg: list[Any], /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
         """Serve ours here, all else the stock way."""
-        parts = self._ours(msg)
-        if parts is None:
+        incoming = self._ours(msg)
+        if incoming is None:
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
-            return
-        door: Door = "shell" if subshell_id is None else "subshell"
-        try:
-            idents, frame, parent = self._admit(*parts)
-        except BadFrame as error:
-            self._dropped(error)
             return
         if self._supports_kernel_subshells:
             stream = self.shell_channel_thread.manager.get_subshell_to_shell_channel_socket(subshell_id)
         else:
             stream = self.shell_stream
-        run = Run(frame, self.runtime, door)
-        activity = self._activities.begin(parent)
-        on_main = threading.current_thread() is threading.main_thread()
-        saved = self._catch_interrupts(run.interrupts) if on_main else None
+        door: Door = "shell" if subshell_id is None else "subshell"
         try:
-            self._adopt_parent(idents, parent)
-            step = run.resume()
-            while not isinstance(step, Outcome):
-                step = await awaited(run, step.awaitable)
-            self._end_if_forked()
-            self._flush_output()
-            packed = run.pack(step, output=activity.outputs)
-            self._reply(stream, idents, run.reply_type, parts[1][1], packed)
-        finally:
-            self._activities.end(activity)
-            if on_main:
-                swap_handler(_SIGINT, saved)
-            self._arm_expiry()
+            serving = Serving(self, incoming, door, stream.send_multipart)
+        except BadFrame as error:
+            self.dropped(error)
+        else:
+            await serving.finish(serving.begin())
 
     async def process_control(self, msg: list[Any]) -> None:
         """Serve ours here, without any status, all else the stock way."""
-        parts = self._ours(msg)
-        if parts is None:
+        incoming = self._ours(msg)
+        if incoming is None:
             await super().process_control(msg)
             return
         try:
-            idents, frame, _ = self._admit(*parts)
+            run = Run(admitted(self, incoming), self.runtime, "control")
         except BadFrame as error:
-            self._dropped(error)
+            self.dropped(error)
             return
-        run = Run(frame, self.runtime, "control")
         step = run.resume()
         while not isinstance(step, Outcome):
             step = await awaited(run, step.awaitable)
-        self._reply(self.control_stream, idents, run.reply_type, parts[1][1], run.pack(step))
-        self._arm_expiry()
+        self.control_stream.send_multipart(self.reply_frames(incoming, run, run.pack(step)))
+        self.arm_expiry()
 
-    def _refuse_subshell(self, parts: _Parts, unknown: UnknownSubshellError) -> None:
+    def _refuse_subshell(self, incoming: Incoming, unknown: UnknownSubshellError) -> None:
         try:
-            idents, frame, _ = self._admit(*parts)
+            run = Run(admitted(self, incoming), self.runtime, "subshell")
         except BadFrame as error:
-            self._dropped(error)
+            self.dropped(error)
             return
-        run = Run(frame, self.runtime, "subshell")
         refusal = NotFound(
             f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
         )
-        self._reply(self.shell_stream, idents, run.reply_type, parts[1][1], run.pack(run.fail(refusal)))
+        self.shell_stream.send_multipart(self.reply_frames(incoming, run, run.pack(run.fail(refusal))))
 
-    def _ours(self, msg: list[Any]) -> _Parts | None:
-        """Identities, the five signed parts and the buffers, if the header is one of ours."""
-        for index, part in enumerate(msg):
-            if len(part) == len(DELIMITER) and part.bytes == DELIMITER:
-                if len(msg) < index + 6:
-                    return None
-                header = msg[index + 2].bytes
-                # A glance first: it spares stock messages a second decoding of their header.
-                if _OURS not in header and _ESCAPED not in header:
-                    return None
-                try:
-                    if not is_ours(unpack_header(header).msg_type):
-                        return None
-                except BadFrame:
-                    # Stock dispatch drops it too; it is counted here.
-                    self.runtime.frames_dropped += 1
-                    return None
-                parts = [p.bytes for p in msg[index + 1 : index + 6]]
-                return [p.bytes for p in msg[:index]], parts, msg[index + 6 :]
-        return None
+    def _ours(self, msg: list[Any]) -> Incoming | None:
+        try:
+            return split(msg)
+        except BadFrame:
+            # Stock dispatch drops it too; it is counted here.
+            self.runtime.frames_dropped += 1
+            return None
 
-    def _dropped(self, error: BadFrame) -> None:
+    def dropped(self, error: BadFrame) -> None:
+        """Count and log a message that cannot be trusted."""
         self.runtime.frames_dropped += 1
         self.log.error("Dropped a frame: %s", error)
 
-    def _admit(self, idents: list[bytes], parts: list[bytes], raw: list[Any]) -> tuple[Any, Frame, Any]:
-        header = self.session.admit(parts)
-        frame = Frame(
-            header["msg_type"],
-            header["msg_id"],
-            parts[4],
-            parts[3],
-            [memoryview(part) for part in raw],
+    def reply_frames(self, incoming: Incoming, run: Run, packed: Packed) -> list[Any]:
+        """The frames of a request's reply."""
+        frames: list[Any] = self.session.reply_parts(
+            incoming.identities,
+            run.reply_type,
+            incoming.signed[1],
+            packed.content,
+            packed.buffers,
+            bind=self._is_plain_tcp,
         )
-        parent = {
-            "header": header,
-            "msg_id": header["msg_id"],
-            "msg_type": header["msg_type"],
-            "parent_header": {},
-            "metadata": {},
-            "content": {},
-            "buffers": [],
-        }
-        return idents, frame, parent
-
-    def _reply(self, stream: Any, idents: Any, msg_type: str, parent: bytes, packed: Packed) -> None:
-        frames = self.session.reply_parts(
-            idents, msg_type, parent, packed.content, packed.buffers, bind=self._is_plain_tcp
-        )
-        stream.send_multipart(frames)
-
-    # -- interrupts --------------------------------------------------------------------------------
-
-    def _catch_interrupts(self, interrupts: Interrupts) -> Any:
-        # The C function under signal.signal, whose conversions to enums a small call would feel.
-        return swap_handler(_SIGINT, lambda signum, frame: interrupts.request())
+        return frames
 
     def _guarded(self, run: Run, serve: Callable[[], Packed]) -> Packed:
         if threading.current_thread() is not threading.main_thread():
             return serve()
-        saved = self._catch_interrupts(run.interrupts)
+        saved = catch_interrupts(run.interrupts)
         try:
             return serve()
         finally:
-            swap_handler(_SIGINT, saved)
+            release_interrupts(saved)
 
     # -- the process around it ---------------------------------------------------------------------
-
-    def _adopt_parent(self, idents: Any, parent: dict[str, Any]) -> None:
-        try:
-            self.set_parent(idents, parent, channel="shell")
-        except BaseException:  # it tells sys.stdout, and user code may have put anything there
-            self.log.warning("sys.stdout or sys.stderr was replaced by what cannot be told its request")
-
-    def _end_if_forked(self) -> None:
-        if os.getpid() != self._pid:
-            # The call forked and its child came back to us: one reply is the parent's to send.
-            os._exit(0)
-
-    def _flush_output(self) -> None:
-        inline = sys.modules.get(_INLINE)
-        if inline is not None:
-            try:
-                # Cells flush their figures in post_execute, which our requests never fire.
-                inline.flush_figures()
-            except Exception:
-                self.log.exception("Figures could not be shown")
-        for name in ("stdout", "stderr"):
-            try:
-                stream = getattr(sys, name, None)
-                # A flush waits for the iopub thread, which costs more than a small call.
-                if stream is not None and getattr(stream, "_flush_pending", True):
-                    stream.flush()
-            except BaseException:  # a stream that user code put there may raise anything
-                continue
 
     def _on_main(self, function: Callable[[], Any]) -> Any:
         loop = self._main_loop
@@ -340,7 +274,8 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         finally:
             gone.clear()
 
-    def _arm_expiry(self) -> None:
+    def arm_expiry(self) -> None:
+        """Have the loop clean up when the next session or entry expires."""
         due = self.runtime.next_expiry()
         if due is None or self._main_loop is None:
             return
@@ -357,7 +292,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
     def _expire(self) -> None:
         self._expiry = self._expiry_due = None
         self.runtime.expire(time.time())
-        self._arm_expiry()
+        self.arm_expiry()
 
     def _call_later_on_control(self, delay: float, function: Callable[[], None]) -> None:
         # The main loop may be busy for long; a kernel without a control thread has no other.
@@ -390,5 +325,5 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
 
     def do_shutdown(self, restart: bool) -> Any:
         """As stock; our thread ends too."""
-        self._activities.close()
+        self.activities.close()
         return super().do_shutdown(restart)

@@ -38,12 +38,10 @@ class Frame(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct):
-    """What we read of a Jupyter header; other fields are left alone."""
+    """What a client reads of a Jupyter header; other fields are left alone."""
 
     msg_id: str
     msg_type: str
-    #: A string or absent; what else may stand there is for the receiver to refuse.
-    subshell_id: Any = None
 
 
 class Signer:
@@ -99,6 +97,21 @@ def unpack_header(part: bytes) -> Header:
         return _decode_header(part)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise BadFrame(f"header: {error}") from None
+
+
+def unpack_any_header(part: bytes) -> dict[str, Any]:
+    """A header frame with all its fields; raises BadFrame where it has no id or no type."""
+    try:
+        header = _decode_any(part)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise BadFrame(f"header: {error}") from None
+    if (
+        not isinstance(header, dict)
+        or not isinstance(header.get("msg_id"), str)
+        or not isinstance(header.get("msg_type"), str)
+    ):
+        raise BadFrame("header: it has no msg_id or no msg_type")
+    return header
 
 
 def unpack_object(part: bytes) -> dict[str, Any]:

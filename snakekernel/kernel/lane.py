@@ -1,0 +1,415 @@
+"""The fast lane: our requests go from the shell socket to the main thread with no other thread between.
+
+Stock ipykernel reads the shell socket on a channel thread, which hands each message over an inproc pair to
+the main thread and each reply back over another, so that a subshell's requests are routed while the main
+thread is busy. A small call spends most of its time in these hand-overs. Here two threads can read the
+socket: the main thread (the leader) while it waits for work, and the channel thread (the follower) while the
+main thread is busy. The rules that make this safe:
+
+- One lock, the baton, guards every use of the shell socket: zmq lets a socket move between threads across a
+  full fence, never be used by two at once.
+- The socket's descriptor tells of edges only, and any use of the socket may consume one. So nobody lets go
+  of the baton while the socket has a message: whoever sends also reads and routes.
+- The leader's turn is exactly its wait in the loop's selector (``LaneSelector``). Outside of it the follower
+  is armed: an ``epoll`` of one shot that sleeps in the channel thread's own loop.
+- Messages for the main thread stand in one queue in the order they came. A stock message first goes to the
+  channel thread, where ipykernel's own code routes it; until that is done, its place in the queue is kept and
+  nothing behind it passes. So the order with cells holds, and stock routing (comms, unknown subshells) stays.
+- One of ours runs when its turn comes and no earlier request still runs or awaits. It runs at once, in the
+  loop's callback: no task, no lock. Comm messages pass a waiting one, as they pass a waiting cell in stock.
+- Interrupts never strike while the main thread holds the baton: half a message on a socket cannot be mended.
+
+This reaches into ipykernel: the shell stream, the subshell manager's getters, ``shell_main`` and
+``shell_channel_thread_main``. It is used with the versions that it was tested with and on a loop of our own;
+anywhere else (``unusable``) the kernel runs as stock does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import select
+import selectors
+import signal
+import sys
+import threading
+from _signal import signal as swap_handler  # type: ignore[import-not-found]  # typeshed leaves it out
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+import ipykernel
+import zmq
+
+from ..commands.dispatch import Outcome
+from ..wire.frame import BadFrame
+from .incoming import Incoming, split
+from .serving import Serving
+
+if TYPE_CHECKING:
+    from .kernel import SnakeKernel
+
+#: The versions of ipykernel whose own tests pass on the lane.
+_TESTED: Final = {(7, 4)}
+_SIGINT: Final = int(signal.SIGINT)
+_EVENTS: Final = int(zmq.EVENTS)
+_POLLIN: Final = int(zmq.POLLIN)
+#: Requests served before the loop's other callbacks get their turn.
+_BURST: Final = 16
+_COMM: Final = b'"comm_'
+
+_slot: ContextVar[_Slot] = ContextVar("slot")
+
+
+class _Slot:
+    """The place of a stock message in the queue: open until it is routed, then its frames, or none."""
+
+    __slots__ = ("is_comm", "msg", "routed")
+
+    def __init__(self, *, is_comm: bool = False) -> None:
+        self.is_comm = is_comm
+        self.routed = False
+        self.msg: list[Any] | None = None
+
+    def fill(self, msg: list[Any] | None) -> None:
+        self.msg, self.routed = msg, True
+
+
+class LaneSelector(selectors.DefaultSelector):
+    """The main loop's selector: its wait is the lane's turn to read on the main thread."""
+
+    lane: Lane | None = None
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """As of any selector; the shell socket is read before the loop's callbacks run."""
+        lane = self.lane
+        if lane is None:
+            return super().select(timeout)
+        lane.rest()
+        events: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
+        for key, _ in events:
+            if key.fd == lane.descriptor:
+                lane.lead()
+                break
+        lane.watch()
+        return events
+
+
+def unusable(kernel: SnakeKernel, selector: LaneSelector | None) -> str | None:
+    """Why the lane cannot be used here, or None."""
+    if sys.platform != "linux":
+        return "this system has no epoll"
+    if ipykernel.version_info[:2] not in _TESTED:
+        return f"ipykernel {ipykernel.__version__} is not among the versions it was tested with"
+    if selector is None or threading.current_thread() is not threading.main_thread():
+        return "the kernel runs on an event loop that is not its own"
+    if kernel.shell_channel_thread is None or kernel.shell_stream is None or kernel.session is None:
+        return "the kernel has no shell channel thread"
+    return None
+
+
+class Lane:
+    """The shell channel of one kernel. Made and used on the main thread, but where a method says otherwise.
+
+    Attributes:
+        descriptor: the shell socket's, readable when there may be something to read.
+    """
+
+    def __init__(self, kernel: SnakeKernel, selector: LaneSelector) -> None:
+        self._kernel = kernel
+        self._selector = selector
+        self._stream = kernel.shell_stream
+        self._socket: zmq.Socket[bytes] = self._stream.socket
+        self.descriptor = int(self._socket.getsockopt(zmq.FD))
+        self._loop: asyncio.AbstractEventLoop = kernel.io_loop.asyncio_loop
+        self._channel: asyncio.AbstractEventLoop = kernel.shell_channel_thread.io_loop.asyncio_loop
+        self._manager = kernel.shell_channel_thread.manager
+        self._main = threading.get_ident()
+        # All requests of the main shell see one context, as in stock.
+        self._context = copy_context()
+        self._baton = threading.Lock()
+        self._queue: deque[Incoming | _Slot] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._consuming = False
+        self._watching = False
+        self._epoll = select.epoll()
+        self._epoll.register(self.descriptor, 0)
+        self._forwarding: set[asyncio.Task[None]] = set()
+
+    # -- taking over and giving back -----------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take the shell socket over from ipykernel's stream, whose reading has not begun."""
+        manager = self._manager
+        # For subshells this stays as it is.
+        manager.set_on_recv_callback(self._kernel.shell_main)
+        # What GUI event loops watch; it brings nothing but wake-ups now.
+        self._wake_gui = manager.get_shell_channel_to_subshell_pair(None)
+        self._wake_gui.on_recv(self._kernel.io_loop, lambda msg: self._loop.call_soon(self._consume))
+        find_entry = manager.get_shell_channel_to_subshell_socket
+        find_exit = manager.get_subshell_to_shell_channel_socket
+        entry, exit_ = _Entry(self), self
+
+        def to_subshell(subshell_id: str | None) -> Any:
+            return entry if subshell_id is None else find_entry(subshell_id)
+
+        def from_subshell(subshell_id: str | None) -> Any:
+            if subshell_id is not None:
+                find_exit(subshell_id)  # raises for an unknown one
+            return exit_
+
+        manager.get_shell_channel_to_subshell_socket = to_subshell
+        manager.get_subshell_to_shell_channel_socket = from_subshell
+        self._stream.send_multipart = self.send_multipart
+        self._on_channel(self._join)
+        self._loop.add_reader(self.descriptor, self._consume)
+        self._selector.lane = self
+        # The stream may have consumed the edge of what came before.
+        self.read()
+
+    def _join(self) -> None:
+        """On the channel thread: the stream stops watching the socket, the follower begins."""
+        self._stream.io_loop.remove_handler(self._socket)
+        self._channel.add_reader(self._epoll.fileno(), self._follow)
+
+    def _leave(self) -> None:
+        self._channel.remove_reader(self._epoll.fileno())
+
+    def _on_channel(self, function: Callable[[], None]) -> None:
+        done: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def work() -> None:
+            try:
+                function()
+                done.set_result(None)
+            except BaseException as error:  # handed to the thread that waits
+                done.set_exception(error)
+
+        self._channel.call_soon_threadsafe(work)
+        done.result(timeout=10)
+
+    def stop(self) -> None:
+        """Read no more. Sending goes on until the socket is closed. Idempotent."""
+        if self._selector.lane is self:
+            self._selector.lane = None
+            if not self._loop.is_closed():
+                self._loop.remove_reader(self.descriptor)
+            if self._kernel.shell_channel_thread.is_alive():
+                self._on_channel(self._leave)
+            self._epoll.close()
+
+    # -- the leader and the follower -----------------------------------------------------------------
+
+    def watch(self) -> None:
+        """The main thread gets busy: the channel thread reads now."""
+        if not self._watching:
+            self._watching = True
+            self._epoll.modify(self.descriptor, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def rest(self) -> None:
+        """The main thread is about to wait, and reads itself."""
+        if self._watching:
+            self._watching = False
+            self._epoll.modify(self.descriptor, 0)
+
+    def _follow(self) -> None:
+        """On the channel thread: the main thread is busy and something came."""
+        self._epoll.poll(0)
+        self.read()
+        if self._watching:
+            self._epoll.modify(self.descriptor, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def lead(self) -> None:
+        """In the main thread's wait: read; the loop's callback for the descriptor serves what came."""
+        with self._baton:
+            self._read()
+
+    def read(self) -> None:
+        """On any thread: read and route all that has come."""
+        with self._baton:
+            came = self._read()
+        if came:
+            self._wake()
+
+    def _read(self) -> bool:
+        """Read and route while there is something; the caller holds the baton. Tells if some is ours."""
+        socket, came = self._socket, False
+        while int(socket.get(_EVENTS)) & _POLLIN:
+            try:
+                msg = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                continue
+            came |= self._route(msg)
+        return came
+
+    def _route(self, msg: list[Any]) -> bool:
+        try:
+            incoming = split(msg)
+        except BadFrame as error:
+            self._kernel.dropped(error)
+            return False
+        if incoming is not None and incoming.subshell_id is None:
+            self._queue.append(incoming)
+            return True
+        slot = _Slot(is_comm=any(_COMM in frame.bytes for frame in msg[2:4]))
+        self._queue.append(slot)
+        self._channel.call_soon_threadsafe(self._forward, slot, msg)
+        return False
+
+    def _forward(self, slot: _Slot, msg: list[Any]) -> None:
+        """On the channel thread: have ipykernel route a message."""
+        task = self._channel.create_task(self._routed(slot, msg))
+        self._forwarding.add(task)
+        task.add_done_callback(self._forwarding.discard)
+
+    async def _routed(self, slot: _Slot, msg: list[Any]) -> None:
+        _slot.set(slot)
+        try:
+            await self._kernel.shell_channel_thread_main(msg)
+        finally:
+            if not slot.routed:
+                # It was for a subshell, or for nobody.
+                slot.fill(None)
+                self._wake()
+
+    def enter(self, msg: list[Any]) -> None:
+        """On any thread: a stock message is for the main thread."""
+        slot = _slot.get(None)
+        if slot is None or slot.routed:
+            # ipykernel's own, made here: the end of aborting.
+            slot = _Slot()
+            self._queue.append(slot)
+        slot.fill(msg)
+        self._wake()
+
+    def _wake(self) -> None:
+        """On any thread: the main thread has something to do."""
+        if self._kernel.eventloop is not None:
+            # A GUI's loop has the main thread and watches this pair alone.
+            with self._baton:
+                self._wake_gui.from_socket.send(b"")
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._consume)
+
+    # -- sending -------------------------------------------------------------------------------------
+
+    def send_multipart(
+        self, parts: Any, flags: int = 0, copy: bool = True, track: bool = False, **_: Any
+    ) -> Any:
+        """On any thread: send a message of ipykernel's; its streams and sockets are used so."""
+        if threading.get_ident() != self._main or not callable(signal.getsignal(_SIGINT)):
+            return self._send(parts, copy, track)
+        struck: list[Any] = []
+        saved = swap_handler(_SIGINT, lambda signum, frame: struck.append(frame))
+        try:
+            return self._send(parts, copy, track)
+        finally:
+            swap_handler(_SIGINT, saved)
+            if struck and callable(saved):
+                saved(_SIGINT, struck[0])
+
+    def _send(self, parts: Any, copy: bool = True, track: bool = False) -> Any:
+        with self._baton:
+            sent = self._socket.send_multipart(parts, copy=copy, track=track)
+            came = self._read()
+        # Where this thread serves the queue it goes on with it after this.
+        if came and not (self._consuming and threading.get_ident() == self._main):
+            self._wake()
+        return sent
+
+    def reply(self, frames: list[Any]) -> None:
+        """Send the reply of a request that the lane serves; its interrupts raise nothing here."""
+        # The next request most often follows the reply at once, and the leader is as good as waiting.
+        self.rest()
+        self._send(frames)
+
+    # -- the main thread's queue ---------------------------------------------------------------------
+
+    def _consume(self) -> None:
+        """Serve what stands in the queue, as far as its turn has come."""
+        if self._consuming:
+            # A request of ours runs a loop within the loop; what comes waits for its end.
+            return
+        self._consuming = True
+        try:
+            for _ in range(_BURST):
+                if not self._queue or not self._next():
+                    return
+        finally:
+            self._consuming = False
+        self._loop.call_soon(self._consume)
+
+    def _next(self) -> bool:
+        """Serve the first in the queue; False where it must wait."""
+        first = self._queue[0]
+        if isinstance(first, Incoming):
+            if self._running:
+                self._let_comms_pass()
+                return False
+            self._queue.popleft()
+            self.watch()
+            self._context.run(self._serve, first)
+            return True
+        if not first.routed:
+            return False
+        self._queue.popleft()
+        if first.msg is not None:
+            self._run(self._kernel.shell_main(None, first.msg))
+        return True
+
+    def _let_comms_pass(self) -> None:
+        for waiting in list(self._queue):
+            if isinstance(waiting, _Slot) and waiting.is_comm and waiting.msg is not None:
+                # Its place stays, empty.
+                msg, waiting.msg = waiting.msg, None
+                self._run(self._kernel.shell_main(None, msg))
+
+    def _serve(self, incoming: Incoming) -> None:
+        kernel = self._kernel
+        try:
+            serving = Serving(kernel, incoming, "shell", self.reply)
+        except BadFrame as error:
+            kernel.dropped(error)
+            return
+        step = serving.begin()
+        if isinstance(step, Outcome):
+            serving.end(step)
+        else:
+            self._run(serving.finish(step), locked=True)
+
+    def _run(self, work: Any, *, locked: bool = False) -> None:
+        task = self._loop.create_task(self._guarded(work, locked), context=self._context)
+        self._running.add(task)
+        task.add_done_callback(self._ran)
+
+    async def _guarded(self, work: Any, locked: bool) -> None:
+        try:
+            if locked:
+                # Comm messages look at this lock to know that a request is under way.
+                async with self._kernel._main_asyncio_lock:
+                    await work
+            else:
+                await work
+        except KeyboardInterrupt:
+            # Between two lines of ipykernel's; out of a task it would end the kernel.
+            self._kernel.log.error("KeyboardInterrupt caught in kernel.")
+        except Exception:
+            self._kernel.log.exception("A request failed in the kernel")
+
+    def _ran(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._consume()
+
+
+class _Entry:
+    """Where ipykernel puts messages for the main thread."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    def send_multipart(self, msg: list[Any], **_: Any) -> None:
+        self._lane.enter(msg)
+
+    def send(self, data: bytes, **_: Any) -> None:
+        self._lane.enter([zmq.Frame(data)])

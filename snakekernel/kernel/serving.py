@@ -1,0 +1,127 @@
+"""One request of ours on the main thread or a subshell's: from an admitted message to its one reply.
+
+Rules: ``begin`` runs the request as far as it goes without awaiting, which is most often to its end; ``end``
+replies and puts back what ``begin`` changed. Whoever calls them holds the order of the shell channel.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from _signal import signal as swap_handler  # type: ignore[import-not-found]  # typeshed leaves it out
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from ..commands.dispatch import Outcome, Run
+from ..commands.interrupts import Interrupts
+from ..commands.scope import Suspended
+from ..wire.frame import Frame
+from ..wire.names import Door
+from .awaiting import awaited
+from .incoming import Incoming
+
+if TYPE_CHECKING:
+    from .kernel import SnakeKernel
+
+_SIGINT: Final = int(signal.SIGINT)
+_INLINE: Final = "matplotlib_inline.backend_inline"
+
+#: Sends the frames of a reply.
+Send = Callable[[list[Any]], object]
+
+
+def admitted(kernel: SnakeKernel, incoming: Incoming) -> Frame:
+    """Verify a request's signature; raises BadFrame where it is wrong or was seen before."""
+    kernel.session.admit(incoming.signed)
+    header, signed = incoming.header, incoming.signed
+    return Frame(
+        header["msg_type"],
+        header["msg_id"],
+        signed[4],
+        signed[3],
+        [memoryview(part) for part in incoming.buffers],
+    )
+
+
+def catch_interrupts(interrupts: Interrupts) -> Any:
+    """Give interrupts to a request; returns what ``release_interrupts`` puts back."""
+    # The C function under signal.signal, whose conversions to enums a small call would feel.
+    return swap_handler(_SIGINT, lambda signum, frame: interrupts.request())
+
+
+def release_interrupts(saved: Any) -> None:
+    """Put back the handler that ``catch_interrupts`` replaced."""
+    swap_handler(_SIGINT, saved)
+
+
+class Serving:
+    """A request under way. Making one verifies it; raises BadFrame."""
+
+    __slots__ = ("_activity", "_incoming", "_kernel", "_on_main", "_saved", "_send", "run")
+
+    def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door, send: Send) -> None:
+        self._kernel = kernel
+        self._incoming = incoming
+        self._send = send
+        self.run = Run(admitted(kernel, incoming), kernel.runtime, door)
+        self._on_main = threading.current_thread() is threading.main_thread()
+
+    def begin(self) -> Suspended | Outcome:
+        """Run until the request ends or awaits something."""
+        kernel, parent = self._kernel, self._incoming.parent()
+        self._activity = kernel.activities.begin(parent)
+        if self._on_main:
+            self._saved = catch_interrupts(self.run.interrupts)
+        try:
+            kernel.set_parent(self._incoming.identities, parent, channel="shell")
+        except BaseException:  # it tells sys.stdout, and user code may have put anything there
+            kernel.log.warning("sys.stdout or sys.stderr was replaced by what cannot be told its request")
+        return self.run.resume()
+
+    async def finish(self, step: Suspended | Outcome) -> None:
+        """Await what the request awaits, on to its end, and reply."""
+        try:
+            while not isinstance(step, Outcome):
+                step = await awaited(self.run, step.awaitable)
+        except BaseException:
+            self._close()
+            raise
+        self.end(step)
+
+    def end(self, outcome: Outcome) -> None:
+        """Reply."""
+        try:
+            if os.getpid() != self._kernel.pid:
+                # The call forked and its child came back to us: one reply is the parent's to send.
+                os._exit(0)
+            _flush_output(self._kernel)
+            packed = self.run.pack(outcome, output=self._activity.outputs)
+            self._send(self._kernel.reply_frames(self._incoming, self.run, packed))
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._kernel.activities.end(self._activity)
+        if self._on_main:
+            release_interrupts(self._saved)
+        self._kernel.arm_expiry()
+
+
+def _flush_output(kernel: SnakeKernel) -> None:
+    inline = sys.modules.get(_INLINE)
+    if inline is not None:
+        try:
+            # Cells flush their figures in post_execute, which our requests never fire.
+            inline.flush_figures()
+        except Exception:
+            kernel.log.exception("Figures could not be shown")
+    for name in ("stdout", "stderr"):
+        try:
+            stream = getattr(sys, name, None)
+            # A flush waits for the iopub thread, which costs more than a small call.
+            if stream is not None and getattr(stream, "_flush_pending", True):
+                stream.flush()
+        except BaseException:  # a stream that user code put there may raise anything
+            continue
