@@ -46,17 +46,24 @@ class Incoming(NamedTuple):
 
 
 def split(msg: Sequence[Any]) -> Incoming | None:
-    """Take a message of zmq frames apart, if it is one of ours; raises BadFrame for a broken header."""
+    """Take a message apart, if it is one of ours; raises BadFrame for a broken header.
+
+    ``msg``: zmq frames, or bytes in their place.
+    """
     for index, part in enumerate(msg):
-        if len(part) == len(DELIMITER) and part.bytes == DELIMITER:
+        if len(part) == len(DELIMITER) and _bytes(part) == DELIMITER:
             if len(msg) < index + 6:
                 return None
-            packed = msg[index + 2].bytes
+            packed = _bytes(msg[index + 2])
             if _OURS not in packed and _ESCAPED not in packed:
                 return None
             header = unpack_any_header(packed)
             if not is_ours(header["msg_type"]):
                 return None
-            signed = [frame.bytes for frame in msg[index + 1 : index + 6]]
-            return Incoming([frame.bytes for frame in msg[:index]], signed, msg[index + 6 :], header)
+            signed = [_bytes(frame) for frame in msg[index + 1 : index + 6]]
+            return Incoming([_bytes(frame) for frame in msg[:index]], signed, msg[index + 6 :], header)
     return None
+
+
+def _bytes(part: Any) -> bytes:
+    return part if type(part) is bytes else part.bytes

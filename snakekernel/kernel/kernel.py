@@ -81,6 +81,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         self._main_loop: asyncio.AbstractEventLoop | None = None
         self.lane: Lane | None = None
         self.pid = os.getpid()
+        self._binds_buffers = self._is_plain_tcp
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due: float | None = None
         secrets = Secrets()
@@ -231,7 +232,7 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
             incoming.signed[1],
             packed.content,
             packed.buffers,
-            bind=self._is_plain_tcp,
+            bind=self._binds_buffers,
         )
         return frames
 

@@ -43,7 +43,7 @@ import ipykernel
 import zmq
 
 from ..commands.dispatch import Outcome
-from ..wire.frame import BadFrame
+from ..wire.frame import DELIMITER, BadFrame
 from .incoming import Incoming, split
 from .serving import Serving
 
@@ -55,6 +55,10 @@ _TESTED: Final = {(7, 4)}
 _SIGINT: Final = int(signal.SIGINT)
 _EVENTS: Final = int(zmq.EVENTS)
 _POLLIN: Final = int(zmq.POLLIN)
+_RCVMORE: Final = int(zmq.RCVMORE)
+_SNDMORE: Final = int(zmq.SNDMORE)
+#: Parts between the delimiter and the buffers.
+_SIGNED: Final = 5
 #: Requests served before the loop's other callbacks get their turn.
 _BURST: Final = 16
 _COMM: Final = b'"comm_'
@@ -109,6 +113,26 @@ def unusable(kernel: SnakeKernel, selector: LaneSelector | None) -> str | None:
     return None
 
 
+def _received(socket: zmq.Socket[bytes]) -> list[Any]:
+    """One message that is there: its parts as bytes up to the content, buffers as frames, not copied.
+
+    ``recv_multipart`` makes either all or none into frames, and a frame costs more than a small part.
+    """
+    receive, get = socket.recv, socket.get
+    msg: list[Any] = [receive()]
+    while get(_RCVMORE):
+        msg.append(receive())
+        if msg[-1] == DELIMITER:
+            break
+    for _ in range(_SIGNED):
+        if not get(_RCVMORE):
+            return msg
+        msg.append(receive())
+    while get(_RCVMORE):
+        msg.append(receive(0, False))
+    return msg
+
+
 class Lane:
     """The shell channel of one kernel. Made and used on the main thread, but where a method says otherwise.
 
@@ -147,6 +171,11 @@ class Lane:
         # What GUI event loops watch; it brings nothing but wake-ups now.
         self._wake_gui = manager.get_shell_channel_to_subshell_pair(None)
         self._wake_gui.on_recv(self._kernel.io_loop, lambda msg: self._loop.call_soon(self._consume))
+        flush = self._wake_gui.to_stream.flush
+        # They ask so whether to give way. What was begun, or waits, must not wait for the next message.
+        self._wake_gui.to_stream.flush = lambda *args, **options: (
+            bool(flush(*args, **options) or self._queue or self._running)
+        )
         find_entry = manager.get_shell_channel_to_subshell_socket
         find_exit = manager.get_subshell_to_shell_channel_socket
         entry, exit_ = _Entry(self), self
@@ -223,7 +252,10 @@ class Lane:
     def lead(self) -> None:
         """In the main thread's wait: read; the loop's callback for the descriptor serves what came."""
         with self._baton:
-            self._read()
+            came = self._read()
+        if came and self._kernel.eventloop is not None:
+            # A GUI's loop may be entered before that callback's turn.
+            self._wake()
 
     def read(self) -> None:
         """On any thread: read and route all that has come."""
@@ -236,11 +268,7 @@ class Lane:
         """Read and route while there is something; the caller holds the baton. Tells if some is ours."""
         socket, came = self._socket, False
         while int(socket.get(_EVENTS)) & _POLLIN:
-            try:
-                msg = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                continue
-            came |= self._route(msg)
+            came |= self._route(_received(socket))
         return came
 
     def _route(self, msg: list[Any]) -> bool:
@@ -252,7 +280,9 @@ class Lane:
         if incoming is not None and incoming.subshell_id is None:
             self._queue.append(incoming)
             return True
-        slot = _Slot(is_comm=any(_COMM in frame.bytes for frame in msg[2:4]))
+        # ipykernel knows frames only.
+        msg = [part if isinstance(part, zmq.Frame) else zmq.Frame(part) for part in msg]
+        slot = _Slot(is_comm=any(_COMM in frame.bytes for frame in msg[2:5]))
         self._queue.append(slot)
         self._channel.call_soon_threadsafe(self._forward, slot, msg)
         return False
@@ -310,8 +340,12 @@ class Lane:
                 saved(_SIGINT, struck[0])
 
     def _send(self, parts: Any, copy: bool = True, track: bool = False) -> Any:
+        send = self._socket.send
         with self._baton:
-            sent = self._socket.send_multipart(parts, copy=copy, track=track)
+            # Each by itself: send_multipart looks at every part first, which costs as much again.
+            for part in parts[:-1]:
+                send(part, _SNDMORE, copy, track)
+            sent = send(parts[-1], 0, copy, track)
             came = self._read()
         # Where this thread serves the queue it goes on with it after this.
         if came and not (self._consuming and threading.get_ident() == self._main):
@@ -338,7 +372,9 @@ class Lane:
                     return
         finally:
             self._consuming = False
-        self._loop.call_soon(self._consume)
+            # Other callbacks of the loop may have their turn before the next wait, a GUI's loop among them.
+            self.watch()
+        self._wake()
 
     def _next(self) -> bool:
         """Serve the first in the queue; False where it must wait."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _SIGINT: Final = int(signal.SIGINT)
 _INLINE: Final = "matplotlib_inline.backend_inline"
 
+_MAIN: Final = threading.main_thread().ident
+
 #: Sends the frames of a reply.
 Send = Callable[[list[Any]], object]
 
@@ -66,7 +68,7 @@ class Serving:
         self._incoming = incoming
         self._send = send
         self.run = Run(admitted(kernel, incoming), kernel.runtime, door)
-        self._on_main = threading.current_thread() is threading.main_thread()
+        self._on_main = threading.get_ident() == _MAIN
 
     def begin(self) -> Suspended | Outcome:
         """Run until the request ends or awaits something."""
