@@ -52,16 +52,24 @@ class Activities:
         self._wake = threading.Event()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     def begin(self, parent: dict[str, Any]) -> Activity:
         """A request starts."""
         activity = self._running[_key(parent["header"])] = Activity(parent, self._publish)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="snakekernel status", daemon=True)
-            self._thread.start()
+            self._start()
         if not self._wake.is_set():
             self._wake.set()
         return activity
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                thread = threading.Thread(target=self._watch, name="snakekernel status", daemon=True)
+                thread.start()
+                # Not before: who closes joins it.
+                self._thread = thread
 
     @property
     def any(self) -> bool:

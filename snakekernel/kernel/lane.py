@@ -173,8 +173,8 @@ class Lane:
         self._wake_gui.on_recv(self._kernel.io_loop, lambda msg: self._loop.call_soon(self._consume))
         flush = self._wake_gui.to_stream.flush
         # They ask so whether to give way. What was begun, or waits, must not wait for the next message.
-        self._wake_gui.to_stream.flush = lambda *args, **options: (
-            bool(flush(*args, **options) or self._queue or self._running)
+        self._wake_gui.to_stream.flush = lambda *args, **options: bool(
+            flush(*args, **options) or self._queue or self._running
         )
         find_entry = manager.get_shell_channel_to_subshell_socket
         find_exit = manager.get_subshell_to_shell_channel_socket
