@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ipykernel.ipkernel import IPythonKernel
 from ipykernel.subshell_manager import UnknownSubshellError
 from traitlets import Bool, Float, Integer, List, Unicode
 
@@ -35,6 +34,7 @@ from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
+from .debugger import DebuggerOnDemand
 from .door import InspectorDoor
 from .incoming import Incoming, split
 from .lane import Lane, LaneSelector, unusable
@@ -44,7 +44,7 @@ from .serving import Serving, admitted, catch_interrupts, release_interrupts
 from .session import KernelSession
 
 
-class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
+class SnakeKernel(DebuggerOnDemand):
     """A Python notebook kernel that also serves the snake protocol."""
 
     implementation = "snakekernel"
