@@ -33,7 +33,7 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
 
     @default("blocking_class")
     def _the_usual_client(self) -> type:
-        from jupyter_client import BlockingKernelClient
+        from jupyter_client.blocking.client import BlockingKernelClient
 
         return BlockingKernelClient
 

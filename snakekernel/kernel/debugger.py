@@ -102,7 +102,7 @@ class DebuggerOnDemand(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
         # Debugpy puts its own hook in our place; where it cannot be loaded, Python's serves.
         sys.breakpointhook = sys.__breakpointhook__
         self._load()
-        return sys.breakpointhook(*args, **kwargs)
+        return sys.breakpointhook(*args, **kwargs)  # noqa: T100 - it is what breakpoint() calls
 
     async def do_debug_request(self, msg: dict[str, Any]) -> Any:
         """As stock."""

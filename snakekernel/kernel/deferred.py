@@ -60,13 +60,14 @@ def run(module: ModuleType) -> None:
             return
         if module.__name__ in _under_way:
             raise AttributeError(f"module {module.__name__!r} is not fully loaded yet")
-        assert module.__spec__ is not None and module.__spec__.loader is not None
+        loader = module.__spec__.loader if module.__spec__ is not None else None
+        assert loader is not None
         _under_way.add(module.__name__)
         try:
-            module.__spec__.loader.exec_module(module)
+            loader.exec_module(module)
         finally:
             _under_way.discard(module.__name__)
-        module.__class__ = ModuleType
+        module.__class__ = ModuleType  # type: ignore[assignment]
 
 
 def defer_clients() -> None:

@@ -27,7 +27,7 @@ from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
-from ..plugins.load import CommandTable, PluginTable
+from ..plugins.load import CommandTable, Installed, PluginTable
 from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
@@ -90,9 +90,10 @@ class SnakeKernel(DebuggerOnDemand):
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets)
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
+        installed = Installed()
         self.runtime = Runtime(
-            table=CommandTable(),
-            frameworks=PluginTable(),
+            table=CommandTable(installed),
+            frameworks=PluginTable(installed),
             clock=time.time,
             store=Store(on_drop=self._drop, on_change=changes, max_objects=self.max_objects),
             sessions=SessionTable(default_ttl=self.default_session_ttl, max_sessions=self.max_sessions),
