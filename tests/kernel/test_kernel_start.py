@@ -6,10 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import psutil
 import pytest
-from stock_client import Stock
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import KernelManager
+from stock_client import PATIENCE, Stock
 
 pytestmark = pytest.mark.kernel
 
@@ -121,3 +125,32 @@ def test_jupyter_client_is_whole_in_the_notebook(fresh_kernel: Callable[..., Any
     stock.cell("assert jupyter_client.KernelManager is KernelManager")
     stock.cell("assert 'BlockingKernelClient' in dir(jupyter_client) and jupyter_client.__version__")
     stock.cell("from jupyter_client import kernelspec, run_kernel")
+
+
+def _idle_memory(command: list[str], folder: Path) -> int:
+    """Bytes that a kernel has for itself alone once it has told what it is."""
+    manager = KernelManager(transport="ipc", ip=str(folder / "channel"))
+    manager._kernel_spec = KernelSpec(argv=[sys.executable, *command], language="python", display_name="")
+    manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        client = manager.client()
+        client.start_channels(hb=False, stdin=False, iopub=False)
+        try:
+            client.kernel_info(reply=True, timeout=PATIENCE)
+        finally:
+            client.stop_channels()
+        return int(psutil.Process(manager.provisioner.pid).memory_full_info().uss)
+    finally:
+        manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
+
+
+def test_idle_it_takes_no_more_than_5_mb_beyond_ipykernel(tmp_path: Path) -> None:
+    commands = {"stock": "ipykernel_launcher", "ours": "snakekernel"}
+    taken: dict[str, list[int]] = {name: [] for name in commands}
+    for turn in range(3):
+        for name, module in commands.items():
+            folder = tmp_path / f"{name}{turn}"
+            folder.mkdir()
+            taken[name].append(_idle_memory(["-m", module, "-f", "{connection_file}"], folder))
+    assert median(taken["ours"]) <= median(taken["stock"]) + 5e6, taken
