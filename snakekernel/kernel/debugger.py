@@ -94,8 +94,7 @@ class DebuggerOnDemand(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
     def _load(self) -> ModuleType:
         with self._making:
             module = import_module(_MODULE)
-            if self._path is not None:
-                self._path.run(module)
+            (run if self._path is None else self._path.run)(module)
             return module
 
     def _breakpoint(self, *args: Any, **kwargs: Any) -> Any:
