@@ -73,6 +73,9 @@ class Link:
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
         socket.sndhwm = socket.rcvhwm = 0
+        if self.connection.transport == "ipc":
+            # A kernel that starts is not there yet, and trying again costs next to nothing: ms, not 100.
+            socket.reconnect_ivl = 10
         if self.connection.curve_publickey is not None:
             socket.curve_serverkey = self.connection.curve_publickey
             socket.curve_publickey = self.connection.curve_publickey

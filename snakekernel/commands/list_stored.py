@@ -14,7 +14,7 @@ from .scope import Scope
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
-    """Names that begin with ``prefix``, in the order they were first stored."""
+    """Names that begin with ``prefix``, in alphabetical order; without one, in the order first stored."""
 
     prefix: str = ""
     offset: Annotated[int, msgspec.Meta(ge=0)] = 0

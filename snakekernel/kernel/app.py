@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from typing import Any
@@ -27,6 +28,15 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
     #: Of the main loop, where that is ours.
     selector: LaneSelector | None = None
 
+    # As stock, but named by a string it would be imported at every start.
+    blocking_class = Type(klass=object)
+
+    @default("blocking_class")
+    def _the_usual_client(self) -> type:
+        from jupyter_client.blocking.client import BlockingKernelClient
+
+        return BlockingKernelClient
+
     @default("config_files")
     def _read_the_config_of_ipykernel_too(self) -> list[str]:
         # What a person configured for stock kernels holds here as well; ours comes last.
@@ -47,6 +57,11 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         if lane is not None:
             lane.stop()
         super().close()
+
+    def init_kernel(self) -> None:
+        """As stock; what a start makes is made, and garbage is collected again (see ``__main__``)."""
+        super().init_kernel()
+        gc.enable()
 
 
 def main() -> None:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ipykernel.ipkernel import IPythonKernel
 from ipykernel.subshell_manager import UnknownSubshellError
 from traitlets import Bool, Float, Integer, List, Unicode
 
@@ -28,13 +27,14 @@ from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
-from ..plugins.load import CommandTable, PluginTable
+from ..plugins.load import CommandTable, Installed, PluginTable
 from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
+from .debugger import DebuggerOnDemand
 from .door import InspectorDoor
 from .incoming import Incoming, split
 from .lane import Lane, LaneSelector, unusable
@@ -44,7 +44,7 @@ from .serving import Serving, admitted, catch_interrupts, release_interrupts
 from .session import KernelSession
 
 
-class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
+class SnakeKernel(DebuggerOnDemand):
     """A Python notebook kernel that also serves the snake protocol."""
 
     implementation = "snakekernel"
@@ -90,9 +90,10 @@ class SnakeKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no ty
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets)
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
+        installed = Installed()
         self.runtime = Runtime(
-            table=CommandTable(),
-            frameworks=PluginTable(),
+            table=CommandTable(installed),
+            frameworks=PluginTable(installed),
             clock=time.time,
             store=Store(on_drop=self._drop, on_change=changes, max_objects=self.max_objects),
             sessions=SessionTable(default_ttl=self.default_session_ttl, max_sessions=self.max_sessions),

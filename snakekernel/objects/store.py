@@ -9,6 +9,7 @@ reachable, never listed unless asked for.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -16,9 +17,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ..wire.errors import InvalidRequest, LimitExceeded, NotFound
+from .listing import Listing
 from .static import module_name, type_name
 
 ANONYMOUS: Final = "~"
+#: When more names go at once than this, the listings are made anew for the next page that needs them.
+_MANY: Final = 100
 
 #: Key of a namespace: None is the kernel-wide one, a session's is its id and serial number.
 Space = tuple[str, int] | None
@@ -26,7 +30,10 @@ Space = tuple[str, int] | None
 
 @dataclass(slots=True)
 class Entry:
-    """One stored object. ``created`` and ``used`` are seconds since 1970; ``writer`` a request or cell id."""
+    """One stored object. ``created`` and ``used`` are seconds since 1970; ``writer`` a request or cell id.
+
+    ``number`` rises in the order in which names were first stored.
+    """
 
     name: str
     obj: Any
@@ -34,6 +41,7 @@ class Entry:
     used: float
     writer: str
     version: int
+    number: int
     expires_at: float | None = None
 
     @property
@@ -78,9 +86,12 @@ class Store:
         self._lock = threading.RLock()
         self._named: dict[Space, dict[str, Entry]] = {None: {}}
         self._anonymous: dict[Space, dict[str, Entry]] = {}
+        #: By namespace and whether its entries are anonymous; made for the first page that needs one.
+        self._listings: dict[tuple[Space, bool], Listing] = {}
         self._expiring: dict[tuple[Space, str], float] = {}
-        #: No entry expires before; kept, so that asking costs nothing where there are many.
-        self._earliest: float | None = None
+        #: A heap of (time, number, namespace, name), with some that were removed or renewed since.
+        self._due: list[tuple[float, int, Space, str]] = []
+        self._entry_numbers = itertools.count()
         self._numbers = itertools.count(1)
         self._max_objects = max_objects
         self._count = 0
@@ -99,20 +110,28 @@ class Store:
         self, space: Space, name: str, obj: Any, *, writer: str, now: float, ttl: float | None = None
     ) -> Entry:
         """Store under a name, replacing what was there. Raises LimitExceeded when the store is full."""
+        if type(name) is not str:
+            # Names are sorted under the lock: a class of the notebook's own compares as it likes.
+            name = str.__str__(name)
         with self._lock:
             table = self._table(space, name)
             old = table.get(name)
             if old is None and self._count >= self._max_objects:
                 raise LimitExceeded(f"The store is full: {self._max_objects} objects. Delete some first.")
             self.version += 1
-            entry = Entry(name, obj, now, now, writer, self.version, now + ttl if ttl is not None else None)
+            number = next(self._entry_numbers) if old is None else old.number
+            expires_at = None if ttl is None else now + ttl
+            entry = Entry(name, obj, now, now, writer, self.version, number, expires_at)
             table[name] = entry
+            listing = self._listings.get(_listed(space, name))
             if old is None:
                 self._count += 1
-            if entry.expires_at is not None:
-                self._expiring[space, name] = entry.expires_at
-                ends = [entry.expires_at] if self._earliest is None else [entry.expires_at, self._earliest]
-                self._earliest = min(ends)
+                if listing is not None:
+                    listing.add(entry)
+            elif listing is not None:
+                listing.replace(entry)
+            if expires_at is not None:
+                self._expect(space, name, expires_at)
             elif old is not None:
                 self._expiring.pop((space, name), None)
         self._tell("stored" if old is None else "replaced", name, space, writer, entry.version)
@@ -159,7 +178,21 @@ class Store:
         self._expiring.pop((space, name), None)
         self._count -= 1
         self.version += 1
-        return self._table(space, name).pop(name).obj
+        return self._take_out(space, name).obj
+
+    def _take_out(self, space: Space, name: str) -> Entry:
+        entry = self._table(space, name).pop(name)
+        if (listing := self._listings.get(_listed(space, name))) is not None:
+            listing.remove(entry)
+        return entry
+
+    def _expect(self, space: Space, name: str, at: float) -> None:
+        self._expiring[space, name] = at
+        if len(self._due) > 2 * len(self._expiring) + 64:
+            self._due = [(end, next(self._entry_numbers), *key) for key, end in self._expiring.items()]
+            heapq.heapify(self._due)
+        else:
+            heapq.heappush(self._due, (at, next(self._entry_numbers), space, name))
 
     def rename(self, space: Space, name: str, to: str, *, writer: str, at: str = "$") -> None:
         """Give an entry another name; raises NotFound, or InvalidRequest where the name is taken."""
@@ -171,12 +204,14 @@ class Store:
                 return
             if to in self._table(space, to):
                 raise InvalidRequest(f"The name {to!r} is taken; delete it first.", at=f"{at}.to")
-            del self._table(space, name)[name]
-            self._table(space, to)[to] = entry
-            entry.name = to
             expires_at = self._expiring.pop((space, name), None)
+            self._take_out(space, name)
+            entry.name, entry.number = to, next(self._entry_numbers)
+            self._table(space, to)[to] = entry
+            if (listing := self._listings.get(_listed(space, to))) is not None:
+                listing.add(entry)
             if expires_at is not None:
-                self._expiring[space, to] = expires_at
+                self._expect(space, to, expires_at)
             self.version += 2
             entry.version = version = self.version
         self._tell("deleted", name, space, writer, version - 1)
@@ -185,17 +220,27 @@ class Store:
     def page(
         self, space: Space, *, prefix: str = "", offset: int = 0, limit: int = 1_000
     ) -> tuple[list[Entry], int, int]:
-        """A page of entries in the order they were first stored, their count in all, and the version."""
+        """A page of entries, their count in all, and the version.
+
+        They come in the order they were first stored; with a prefix, in that of their names.
+        """
         with self._lock:
-            table = (self._anonymous if prefix.startswith(ANONYMOUS) else self._named).get(space) or {}
-            if not prefix:
-                return (
-                    list(itertools.islice(table.values(), offset, offset + limit)),
-                    len(table),
-                    self.version,
-                )
-            matching = [entry for entry in table.values() if entry.name.startswith(prefix)]
-            return matching[offset : offset + limit], len(matching), self.version
+            anonymous = prefix.startswith(ANONYMOUS)
+            table = (self._anonymous if anonymous else self._named).get(space) or {}
+            if prefix in ("", ANONYMOUS):
+                if offset > limit:
+                    entries = self._listing(space, anonymous, table).page(offset, limit)
+                else:
+                    entries = list(itertools.islice(table.values(), offset, offset + limit))
+                return entries, len(table), self.version
+            names, count = self._listing(space, anonymous, table).names(prefix, offset, limit)
+            return [table[name] for name in names], count, self.version
+
+    def _listing(self, space: Space, anonymous: bool, table: dict[str, Entry]) -> Listing:
+        listing = self._listings.get((space, anonymous))
+        if listing is None:
+            listing = self._listings[space, anonymous] = Listing(table.values())
+        return listing
 
     def names(self, space: Space) -> list[str]:
         """Names of one namespace, anonymous ones left out."""
@@ -212,6 +257,8 @@ class Store:
         with self._lock:
             first = self.version + 1
             names = [*(self._named.get(space) or ()), *(self._anonymous.get(space) or ())]
+            for anonymous in (False, True):
+                self._listings.pop((space, anonymous), None)
             gone = [self._remove(space, name) for name in names]
             self._anonymous.pop(space, None)
             if space is not None:
@@ -224,12 +271,17 @@ class Store:
     def expire(self, now: float) -> int:
         """Remove the entries whose own time to live ended; returns how many."""
         with self._lock:
-            if self._earliest is None or now < self._earliest:
-                return 0
             first = self.version + 1
-            due = [key for key, at in self._expiring.items() if at <= now]
+            due = []
+            while self._due and self._due[0][0] <= now:
+                at, _, space, name = heapq.heappop(self._due)
+                # Only where it was neither removed nor renewed since.
+                if self._expiring.get((space, name)) == at:
+                    del self._expiring[space, name]
+                    due.append((space, name))
+            if len(due) > _MANY:
+                self._listings.clear()
             gone = [self._remove(space, name) for space, name in due]
-            self._earliest = min(self._expiring.values(), default=None)
         for version, (space, name) in enumerate(due, first):
             self._tell("deleted", name, space, "expiry", version)
         self._drop(gone)
@@ -237,7 +289,8 @@ class Store:
 
     def next_expiry(self) -> float | None:
         """When ``expire`` next has something to look at, or None: no entry expires before."""
-        return self._earliest
+        with self._lock:
+            return self._due[0][0] if self._due else None
 
     def entries(self, space: Space) -> Iterator[Entry]:
         """A snapshot of the named entries of one namespace."""
@@ -258,6 +311,10 @@ class Store:
     def _drop(self, gone: list[Any]) -> None:
         if self._on_drop is not None and gone:
             self._on_drop(gone)
+
+
+def _listed(space: Space, name: str) -> tuple[Space, bool]:
+    return space, name.startswith(ANONYMOUS)
 
 
 def _missing(name: str, at: str | None) -> NotFound:

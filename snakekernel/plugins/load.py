@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import threading
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
@@ -23,16 +24,33 @@ COMMANDS: Final = "snakekernel.commands"
 _log: Final = logging.getLogger(__name__)
 
 
+class Installed:
+    """The entry points of this environment, read at once for both tables, when one is first asked for.
+
+    Reading them takes as long as hundreds of small calls: a kernel does it once, and not before it serves.
+    """
+
+    @cached_property
+    def groups(self) -> dict[str, dict[str, EntryPoint]]:
+        """By group and name."""
+        points = entry_points()
+        return {group: {p.name: p for p in points.select(group=group)} for group in (PLUGINS, COMMANDS)}
+
+
 class PluginTable:
     """The plugins of this environment, by root package; each loaded once, when first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, installed: Installed | None = None) -> None:
         self._lock = threading.Lock()
-        self._points: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=PLUGINS)}
+        self._installed = installed or Installed()
         self._loaded: dict[str, Plugin | None] = {}
         self._failures: dict[str, str] = {}
         #: By id, for hashing a class may run its metaclass; the class is kept, so that no id comes again.
         self._by_type: dict[int, tuple[type, Plugin | None]] = {}
+
+    @cached_property
+    def _points(self) -> dict[str, EntryPoint]:
+        return self._installed.groups[PLUGINS]
 
     def get(self, root: str) -> Plugin | None:
         """The plugin of a root package, or None where there is none or it failed to load."""
@@ -89,14 +107,17 @@ class CommandTable(Mapping[str, Command]):
     A command that fails to load, or that takes a built-in's name, is reported and left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, installed: Installed | None = None) -> None:
         self._commands: dict[str, Command] = dict(BUILTINS)
-        self._points: dict[str, EntryPoint] = {}
-        for point in entry_points(group=COMMANDS):
-            if point.name in self._commands:
-                _log.warning("The command %r of %s is a built-in's; left out", point.name, point.value)
-            else:
-                self._points[point.name] = point
+        self._installed = installed or Installed()
+
+    @cached_property
+    def _points(self) -> dict[str, EntryPoint]:
+        points = dict(self._installed.groups[COMMANDS])
+        for name in points.keys() & BUILTINS.keys():
+            point = points.pop(name)
+            _log.warning("The command %r of %s is a built-in's; left out", point.name, point.value)
+        return points
 
     def __getitem__(self, op: str) -> Command:
         command = self._commands.get(op)

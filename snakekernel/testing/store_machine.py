@@ -297,6 +297,8 @@ class StoreMachine(RuleBasedStateMachine):
         space: Any = None if session is None else session.space
         here = None if held is None else held.key
         names = [n for k, n in self.model if k == here and not n.startswith("~") and n.startswith(prefix)]
+        if prefix:
+            names.sort()
         entries, count, version = self.runtime.store.page(space, prefix=prefix, offset=offset, limit=limit)
         assert [entry.name for entry in entries] == names[offset : offset + limit]
         assert (count, version) == (len(names), self.runtime.store.version)

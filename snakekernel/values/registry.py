@@ -27,6 +27,7 @@ _LAZY_ROOTS = {
     "numpy": "snakekernel.values.numpy",
     "pandas": "snakekernel.values.pandas",
     "pyarrow": "snakekernel.values.arrow",
+    "zoneinfo": "snakekernel.values.zones",
 }
 #: Tag -> root package, for built-in codecs whose tags are not named after a package.
 _LAZY_TAGS = {

@@ -1,4 +1,4 @@
-"""Dates and times: ``$datetime``, ``$date``, ``$time``, ``$timedelta``, ``$timezone``, ``$zoneinfo``.
+"""Dates and times: ``$datetime``, ``$date``, ``$time``, ``$timedelta``, ``$timezone``; not ``$zoneinfo``.
 
 Rules: what ISO 8601 text keeps (naive, UTC, unnamed offsets) is that text; a named zone, a named offset or
 ``fold=1`` is ``{"iso": naive text, "tz": zone, "fold": 0 or 1}``. Foreign tzinfo classes are refused: asking
@@ -7,9 +7,9 @@ them anything would run their code.
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from snakekernel.values.bounds import NotLossless, type_name
 from snakekernel.values.codec import Codec
@@ -26,11 +26,16 @@ def _unnamed(zone: tzinfo) -> bool:
     return type(zone) is timezone and len(zone.__getinitargs__()) == 1  # type: ignore[attr-defined]
 
 
+def _is_zoneinfo(zone: tzinfo) -> bool:
+    zoneinfo = sys.modules.get("zoneinfo")
+    return zoneinfo is not None and type(zone) is zoneinfo.ZoneInfo
+
+
 def _encode_moment(obj: datetime | time, encoder: Encoder) -> Any:
     zone = obj.tzinfo
     if not obj.fold and (zone is None or _unnamed(zone)):
         return obj.isoformat()
-    if zone is not None and type(zone) not in (timezone, ZoneInfo):
+    if zone is not None and type(zone) is not timezone and not _is_zoneinfo(zone):
         raise NotLossless(f"its time zone is a {type_name(type(zone))}; use zoneinfo.ZoneInfo")
     return {"iso": obj.replace(tzinfo=None).isoformat(), "tz": encoder.encode(zone), "fold": obj.fold}
 
@@ -108,25 +113,10 @@ def _decode_timezone(payload: Any, decoder: Decoder) -> timezone:
         raise InvalidRequest("an offset is less than a day", at=decoder.at("offset")) from None
 
 
-def _encode_zoneinfo(obj: ZoneInfo, encoder: Encoder) -> str:
-    if obj.key is None:
-        raise NotLossless("a ZoneInfo read from a file has no key; use ZoneInfo(key)")
-    return obj.key
-
-
-def _decode_zoneinfo(payload: Any, decoder: Decoder) -> ZoneInfo:
-    key = decoder.expect(payload, str)
-    try:
-        return ZoneInfo(key)
-    except (KeyError, ValueError, OSError):  # unknown, malformed, or a folder of the database
-        raise InvalidRequest(f"there is no time zone {key[:40]!r} here", at=decoder.at()) from None
-
-
 CODECS = (
     Codec("datetime", (datetime,), _encode_moment, _decode_datetime),
     Codec("date", (date,), lambda obj, encoder: obj.isoformat(), _decode_date),
     Codec("time", (time,), _encode_moment, _decode_time),
     Codec("timedelta", (timedelta,), _encode_timedelta, _decode_timedelta),
     Codec("timezone", (timezone,), _encode_timezone, _decode_timezone),
-    Codec("zoneinfo", (ZoneInfo,), _encode_zoneinfo, _decode_zoneinfo),
 )
