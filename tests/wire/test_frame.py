@@ -19,6 +19,7 @@ from snakekernel.wire.frame import (
     check_buffers,
     flat,
     pack_json,
+    unpack_any_header,
     unpack_header,
     unpack_object,
 )
@@ -59,14 +60,20 @@ class TestSigner:
 
 class TestHeader:
     def test_what_is_read(self) -> None:
-        header = unpack_header(b'{"msg_id": "m", "msg_type": "t", "subshell_id": "s", "more": [1]}')
-        assert (header.msg_id, header.msg_type, header.subshell_id) == ("m", "t", "s")
+        header = unpack_header(b'{"msg_id": "m", "msg_type": "t", "more": [1]}')
+        assert (header.msg_id, header.msg_type) == ("m", "t")
+
+    def test_a_kernel_reads_all_of_it(self) -> None:
+        header = {"msg_id": "m", "msg_type": "t", "subshell_id": "s", "more": [1]}
+        assert unpack_any_header(pack_json(header)) == header
 
     @pytest.mark.parametrize(
         "part",
         [b"", b"{}", b"[]", b'{"msg_id": 5, "msg_type": "t"}', b'{"msg_id": "m"}', b"\xff", b"[" * 100_000],
     )  # fmt: skip
     def test_bad(self, part: bytes) -> None:
+        with pytest.raises(BadFrame):
+            unpack_any_header(part)
         with pytest.raises(BadFrame):
             unpack_header(part)
 
