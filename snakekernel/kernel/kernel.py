@@ -80,7 +80,10 @@ class SnakeKernel(DebuggerOnDemand):
         super().__init__(**kwargs)
         self._main_loop: asyncio.AbstractEventLoop | None = None
         self.lane: Lane | None = None
-        self.pid = os.getpid()
+        #: Whether this process is a child that user code forked.
+        self.is_forked = False
+        # Told, not looked up: asking for the process id is a system call.
+        os.register_at_fork(after_in_child=self._forked)
         self._binds_buffers = self._is_plain_tcp
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due: float | None = None
@@ -128,6 +131,9 @@ class SnakeKernel(DebuggerOnDemand):
                 self.log.warning("The fast lane is not used: %s.", reason)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
         self._main_loop = self.io_loop.asyncio_loop
+
+    def _forked(self) -> None:
+        self.is_forked = True
 
     # -- what clients are told ---------------------------------------------------------------------
 

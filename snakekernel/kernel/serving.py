@@ -95,7 +95,7 @@ class Serving:
     def end(self, outcome: Outcome) -> None:
         """Reply."""
         try:
-            if os.getpid() != self._kernel.pid:
+            if self._kernel.is_forked:
                 # The call forked and its child came back to us: one reply is the parent's to send.
                 os._exit(0)
             _flush_output(self._kernel)

@@ -6,7 +6,9 @@ are not ours go the stock way; all that is packed passes the secrets filter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Any, Final
@@ -28,6 +30,9 @@ class KernelSession(Session):
     _secrets: Secrets
     #: The part of a header that is the same in all of them, packed.
     _names: bytes
+    #: Message ids of replies: the session, the process, and a number.
+    _prefix: bytes
+    _numbers: Iterator[int]
 
     @classmethod
     def adopt(cls, session: Session, activities: Activities, secrets: Secrets) -> KernelSession:
@@ -41,6 +46,8 @@ class KernelSession(Session):
             pack_json(session.username),
             pack_json(session.session),
         )
+        session._prefix = pack_json(f"{session.session}_{os.getpid()}")[1:-1]
+        session._numbers = itertools.count()
         session.digest_history = Digests(session.digest_history_size)
         return session
 
@@ -49,7 +56,8 @@ class KernelSession(Session):
         copy = super().clone()
         assert isinstance(copy, KernelSession)
         # ``pack`` came along with the traits, scrubbing already.
-        copy._activities, copy._secrets, copy._names = self._activities, self._secrets, self._names
+        copy._activities, copy._secrets = self._activities, self._secrets
+        copy._names, copy._prefix, copy._numbers = self._names, self._prefix, self._numbers
         # Stock put a plain set there.
         copy.digest_history = Digests(copy.digest_history_size)
         copy.digest_history.update(self.digest_history)
@@ -90,7 +98,7 @@ class KernelSession(Session):
     ) -> list[Any]:
         """A reply of ours as frames; the request's header bytes are its parent as they came."""
         header = _HEADER % (
-            pack_json(self.msg_id),
+            b'"%b_r%d"' % (self._prefix, next(self._numbers)),
             pack_json(msg_type),
             self._names,
             # As stock: microseconds, in UTC.
