@@ -47,15 +47,16 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
-    scope.refuse(request, "deadline", "concurrent", "stream")
+    if request.deadline is not None or request.concurrent or request.stream is not None:
+        scope.refuse(request, "deadline", "concurrent", "stream")
     target = scope.target(request.target)
     raw_args: Any = request.args
     raw_kwargs: Any = request.kwargs
     if request.string_refs:
         depth = scope.runtime.limits.depth + 2
         raw_args, raw_kwargs = _with_string_refs(raw_args, depth), _with_string_refs(raw_kwargs, depth)
-    args = [scope.decode(value, at=f"$.args[{index}]") for index, value in enumerate(raw_args)]
-    kwargs = {name: scope.decode(value, at=f"$.kwargs.{name}") for name, value in raw_kwargs.items()}
+    args = scope.decode_list(raw_args, at="$.args")
+    kwargs = scope.decode_fields(raw_kwargs, at="$.kwargs")
     scope.check_all_buffers_used()
     for name, value in kwargs.items():
         if is_key_name(name):
@@ -97,9 +98,17 @@ def _called(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scop
 def _is_awaitable(obj: Any) -> bool:
     """As ``inspect.isawaitable``, which runs code of objects that lie about their class."""
     kind = type(obj)
+    if id(kind) in _NEVER_AWAITED:
+        return False
     if kind is types.GeneratorType:
         return bool(obj.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
     return any("__await__" in vars(cls) for cls in type.__getattribute__(kind, "__mro__"))
+
+
+#: Identities of built-in classes, which cannot change; hashing a class may run its metaclass.
+_NEVER_AWAITED: Final = frozenset(
+    map(id, (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset))
+)
 
 
 #: Tags whose payload is made of values, in which strings may refer too; other tags hold data of their own.

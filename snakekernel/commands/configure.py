@@ -32,7 +32,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     """Register what is secret first, then configure."""
     name = request.framework
     scope.runtime.secrets.add_from(request.config)
-    config = {key: scope.decode(value, at=f"$.config.{key}") for key, value in request.config.items()}
+    config = scope.decode_fields(request.config, at="$.config")
     framework = scope.runtime.frameworks.get(name)
     if framework is not None:
         message = scope.invoke(framework.configure, (config, scope), at="$.config", trusted=True)

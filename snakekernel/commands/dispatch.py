@@ -14,8 +14,6 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from ..wire.errors import (
     Interrupted,
     InvalidRequest,
@@ -25,6 +23,7 @@ from ..wire.errors import (
     Unserializable,
 )
 from ..wire.frame import Frame, check_buffers, pack_json, unpack_object
+from ..wire.model import Reply, Request
 from ..wire.names import PROTOCOL_VERSION, Door, op_of, reply_type, request_type
 from .command import Command
 from .failures import content_of, from_our_bug, from_user_code
@@ -38,9 +37,9 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a request ended: the reply's fields, still to be packed."""
+    """How a request ended: the reply, or an error reply's fields, still to be packed."""
 
-    content: dict[str, Any]
+    content: Reply | dict[str, Any]
     buffers: list[memoryview]
 
 
@@ -143,13 +142,14 @@ class Run:
                 f"There is no operation {op!r} in protocol {PROTOCOL_VERSION} here. Served: {known}.",
                 at="$header.msg_type",
             )
-        served = {"control": command.control, "comm": command.comm or command.control}
-        if not served.get(self._door, True):
-            raise UnknownOperation(f"{op!r} is served on shell, not on {self._door}.", at="$header.msg_type")
+        door = self._door
+        if door in ("control", "comm") and not (command.control or (door == "comm" and command.comm)):
+            raise UnknownOperation(f"{op!r} is served on shell, not on {door}.", at="$header.msg_type")
         return command
 
-    async def _run(self, command: Command, request: Any) -> Outcome:
-        runtime, now = self.runtime, self.runtime.clock()
+    async def _run(self, command: Command, request: Request) -> Outcome:
+        runtime = self.runtime
+        now = runtime.clock()
         runtime.expire(now)
         session = None
         if request.session_id is not None and not command.names_session:
@@ -166,11 +166,14 @@ class Run:
         )
         try:
             reply = await command.run(request, scope)
-            return Outcome(msgspec.structs.asdict(reply), scope.buffers)
+            if not isinstance(reply, Reply):
+                raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
+            return Outcome(reply, scope.buffers)
         except SnakeError as error:
             # Only what an error reply holds of completed steps refers to buffers.
             return Outcome(content_of(error), scope.buffers if "completed_steps" in error.reply else [])
         finally:
+            scope.end()
             if session is not None:
                 runtime.release(session)
 
@@ -178,28 +181,37 @@ class Run:
         """The reply's bytes; ``output`` is how many iopub messages the request produced."""
         if self._replay is not None:
             return self._replay
-        common = {"timestamp": self.runtime.clock(), "epoch": self.runtime.epoch, "output": output}
         try:
-            packed = self._scrubbed({**outcome.content, **common, "lossy": False}, outcome.buffers)
-        except (TypeError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-            # Only a plugin's own description can hold what JSON cannot; the caller still gets its reply.
+            packed = self._scrubbed(outcome.content, outcome.buffers, output)
+        except (TypeError, ValueError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
+            # Only a plugin's own reply can hold what JSON cannot; the caller still gets one.
             failure = Unserializable(f"The reply has no JSON form: {error}", fault="kernel")
-            packed = self._scrubbed({**content_of(failure), **common, "lossy": False}, [])
+            packed = self._scrubbed(content_of(failure), [], output)
         if self._owns is not None:
             self.runtime.outcomes.end(self._owns, packed)
             self._owns = None
         return packed
 
-    def _scrubbed(self, content: dict[str, Any], buffers: list[memoryview]) -> Packed:
-        packed = pack_json(content)
+    def _scrubbed(self, content: Reply | dict[str, Any], buffers: list[memoryview], output: int) -> Packed:
+        packed = pack_json(self._filled(content, output))
         secrets = self.runtime.secrets
         if not secrets:
             return Packed(packed, buffers)
         clean = [secrets.scrub_buffer(buffer) for buffer in buffers]
         changed = any(new is not old for new, old in zip(clean, buffers, strict=True))
         if changed or secrets.scrub(packed) is not packed:
-            packed = secrets.scrub(pack_json({**content, "lossy": True}))
+            packed = secrets.scrub(pack_json(self._filled(content, output, lossy=True)))
         return Packed(packed, clean)
+
+    def _filled(
+        self, content: Reply | dict[str, Any], output: int, *, lossy: bool = False
+    ) -> Reply | dict[str, Any]:
+        """The content with the fields that every reply has."""
+        timestamp, epoch = self.runtime.clock(), self.runtime.epoch
+        if isinstance(content, Reply):
+            content.timestamp, content.epoch, content.output, content.lossy = timestamp, epoch, output, lossy
+            return content
+        return {**content, "timestamp": timestamp, "epoch": epoch, "output": output, "lossy": lossy}
 
 
 def _metadata(frame: Frame) -> dict[str, Any]:

@@ -7,8 +7,7 @@ step n made. A step is any operation but another pipeline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -17,7 +16,9 @@ from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
 from .failures import content_of
-from .scope import NO_RESULT, Scope
+from .scope import NO_RESULT, Scope, to_request
+
+_OF_THE_WHOLE: Final = frozenset({"session_id", "call_id", "epoch"})
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
@@ -36,14 +37,15 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Run the steps; on an error that ends the pipeline, raise it with what was completed."""
-    results: list[dict[str, Any]] = []
+    #: A reply, or the content of an error reply, per step.
+    results: list[Any] = []
     completed = 0
     scope.steps_follow = True
     for index, step in enumerate(request.steps):
         scope.produced = None
         produced: Any = NO_RESULT
         try:
-            results.append(await _one(step, index, scope))
+            results.append(await _one(step, scope))
             completed += 1
             produced = scope.produced
         except SnakeError as error:
@@ -70,20 +72,22 @@ async def run(request: Request, scope: Scope) -> Reply:
     return Reply(pipeline_results=results, steps_completed=completed)
 
 
-async def _one(step: Mapping[str, Any], index: int, scope: Scope) -> dict[str, Any]:
+async def _one(step: dict[str, Any], scope: Scope) -> BaseReply:
     op = step.get("op", "call")
-    if not isinstance(op, str) or op not in scope.runtime.table:
+    command = scope.runtime.table.get(op) if isinstance(op, str) else None
+    if command is None:
         raise UnknownOperation(f"There is no operation {op!r} here.", at="$.op")
     if op == "pipeline":
         raise InvalidRequest("A step of a pipeline cannot be a pipeline.", at="$.op")
-    for name in ("session_id", "call_id", "epoch"):
-        if name in step and not scope.runtime.table[op].names_session:
-            raise InvalidRequest(f"{name} belongs to the pipeline, not to a step.", at=f"$.{name}")
-    reply = await scope.perform(op, {key: value for key, value in step.items() if key != "op"})
-    content = msgspec.structs.asdict(reply)
-    content["timestamp"] = scope.now
-    content["epoch"] = scope.runtime.epoch
-    return content
+    if not (command.names_session or _OF_THE_WHOLE.isdisjoint(step)):
+        name = next(name for name in step if name in _OF_THE_WHOLE)
+        raise InvalidRequest(f"{name} belongs to the pipeline, not to a step.", at=f"$.{name}")
+    if "op" in step:
+        step = {key: value for key, value in step.items() if key != "op"}
+    reply = await command.run(to_request(step, command.request), scope)
+    reply.timestamp = scope.now
+    reply.epoch = scope.runtime.epoch
+    return reply
 
 
 COMMAND = Command(

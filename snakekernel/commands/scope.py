@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import types
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from ..inspection import Budget, Describer
+from ..inspection import Budget, Describer, of_small_scalar
 from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
 from ..objects.store import Entry, Space
 from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
-from ..values import Decoder, Encoder
+from ..values import PLAIN, Decoder, Encoder
 from ..values.bounds import member
 from ..wire.errors import (
     InvalidRequest,
@@ -64,6 +65,8 @@ class Failed:
 #: Stands among ``Scope.results`` for a step that failed.
 NO_RESULT: Final = object()
 
+_NO_CONTEXT: Final = nullcontext()
+
 
 @types.coroutine
 def suspend(awaitable: Awaitable[Any]) -> Generator[Suspended, Any, Any]:
@@ -79,8 +82,24 @@ class Scope:
         writer: who to name as the writer of what it stores.
         produced: the object the last command made, for pipelines and translations.
         results: the objects of a pipeline's earlier steps. steps_follow: whether more steps may come.
-        buffers: the reply's buffers.
+        buffers: the reply's buffers. static: whether no user code may run, as on control.
     """
+
+    __slots__ = (
+        "_at",
+        "_decoder",
+        "_received",
+        "buffers",
+        "door",
+        "interrupts",
+        "produced",
+        "results",
+        "runtime",
+        "session",
+        "static",
+        "steps_follow",
+        "writer",
+    )
 
     def __init__(
         self,
@@ -94,6 +113,7 @@ class Scope:
     ) -> None:
         self.runtime = runtime
         self.door = door
+        self.static = door == "control"
         self.session = session
         self.writer = writer
         self.interrupts = interrupts or Interrupts()
@@ -102,14 +122,15 @@ class Scope:
         self.steps_follow = False
         self.buffers: list[memoryview] = []
         self._received = received
-        self._used: set[int] = set()
+        #: Made when the first value comes that is not plain; its limits count over the whole request.
+        self._decoder: Decoder | None = None
+        self._at = "$"
+
+    def end(self) -> None:
+        """The request is over: what refers back to this scope goes, so that it ends with its last user."""
+        self._decoder = None
 
     # -- facts -------------------------------------------------------------------------------------
-
-    @property
-    def static(self) -> bool:
-        """Whether no user code may run: requests on control."""
-        return self.door == "control"
 
     @property
     def space(self) -> Space:
@@ -181,51 +202,67 @@ class Scope:
 
     def decode(self, data: Any, *, at: str) -> Any:
         """Data of the grammar as objects; references resolve to what they name."""
-        decoder = Decoder(
-            self._received,
-            limits=self.runtime.limits,
-            resolve_ref=lambda ref: self._referenced(ref, at),
-            resolve_step=lambda step: self._step_result(step, at),
-            resolve_name=lambda name: self._named(name, at),
-            at=at,
-        )
-        try:
-            return decoder.decode(data)
-        finally:
-            self._used |= decoder.used
+        decoder = self._decoder
+        if decoder is None:
+            decoder = self._decoder = Decoder(
+                self._received,
+                limits=self.runtime.limits,
+                resolve_ref=self._referenced,
+                resolve_step=self._step_result,
+                resolve_name=self._named,
+            )
+        self._at = at
+        return decoder.decode(data, at)
+
+    def decode_list(self, data: list[Any], *, at: str) -> list[Any]:
+        """Each element decoded, in a new list; what stands for itself costs one test."""
+        return [
+            value if type(value) in PLAIN else self.decode(value, at=f"{at}[{index}]")
+            for index, value in enumerate(data)
+        ]
+
+    def decode_fields(self, data: Mapping[str, Any], *, at: str) -> dict[str, Any]:
+        """Each value decoded, in a new dict."""
+        return {
+            name: value if type(value) in PLAIN else self.decode(value, at=f"{at}.{name}")
+            for name, value in data.items()
+        }
 
     def check_all_buffers_used(self) -> None:
         """Raise InvalidRequest where a buffer came that no value refers to, if all values are decoded."""
-        if self.steps_follow:
+        if self.steps_follow or not self._received:
             return
-        extra = set(range(len(self._received))) - self._used
+        used = self._decoder.used if self._decoder is not None else set()
+        extra = set(range(len(self._received))) - used
         if extra:
             raise InvalidRequest(f"No value refers to buffer {min(extra)}.", at="$buffers")
 
-    def _referenced(self, ref: Ref, at: str) -> Any:
-        return self.resolve(Target("stored", ref.id, ref.steps), at=at)
+    def _referenced(self, ref: Ref) -> Any:
+        return self.resolve(Target("stored", ref.id, ref.steps), at=self._at)
 
-    def _step_result(self, step: Step, at: str) -> Any:
+    def _step_result(self, step: Step) -> Any:
+        at = self._at
         if not 0 <= step.index < len(self.results):
             raise InvalidRequest(
                 f"$step {step.index} names no earlier step; {len(self.results)} have a result.", at=at
             )
-        if self.results[step.index] is NO_RESULT:
+        result = self.results[step.index]
+        if result is NO_RESULT:
             raise InvalidRequest(f"Step {step.index} failed and has no result.", at=at)
+        if not step.steps:
+            return result
         try:
             with self.interrupts:
-                return follow(self.results[step.index], step.steps, at=at)
+                return follow(result, step.steps, at=at)
         except (UserCodeRaised, KeyboardInterrupt) as error:
             raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
 
-    def _named(self, name: str, at: str) -> Any:
-        return self.resolve(parse(name.replace(":", "."), at=at), at=at)
+    def _named(self, name: str) -> Any:
+        return self.resolve(parse(name.replace(":", "."), at=self._at), at=self._at)
 
     def describer(self, budget: Budget | None = None) -> Describer:
         """A describer that knows this kernel's plugins and runs no user code on control."""
-        return Describer(
-            plugin_for=self.runtime.frameworks.for_type, static=self.static, budget=budget or Budget()
-        )
+        return Describer(plugin_for=self.runtime.frameworks.for_type, static=self.static, budget=budget)
 
     @staticmethod
     def kind(obj: Any) -> dict[str, Any]:
@@ -239,11 +276,14 @@ class Scope:
         """
         if returns == "none":
             return None
+        forced = returns == "value"
+        limits = self.runtime.limits if forced else self.runtime.auto_limits
+        plain = of_small_scalar(obj, limits)
+        if plain is not None:
+            return plain
         describer = self.describer()
         if returns == "preview" or (returns == "auto" and preview):
             return self.invoke(describer.preview, (obj,), at=at, trusted=True)
-        forced = returns == "value"
-        limits = self.runtime.limits if forced else self.runtime.auto_limits
         encoder = Encoder(limits=limits)
         encoder.buffers = self.buffers
         mark = len(self.buffers)
@@ -293,10 +333,12 @@ class Scope:
             raise from_user_code(result.error, at=at, interrupted=self.interrupts.requested)
         return result
 
-    def session_contexts(self) -> ExitStack:
+    def session_contexts(self) -> AbstractContextManager[Any]:
         """The contexts of what this session configured for itself; enter it around user code."""
+        if self.session is None or not self.session.frameworks:
+            return _NO_CONTEXT
         with ExitStack() as stack:
-            for name, state in (self.session.frameworks if self.session is not None else {}).items():
+            for name, state in self.session.frameworks.items():
                 framework = self.runtime.frameworks.get(name)
                 if framework is not None:
                     stack.enter_context(framework.session_context(state))
@@ -329,11 +371,16 @@ def _called_from(namespace: MutableMapping[str, Any]) -> Callable[..., Any]:
     return types.FunctionType(_call.__code__, namespace) if type(namespace) is dict else _call
 
 
+@lru_cache(maxsize=256)
+def _reader(kind: type[Request]) -> Callable[[bytes], Request]:
+    return msgspec.json.Decoder(kind).decode
+
+
 def to_request(content: bytes | Mapping[str, Any], kind: type[Request]) -> Request:
     """Content as the command's own type. Raises InvalidRequest with the path of the bad part."""
     try:
         if isinstance(content, bytes):
-            return msgspec.json.decode(content, type=kind)
+            return _reader(kind)(content)
         return msgspec.convert(content, kind)
     except msgspec.ValidationError as error:
         # The path is msgspec's last word; a field's own name may hold anything before it.

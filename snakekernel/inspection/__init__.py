@@ -7,7 +7,7 @@ says so; nothing here imports numpy, pandas, pyarrow or a framework.
 from __future__ import annotations
 
 from snakekernel.inspection.budget import Budget
-from snakekernel.inspection.describe import DescribePlugin, Describer
+from snakekernel.inspection.describe import DescribePlugin, Describer, of_small_scalar
 from snakekernel.inspection.sizes import estimate
 from snakekernel.inspection.tables import TableLimits, TablePage, table_page
 from snakekernel.inspection.timed import Outcome, TimedOut, attempt
@@ -22,5 +22,6 @@ __all__ = [
     "TimedOut",
     "attempt",
     "estimate",
+    "of_small_scalar",
     "table_page",
 ]

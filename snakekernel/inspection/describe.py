@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final, Protocol
 
 from snakekernel.inspection import children, facts, genuine, timed
@@ -22,7 +23,8 @@ from snakekernel.inspection.inspect import inspect_object
 from snakekernel.inspection.parts import Part
 from snakekernel.inspection.steps import NO_VALUE, scalar
 from snakekernel.inspection.text import Texts, clip
-from snakekernel.values import Encoder, NotLossless
+from snakekernel.values import Encoder, Limits, NotLossless
+from snakekernel.values.bounds import SAFE_INTEGER
 from snakekernel.wire.errors import LimitExceeded, Unserializable
 
 
@@ -55,8 +57,16 @@ class Answer:
         return outcome.value if outcome.ok and outcome.value is not None else known
 
 
+_USUAL: Final = Budget()
+
 #: Containers described with a page of their items.
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
+
+#: Names of the classes met most; those of built-in classes cannot change.
+_BUILTIN: Final = genuine.Table((cls, cls.__name__) for cls in (str, bytes, int, float, *_CONTAINERS))
+
+#: Characters of a string that is small whatever asks for it.
+_SHORT: Final = 200
 
 
 class Describer:
@@ -76,9 +86,10 @@ class Describer:
         budget: Budget | None = None,
     ) -> None:
         self.static = static
-        self.budget = budget or Budget()
+        self.budget = budget or _USUAL
         self._plugin_for = plugin_for
-        self._current = threading.local()
+        #: The answer being made on each thread.
+        self._answers: dict[int, Answer] = {}
 
     def text(self, obj: Any) -> tuple[str, bool]:
         """The object's ``repr``, at most ``budget.text`` characters, and whether it was cut or replaced."""
@@ -162,16 +173,17 @@ class Describer:
     @contextmanager
     def _answer(self) -> Iterator[Answer]:
         """The answer being made on this thread, or a new one: nested calls share its time."""
-        running: Answer | None = getattr(self._current, "answer", None)
+        thread = threading.get_ident()
+        running = self._answers.get(thread)
         if running is not None:
             yield running
             return
         clock = None if self.static else Clock(self.budget.seconds)
-        self._current.answer = Answer(self.budget, clock, Texts(clock, self.budget.depth))
+        answer = self._answers[thread] = Answer(self.budget, clock, Texts(clock, self.budget.depth))
         try:
-            yield self._current.answer
+            yield answer
         finally:
-            self._current.answer = None
+            del self._answers[thread]
 
     def _attributes(self, obj: Any, answer: Answer) -> tuple[dict[str, Any], bool]:
         if facts.data_kind(obj) is not None:
@@ -230,6 +242,29 @@ def _known(found: facts.Facts) -> dict[str, Any]:
     return {name: fact for name, fact in fields if fact is not None}
 
 
+def of_small_scalar(obj: Any, limits: Limits) -> dict[str, Any] | None:
+    """What every description says of a small built-in scalar, or None for any other object.
+
+    The form of most results; made without a describer. ``limits`` are those of the value.
+    """
+    cls = type(obj)
+    if cls is str:
+        if len(obj) > _SHORT or len(obj) > limits.json_bytes or not obj.isascii():
+            return None
+    elif cls is int:
+        if not -SAFE_INTEGER <= obj <= SAFE_INTEGER:
+            return None
+    elif cls is float:
+        if not isfinite(obj):
+            return None
+    elif obj is not None and cls is not bool:
+        return None
+    return {"type": cls.__name__, "module": "builtins", "value": obj}
+
+
 def _head(obj: Any) -> dict[str, Any]:
     cls = type(obj)
+    name = _BUILTIN.get(cls)
+    if name is not None:
+        return {"type": name, "module": "builtins"}
     return {"type": genuine.type_name(cls), "module": genuine.module_name(cls)}

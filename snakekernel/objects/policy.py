@@ -6,23 +6,37 @@ pattern matches or no allow pattern does. Code that is allowed can reach anythin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from ..wire.errors import Denied
 
 
 @dataclass(frozen=True, slots=True)
 class TargetPolicy:
-    """Allow and deny patterns for importable dotted names."""
+    """Allow and deny patterns for importable dotted names; read once, when the policy is made."""
 
     allow: Sequence[str] = ("*",)
     deny: Sequence[str] = ()
+    _refusal: Callable[[str], str | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        allow, deny = tuple(self.allow), tuple(self.deny)
+
+        def refusal(dotted: str) -> str | None:
+            if any(fnmatchcase(dotted, pattern) for pattern in deny):
+                return "denies"
+            if not any(fnmatchcase(dotted, pattern) for pattern in allow):
+                return "does not allow"
+            return None
+
+        # Patterns are many times dearer than a look-up, and programs call the same few targets.
+        object.__setattr__(self, "_refusal", lru_cache(maxsize=1_024)(refusal))
 
     def check(self, dotted: str, at: str) -> None:
         """Raise Denied where the policy refuses the name."""
-        if any(fnmatchcase(dotted, pattern) for pattern in self.deny):
-            raise Denied(f"The policy of this kernel denies the target {dotted!r}.", at=at)
-        if not any(fnmatchcase(dotted, pattern) for pattern in self.allow):
-            raise Denied(f"The policy of this kernel does not allow the target {dotted!r}.", at=at)
+        refusal = self._refusal(dotted)
+        if refusal is not None:
+            raise Denied(f"The policy of this kernel {refusal} the target {dotted!r}.", at=at)

@@ -11,16 +11,20 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property, lru_cache
+from typing import Any, Final, Literal
 
 from ..wire.errors import InvalidRequest, Unresolvable
 from ..wire.path import Attr, Item, path_text
 from .static import MISSING, NEEDS_CODE, attribute, is_exactly, type_name
 
+#: Longer texts are parsed each time: what is remembered stays small.
+_REMEMBERED: Final = 200
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Target:
     """A parsed target. ``name`` is the id, the variable, or the dotted importable path (then no steps
     unless the list form gave some that are not plain names)."""
@@ -30,10 +34,14 @@ class Target:
     steps: tuple[Any, ...]
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         prefix = "" if self.root == "import" else f"{self.root}."
         return f"{prefix}{self.name}{path_text(self.steps)}"
 
-    @property
+    @cached_property
     def dotted(self) -> tuple[str, ...]:
         """The importable path as names; empty for other roots, and where a step is an item."""
         names = [step.name if isinstance(step, Attr) else step for step in self.steps]
@@ -55,14 +63,30 @@ def parse(raw: str | list[Any], *, at: str = "$.target") -> Target:
 
     In the list form each step is a name, a value that is an item, ``{"attr": name}`` or ``{"item": key}``.
     """
-    if isinstance(raw, str):
-        parts: list[Any] = raw.split(".")
-        if not all(parts):
-            raise InvalidRequest(f"The target {raw!r} has an empty part.", at=at)
-    else:
+    if not isinstance(raw, str):
         parts = [_step(part, f"{at}[{index}]") for index, part in enumerate(raw)]
         if not parts or not isinstance(parts[0], str) or not parts[0]:
             raise InvalidRequest("A target's first part is a name: stored, user or a module.", at=at)
+        return _of_parts(parts, raw, at)
+    try:
+        return _remembered(raw) if len(raw) <= _REMEMBERED else _of_text(raw)
+    except InvalidRequest as error:
+        error.at = at
+        raise
+
+
+def _of_text(raw: str) -> Target:
+    parts = raw.split(".")
+    if not all(parts):
+        raise InvalidRequest(f"The target {raw!r} has an empty part.")
+    return _of_parts(parts, raw, None)
+
+
+#: What a text means never changes, and programs name the same few targets again and again.
+_remembered: Final = lru_cache(maxsize=1_024)(_of_text)
+
+
+def _of_parts(parts: list[Any], raw: str | list[Any], at: str | None) -> Target:
     root = parts[0]
     if root == "stored" or root == "user":
         if len(parts) < 2 or not isinstance(parts[1], str) or not parts[1]:
@@ -99,11 +123,11 @@ def follow(obj: Any, steps: tuple[Any, ...], *, at: str, static: bool = False) -
     """
     step_of = _static_step if static else _live_step
     for index, step in enumerate(steps):
-        obj = step_of(obj, step, at, steps[: index + 1])
+        obj = step_of(obj, step, at, steps, index)
     return obj
 
 
-def _live_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
+def _live_step(obj: Any, step: Any, at: str, steps: tuple[Any, ...], index: int) -> Any:
     try:
         if isinstance(step, Attr):
             return _attribute(obj, step.name)
@@ -111,7 +135,8 @@ def _live_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
             return obj[step.key]
         if not isinstance(step, str):
             return obj[step]
-        if isinstance(obj, Mapping) and step in obj:
+        # Asking the abstract class is slow, and most mappings are dicts.
+        if (type(obj) is dict or isinstance(obj, Mapping)) and step in obj:
             return obj[step]
         try:
             return _attribute(obj, step)
@@ -123,7 +148,7 @@ def _live_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
             except (LookupError, TypeError, ValueError):
                 raise AttributeError(step) from None
     except (AttributeError, LookupError, TypeError) as error:
-        raise _nowhere(obj, path, at, error) from None
+        raise _nowhere(obj, steps[: index + 1], at, error) from None
     except UserCodeRaised:
         raise
     except BaseException as error:  # user code: any exception may come out of a property or __getitem__
@@ -151,7 +176,7 @@ def _nowhere(obj: Any, path: tuple[Any, ...], at: str, error: BaseException) -> 
     )
 
 
-def _static_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
+def _static_step(obj: Any, step: Any, at: str, steps: tuple[Any, ...], index: int) -> Any:
     name = step.name if isinstance(step, Attr) else step
     if not isinstance(step, Attr):
         key = step.key if isinstance(step, Item) else step
@@ -159,10 +184,10 @@ def _static_step(obj: Any, step: Any, at: str, path: tuple[Any, ...]) -> Any:
         if found is not MISSING:
             return found
     if isinstance(step, Item) or not isinstance(name, str):
-        raise _needs_shell(path, at)
+        raise _needs_shell(steps[: index + 1], at)
     value = attribute(obj, name)
     if value is MISSING or value is NEEDS_CODE:
-        raise _needs_shell(path, at)
+        raise _needs_shell(steps[: index + 1], at)
     return value
 
 
@@ -185,9 +210,7 @@ def _needs_shell(path: tuple[Any, ...], at: str) -> Unresolvable:
     )
 
 
-def resolve_import(
-    dotted: str, *, at: str, static: bool = False, importer: Callable[[str], Any] = importlib.import_module
-) -> Any:
+def resolve_import(dotted: str, *, at: str, static: bool = False) -> Any:
     """The object at an importable dotted path.
 
     Raises Unresolvable where there is none, and UserCodeRaised where a module's own code fails.
@@ -195,29 +218,33 @@ def resolve_import(
     names = dotted.split(".")
     if static:
         return _resolve_imported(names, at)
-    obj = _import(names[0], at, importer)
+    obj = _import(names[0])
     if obj is MISSING:
         raise Unresolvable(
             f"There is no module {names[0]!r} here. Is it installed in the kernel's environment?", at=at
         )
-    prefix = names[0]
-    for index, name in enumerate(names[1:], 1):
+    for index, name in enumerate(names[1:], 2):
         try:
             found = getattr(obj, name, MISSING)
         except BaseException as error:  # a module's or class's own __getattr__
             raise UserCodeRaised(error) from None
-        prefix = f"{prefix}.{name}"
-        if found is MISSING and isinstance(obj, types.ModuleType) and hasattr(obj, "__path__"):
-            found = _import(prefix, at, importer)
         if found is MISSING:
-            raise _nowhere(obj, (name,), at, AttributeError(".".join(names[: index + 1])))
+            prefix = ".".join(names[:index])
+            if isinstance(obj, types.ModuleType) and hasattr(obj, "__path__"):
+                found = _import(prefix)
+            if found is MISSING:
+                raise _nowhere(obj, (name,), at, AttributeError(prefix))
         obj = found
     return obj
 
 
-def _import(name: str, at: str, importer: Callable[[str], Any]) -> Any:
+def _import(name: str) -> Any:
     try:
-        return importer(name)
+        # The import system's own first look, without what it costs to ask for it.
+        module = sys.modules.get(name)
+        if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
+            return module
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         # Only the module asked for is "not there"; one that it needs is its own failure.
         if error.name == name:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from snakekernel.values.bounds import Limits, NotLossless
 from snakekernel.values.codec import Codec
-from snakekernel.values.decoder import Decoder
+from snakekernel.values.decoder import PLAIN, Decoder
 from snakekernel.values.encoder import Encoder
 from snakekernel.values.registry import Registry, registry
 from snakekernel.wire.path import Attr, Item, Ref, Step
 
 __all__ = [
+    "PLAIN",
     "Attr",
     "Codec",
     "Decoder",

@@ -19,7 +19,8 @@ from snakekernel.wire.path import Ref, Step
 
 T = TypeVar("T")
 
-_LEAVES = frozenset({str, int, float, bool, type(None)})
+#: Exact types of JSON data that stand for themselves: decoding them gives them back.
+PLAIN = frozenset({str, int, float, bool, type(None)})
 _KIND_NAMES: dict[type, str] = {
     str: "text",
     int: "an integer",
@@ -193,7 +194,7 @@ class Decoder:
         out: list[Any] = []
         append = out.append
         value = self._value
-        leaves = _LEAVES
+        leaves = PLAIN
         self._items += len(payload)
         if self._items > self.limits.items:
             self.charge(0)
@@ -219,7 +220,7 @@ class Decoder:
 
     def _value(self, data: Any) -> Any:
         kind = type(data)
-        if kind in _LEAVES:
+        if kind in PLAIN:
             return data
         depth = self._depth
         if depth >= self.limits.depth:
@@ -242,7 +243,7 @@ class Decoder:
     def _mapping(self, data: dict[str, Any]) -> dict[str, Any]:
         out: dict[str, Any] = {}
         value = self._value
-        leaves = _LEAVES
+        leaves = PLAIN
         self._items += len(data)
         if self._items > self.limits.items:
             self.charge(0)

@@ -70,7 +70,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def pack_json(data: Any) -> bytes:
-    """Plain JSON data as bytes.
+    """Plain JSON data, or a message's struct, as bytes.
 
     Text may hold lone surrogates, which JSON cannot carry; they come out as ``\\udxxx`` in letters.
     Values are not concerned: their encoder gives such strings a form of their own.
@@ -78,7 +78,7 @@ def pack_json(data: Any) -> bytes:
     try:
         return _encode(data)
     except UnicodeEncodeError:
-        return _encode(_without_surrogates(data))
+        return _encode(_without_surrogates(msgspec.to_builtins(data)))
 
 
 def _without_surrogates(data: Any) -> Any:
