@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from ..wire.errors import (
     Interrupted,
@@ -35,8 +36,7 @@ from .scope import Failed, Scope, Suspended, suspend, to_request
 _log: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How a request ended: the reply, or an error reply's fields, still to be packed."""
 
     content: Reply | dict[str, Any]
@@ -70,17 +70,10 @@ class Run:
 
     def resume(self, value: Any = None) -> Suspended | Outcome:
         """Start, or go on with the awaited result."""
-        if self._work is None:
-            self._work = self._serve()
-        return self._step(self._work, value)
-
-    def throw(self, error: BaseException) -> Suspended | Outcome:
-        """Go on with the exception that the awaitable raised."""
-        return self.resume(Failed(error))
-
-    def _step(self, work: Coroutine[Any, Any, Outcome], value: Any) -> Suspended | Outcome:
         try:
-            suspended: Suspended = work.send(value)
+            if self._work is None:
+                self._work = self._serve()
+            suspended: Suspended = self._work.send(value)
             return suspended
         except StopIteration as stop:
             outcome: Outcome = stop.value
@@ -88,6 +81,10 @@ class Run:
         except BaseException as error:  # an interrupt between our own lines; the request still gets its reply
             self.interrupts.disarm()
             return self.fail(error)
+
+    def throw(self, error: BaseException) -> Suspended | Outcome:
+        """Go on with the exception that the awaitable raised."""
+        return self.resume(Failed(error))
 
     def fail(self, error: BaseException) -> Outcome:
         """The outcome of a request that something outside its own code ended."""
@@ -100,12 +97,13 @@ class Run:
         return Outcome(content_of(from_our_bug(error)), [])
 
     async def _serve(self) -> Outcome:
-        runtime = self.runtime
+        runtime, frame = self.runtime, self.frame
         runtime.requests_handled += 1
         try:
             command = self._command()
-            check_buffers(_metadata(self.frame), self.frame.buffers, required=runtime.buffers_bound)
-            request = to_request(self.frame.content, command.request)
+            if frame.buffers or frame.metadata != b"{}":
+                check_buffers(_metadata(frame), frame.buffers, required=runtime.buffers_bound)
+            request = to_request(frame.content, command.request)
             if request.epoch is not None and request.epoch != runtime.epoch:
                 raise OutcomeUnknown(
                     "This is another kernel process than the one the request was meant for.", at="$.epoch"
@@ -217,8 +215,6 @@ class Run:
 def _metadata(frame: Frame) -> dict[str, Any]:
     if isinstance(frame.metadata, dict):
         return frame.metadata
-    if frame.metadata == b"{}":
-        return {}
     try:
         return unpack_object(frame.metadata)
     except SnakeError as error:

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from ..wire.errors import InvalidRequest, OutcomeUnknown
 from ..wire.frame import Frame, flat, pack_json, unpack_object
 
@@ -22,8 +24,7 @@ _MOST_BYTES: Final = 64 << 20
 _REMEMBERED: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(msgspec.Struct, frozen=True):
     """A reply ready to be sent."""
 
     content: bytes

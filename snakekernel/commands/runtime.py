@@ -110,11 +110,16 @@ class Runtime:
 
     def expire(self, now: float) -> None:
         """Clean up the sessions and entries whose time ended."""
+        due = self.next_expiry()
+        if due is None or now < due:
+            return
         for session in self.sessions.expire(now):
             self.store.clear(session.space, writer="expiry")
         self.store.expire(now)
 
     def next_expiry(self) -> float | None:
         """When ``expire`` next has something to do, or None."""
-        times = [t for t in (self.sessions.next_expiry(), self.store.next_expiry()) if t is not None]
-        return min(times, default=None)
+        session, entry = self.sessions.next_expiry(), self.store.next_expiry()
+        if session is None or entry is None:
+            return entry if session is None else session
+        return min(session, entry)

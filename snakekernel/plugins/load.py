@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import Any, Final
 
 from ..commands.command import Command
 from ..commands.table import BUILTINS
@@ -125,6 +125,11 @@ class CommandTable(Mapping[str, Command]):
             command = self._load(self._points[op])
             self._commands[op] = command
         return command
+
+    def get(self, op: str, default: Any = None) -> Any:
+        """The command, or the default; asked for every request."""
+        command = self._commands.get(op)
+        return super().get(op, default) if command is None else command
 
     def __contains__(self, op: object) -> bool:
         return op in self._commands or op in self._points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 
 #: Version of the protocol; the major number changes when an old client would misread a new kernel.
@@ -29,6 +30,7 @@ def request_type(op: str) -> str:
     return f"{_PREFIX}{op}{_REQUEST}"
 
 
+@lru_cache(maxsize=64)
 def reply_type(op: str) -> str:
     """Message type of a reply, ``"call"`` -> ``"snake_call_reply"``."""
     return f"{_PREFIX}{op}{_REPLY}"
@@ -39,6 +41,7 @@ def is_ours(msg_type: str) -> bool:
     return msg_type.startswith(_PREFIX)
 
 
+@lru_cache(maxsize=64)
 def op_of(msg_type: str) -> str:
     """Operation named by one of our message types; total, so that any such type can be answered."""
     op = msg_type.removeprefix(_PREFIX)
