@@ -50,6 +50,18 @@ class Run:
     they never raise. ``pack`` then makes the bytes of the reply.
     """
 
+    __slots__ = (
+        "_door",
+        "_owns",
+        "_replay",
+        "_work",
+        "frame",
+        "interrupts",
+        "op",
+        "reply_type",
+        "runtime",
+    )
+
     def __init__(
         self,
         frame: Frame,

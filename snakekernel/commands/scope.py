@@ -8,7 +8,7 @@ the scope resolves and describes without running any.
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -215,18 +215,16 @@ class Scope:
         return decoder.decode(data, at)
 
     def decode_list(self, data: list[Any], *, at: str) -> list[Any]:
-        """Each element decoded, in a new list; what stands for itself costs one test."""
-        return [
-            value if type(value) in PLAIN else self.decode(value, at=f"{at}[{index}]")
-            for index, value in enumerate(data)
-        ]
+        """Each element decoded; plain data, which stands for itself, is passed over in one test."""
+        if PLAIN.issuperset(map(type, data)):
+            return data
+        return [self.decode(value, at=f"{at}[{index}]") for index, value in enumerate(data)]
 
-    def decode_fields(self, data: Mapping[str, Any], *, at: str) -> dict[str, Any]:
-        """Each value decoded, in a new dict."""
-        return {
-            name: value if type(value) in PLAIN else self.decode(value, at=f"{at}.{name}")
-            for name, value in data.items()
-        }
+    def decode_fields(self, data: dict[str, Any], *, at: str) -> dict[str, Any]:
+        """Each value decoded; plain data, which stands for itself, is passed over in one test."""
+        if PLAIN.issuperset(map(type, data.values())):
+            return data
+        return {name: self.decode(value, at=f"{at}.{name}") for name, value in data.items()}
 
     def check_all_buffers_used(self) -> None:
         """Raise InvalidRequest where a buffer came that no value refers to, if all values are decoded."""
@@ -315,7 +313,8 @@ class Scope:
         ``trusted`` functions (a plugin's, ours) may raise errors of the protocol themselves; from other
         code even those are just what the called code raised.
         """
-        run = _called_from(self.runtime.user_namespace())
+        namespace = self.runtime.user_namespace()
+        run = types.FunctionType(_AS_NOTEBOOK, namespace) if type(namespace) is dict else _call
         try:
             with self.interrupts:
                 result: T = run(function, args, kwargs or {})
@@ -366,9 +365,8 @@ def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
     return function(*args, **kwargs)
 
 
-def _called_from(namespace: MutableMapping[str, Any]) -> Callable[..., Any]:
-    """``_call`` as code of the notebook: ``exec``, ``eval`` and ``globals`` look at their caller's names."""
-    return types.FunctionType(_call.__code__, namespace) if type(namespace) is dict else _call
+#: Run with the notebook's variables as globals: ``exec``, ``eval`` and ``globals`` look at their caller's.
+_AS_NOTEBOOK: Final = _call.__code__
 
 
 @lru_cache(maxsize=256)
