@@ -82,7 +82,7 @@ def _called(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scop
     framework = scope.runtime.frameworks.get(path[0]) if path else None
     override = framework.takes_over(path[1:]) if framework is not None else None
     if override is not None:
-        scope.runtime.policy.check(str(target), "$.target")
+        scope.runtime.policy.check(target.text, "$.target")
         return scope.invoke(override, (scope, args, kwargs), trusted=True)
     function = scope.resolve(target)
     if callable(function):

@@ -24,7 +24,7 @@ from ..wire.errors import (
     Unserializable,
 )
 from ..wire.frame import Frame, check_buffers, pack_json, unpack_object
-from ..wire.model import Reply, Request
+from ..wire.model import Reply
 from ..wire.names import PROTOCOL_VERSION, Door, op_of, reply_type, request_type
 from .command import Command
 from .failures import content_of, from_our_bug, from_user_code
@@ -111,6 +111,7 @@ class Run:
     async def _serve(self) -> Outcome:
         runtime, frame = self.runtime, self.frame
         runtime.requests_handled += 1
+        session = scope = None
         try:
             command = self._command()
             if frame.buffers or frame.metadata != b"{}":
@@ -125,9 +126,33 @@ class Run:
                 if self._replay is not None:
                     return Outcome({}, [])
                 self._owns = request.call_id
-            return await self._run(command, request)
+            now = runtime.clock()
+            runtime.expire(now)
+            if request.session_id is not None and not command.names_session:
+                session = runtime.sessions.lease(
+                    request.session_id, now=now, create=command.creates_session and runtime.auto_sessions
+                )
+            scope = Scope(
+                runtime,
+                door=self._door,
+                session=session,
+                writer=request.call_id or frame.msg_id,
+                received=frame.buffers,
+                interrupts=self.interrupts,
+            )
+            reply = await command.run(request, scope)
+            if not isinstance(reply, Reply):
+                raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
+            return Outcome(reply, scope.buffers)
         except SnakeError as error:
-            return Outcome(content_of(error), [])
+            # Only what an error reply holds of completed steps refers to buffers.
+            kept = scope.buffers if scope is not None and "completed_steps" in error.reply else []
+            return Outcome(content_of(error), kept)
+        finally:
+            if scope is not None:
+                scope.end()
+            if session is not None:
+                runtime.release(session)
 
     async def _first_outcome(self, call_id: str) -> Packed | None:
         found = self.runtime.outcomes.begin(call_id, self.frame)
@@ -156,36 +181,6 @@ class Run:
         if door in ("control", "comm") and not (command.control or (door == "comm" and command.comm)):
             raise UnknownOperation(f"{op!r} is served on shell, not on {door}.", at="$header.msg_type")
         return command
-
-    async def _run(self, command: Command, request: Request) -> Outcome:
-        runtime = self.runtime
-        now = runtime.clock()
-        runtime.expire(now)
-        session = None
-        if request.session_id is not None and not command.names_session:
-            session = runtime.sessions.lease(
-                request.session_id, now=now, create=command.creates_session and runtime.auto_sessions
-            )
-        scope = Scope(
-            runtime,
-            door=self._door,
-            session=session,
-            writer=request.call_id or self.frame.msg_id,
-            received=self.frame.buffers,
-            interrupts=self.interrupts,
-        )
-        try:
-            reply = await command.run(request, scope)
-            if not isinstance(reply, Reply):
-                raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
-            return Outcome(reply, scope.buffers)
-        except SnakeError as error:
-            # Only what an error reply holds of completed steps refers to buffers.
-            return Outcome(content_of(error), scope.buffers if "completed_steps" in error.reply else [])
-        finally:
-            scope.end()
-            if session is not None:
-                runtime.release(session)
 
     def pack(self, outcome: Outcome, *, output: int = 0) -> Packed:
         """The reply's bytes; ``output`` is how many iopub messages the request produced."""

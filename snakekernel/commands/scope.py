@@ -188,7 +188,7 @@ class Scope:
                     raise Unresolvable(f"The notebook has no variable {target.name!r}.", at=at)
                 obj = namespace[target.name]
             else:
-                self.runtime.policy.check(str(target), at)
+                self.runtime.policy.check(target.text, at)
                 with self.interrupts:
                     obj = resolve_import(target.name, at=at, static=self.static)
             if not target.steps:

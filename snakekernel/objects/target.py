@@ -34,10 +34,11 @@ class Target:
     steps: tuple[Any, ...]
 
     def __str__(self) -> str:
-        return self._text
+        return self.text
 
     @cached_property
-    def _text(self) -> str:
+    def text(self) -> str:
+        """As a person would write it; for an importable target also what the policy judges."""
         prefix = "" if self.root == "import" else f"{self.root}."
         return f"{prefix}{self.name}{path_text(self.steps)}"
 
