@@ -61,10 +61,11 @@ async def run(request: Request, scope: Scope) -> Reply:
     for name, value in kwargs.items():
         if is_key_name(name):
             scope.runtime.secrets.add(value)
-    with scope.session_contexts():
-        result = _called(target, args, kwargs, scope)
-        if _is_awaitable(result):
-            result = await scope.wait(result)
+    if scope.session is None or not scope.session.frameworks:
+        result = await _result(target, args, kwargs, scope)
+    else:
+        with scope.session_contexts():
+            result = await _result(target, args, kwargs, scope)
     scope.produced = result
     stored_as = request.store_as
     if stored_as is not None:
@@ -77,22 +78,25 @@ async def run(request: Request, scope: Scope) -> Reply:
     return Reply(result=reply, stored_as=stored_as, target=request.target)
 
 
-def _called(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scope) -> Any:
-    path = target.dotted
-    framework = scope.runtime.frameworks.get(path[0]) if path else None
+async def _result(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scope) -> Any:
+    path, runtime = target.dotted, scope.runtime
+    framework = runtime.frameworks.get(path[0]) if path else None
     override = framework.takes_over(path[1:]) if framework is not None else None
     if override is not None:
-        scope.runtime.policy.check(target.text, "$.target")
-        return scope.invoke(override, (scope, args, kwargs), trusted=True)
-    function = scope.resolve(target)
-    if callable(function):
-        return scope.invoke(function, args, kwargs)
-    if args or kwargs:
-        raise InvalidRequest(
-            f"{target} is a value of type {type(function).__name__!r}, which takes no arguments.",
-            at="$.target",
-        )
-    return function
+        runtime.policy.check(target.text, "$.target")
+        result = scope.invoke(override, (scope, args, kwargs), trusted=True)
+    else:
+        function = scope.resolve(target)
+        if callable(function):
+            result = scope.invoke(function, args, kwargs)
+        elif args or kwargs:
+            raise InvalidRequest(
+                f"{target} is a value of type {type(function).__name__!r}, which takes no arguments.",
+                at="$.target",
+            )
+        else:
+            result = function
+    return await scope.wait(result) if _is_awaitable(result) else result
 
 
 def _is_awaitable(obj: Any) -> bool:

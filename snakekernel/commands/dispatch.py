@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..objects.secrets import Secrets
 from ..wire.errors import (
     Interrupted,
     InvalidRequest,
@@ -187,36 +188,37 @@ class Run:
         if self._replay is not None:
             return self._replay
         try:
-            packed = self._scrubbed(outcome.content, outcome.buffers, output)
+            packed = self._packed(outcome.content, outcome.buffers, output)
         except (TypeError, ValueError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
             # Only a plugin's own reply can hold what JSON cannot; the caller still gets one.
             failure = Unserializable(f"The reply has no JSON form: {error}", fault="kernel")
-            packed = self._scrubbed(content_of(failure), [], output)
+            packed = self._packed(content_of(failure), [], output)
         if self._owns is not None:
             self.runtime.outcomes.end(self._owns, packed)
             self._owns = None
         return packed
 
-    def _scrubbed(self, content: Reply | dict[str, Any], buffers: list[memoryview], output: int) -> Packed:
-        packed = pack_json(self._filled(content, output))
-        secrets = self.runtime.secrets
-        if not secrets:
-            return Packed(packed, buffers)
-        clean = [secrets.scrub_buffer(buffer) for buffer in buffers]
-        changed = any(new is not old for new, old in zip(clean, buffers, strict=True))
-        if changed or secrets.scrub(packed) is not packed:
-            packed = secrets.scrub(pack_json(self._filled(content, output, lossy=True)))
-        return Packed(packed, clean)
-
-    def _filled(
-        self, content: Reply | dict[str, Any], output: int, *, lossy: bool = False
-    ) -> Reply | dict[str, Any]:
-        """The content with the fields that every reply has."""
-        timestamp, epoch = self.runtime.clock(), self.runtime.epoch
+    def _packed(self, content: Reply | dict[str, Any], buffers: list[memoryview], output: int) -> Packed:
+        runtime = self.runtime
+        timestamp, epoch = runtime.clock(), runtime.epoch
         if isinstance(content, Reply):
-            content.timestamp, content.epoch, content.output, content.lossy = timestamp, epoch, output, lossy
-            return content
-        return {**content, "timestamp": timestamp, "epoch": epoch, "output": output, "lossy": lossy}
+            content.timestamp, content.epoch, content.output = timestamp, epoch, output
+        else:
+            content = {**content, "timestamp": timestamp, "epoch": epoch, "output": output, "lossy": False}
+        packed = Packed(pack_json(content), buffers)
+        return _scrubbed(packed, content, runtime.secrets) if runtime.secrets else packed
+
+
+def _scrubbed(packed: Packed, content: Reply | dict[str, Any], secrets: Secrets) -> Packed:
+    buffers = [secrets.scrub_buffer(buffer) for buffer in packed.buffers]
+    changed = any(new is not old for new, old in zip(buffers, packed.buffers, strict=True))
+    if not changed and secrets.scrub(packed.content) is packed.content:
+        return packed
+    if isinstance(content, Reply):
+        content.lossy = True
+    else:
+        content["lossy"] = True
+    return Packed(secrets.scrub(pack_json(content)), buffers)
 
 
 def _metadata(frame: Frame) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -64,8 +64,6 @@ class Failed:
 
 #: Stands among ``Scope.results`` for a step that failed.
 NO_RESULT: Final = object()
-
-_NO_CONTEXT: Final = nullcontext()
 
 
 @types.coroutine
@@ -332,12 +330,10 @@ class Scope:
             raise from_user_code(result.error, at=at, interrupted=self.interrupts.requested)
         return result
 
-    def session_contexts(self) -> AbstractContextManager[Any]:
+    def session_contexts(self) -> ExitStack:
         """The contexts of what this session configured for itself; enter it around user code."""
-        if self.session is None or not self.session.frameworks:
-            return _NO_CONTEXT
         with ExitStack() as stack:
-            for name, state in self.session.frameworks.items():
+            for name, state in (self.session.frameworks if self.session is not None else {}).items():
                 framework = self.runtime.frameworks.get(name)
                 if framework is not None:
                     stack.enter_context(framework.session_context(state))
