@@ -224,13 +224,15 @@ def resolve_import(dotted: str, *, at: str, static: bool = False) -> Any:
         raise Unresolvable(
             f"There is no module {names[0]!r} here. Is it installed in the kernel's environment?", at=at
         )
-    for index, name in enumerate(names[1:], 2):
+    depth = 1
+    for name in names[1:]:
+        depth += 1
         try:
             found = getattr(obj, name, MISSING)
         except BaseException as error:  # a module's or class's own __getattr__
             raise UserCodeRaised(error) from None
         if found is MISSING:
-            prefix = ".".join(names[:index])
+            prefix = ".".join(names[:depth])
             if isinstance(obj, types.ModuleType) and hasattr(obj, "__path__"):
                 found = _import(prefix)
             if found is MISSING:
@@ -243,7 +245,7 @@ def _import(name: str) -> Any:
     try:
         # The import system's own first look, without what it costs to ask for it.
         module = sys.modules.get(name)
-        if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
+        if module is not None and _is_complete(module):
             return module
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -253,6 +255,14 @@ def _import(name: str) -> Any:
         raise UserCodeRaised(error) from None
     except BaseException as error:  # a module's code may raise anything, SystemExit included
         raise UserCodeRaised(error) from None
+
+
+def _is_complete(module: Any) -> bool:
+    """Whether the module's own code has run, on this thread or another."""
+    try:
+        return not module.__spec__._initializing
+    except AttributeError:  # made by hand: there is nothing to wait for
+        return True
 
 
 def _resolve_imported(names: list[str], at: str) -> Any:
