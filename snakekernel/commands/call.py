@@ -50,13 +50,14 @@ async def run(request: Request, scope: Scope) -> Reply:
     if request.deadline is not None or request.concurrent or request.stream is not None:
         scope.refuse(request, "deadline", "concurrent", "stream")
     target = scope.target(request.target)
-    raw_args: Any = request.args
-    raw_kwargs: Any = request.kwargs
+    args, kwargs = request.args, request.kwargs
     if request.string_refs:
         depth = scope.runtime.limits.depth + 2
-        raw_args, raw_kwargs = _with_string_refs(raw_args, depth), _with_string_refs(raw_kwargs, depth)
-    args = scope.decode_list(raw_args, at="$.args")
-    kwargs = scope.decode_fields(raw_kwargs, at="$.kwargs")
+        args, kwargs = _with_string_refs(args, depth), _with_string_refs(kwargs, depth)
+    if args:
+        args = scope.decode_list(args, at="$.args")
+    if kwargs:
+        kwargs = scope.decode_fields(kwargs, at="$.kwargs")
     scope.check_all_buffers_used()
     for name, value in kwargs.items():
         if is_key_name(name):

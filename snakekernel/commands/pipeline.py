@@ -40,12 +40,16 @@ async def run(request: Request, scope: Scope) -> Reply:
     #: A reply, or the content of an error reply, per step.
     results: list[Any] = []
     completed = 0
+    clock, epoch = scope.runtime.clock, scope.runtime.epoch
     scope.steps_follow = True
     for index, step in enumerate(request.steps):
         scope.produced = None
         produced: Any = NO_RESULT
         try:
-            results.append(await _one(step, scope))
+            command, content = _command_of(step, scope)
+            reply = await command.run(to_request(content, command.request), scope)
+            reply.timestamp, reply.epoch = clock(), epoch
+            results.append(reply)
             completed += 1
             produced = scope.produced
         except SnakeError as error:
@@ -72,7 +76,8 @@ async def run(request: Request, scope: Scope) -> Reply:
     return Reply(pipeline_results=results, steps_completed=completed)
 
 
-async def _one(step: dict[str, Any], scope: Scope) -> BaseReply:
+def _command_of(step: dict[str, Any], scope: Scope) -> tuple[Command, dict[str, Any]]:
+    """The command of a step, and what it is asked."""
     op = step.get("op", "call")
     command = scope.runtime.table.get(op) if isinstance(op, str) else None
     if command is None:
@@ -84,10 +89,7 @@ async def _one(step: dict[str, Any], scope: Scope) -> BaseReply:
         raise InvalidRequest(f"{name} belongs to the pipeline, not to a step.", at=f"$.{name}")
     if "op" in step:
         step = {key: value for key, value in step.items() if key != "op"}
-    reply = await command.run(to_request(step, command.request), scope)
-    reply.timestamp = scope.now
-    reply.epoch = scope.runtime.epoch
-    return reply
+    return command, step
 
 
 COMMAND = Command(

@@ -178,17 +178,17 @@ class Scope:
     def resolve(self, target: Target, *, at: str = "$.target") -> Any:
         """The object a target names; what user code raises on the way becomes an error reply."""
         try:
-            if target.root == "stored":
+            if target.root == "import":
+                self.runtime.policy.check(target.text, at)
+                with self.interrupts:
+                    obj = resolve_import(target.name, at=at, static=self.static)
+            elif target.root == "stored":
                 obj = self.entry(target.name, at=at).obj
-            elif target.root == "user":
+            else:
                 namespace = self.runtime.user_namespace()
                 if target.name not in namespace:
                     raise Unresolvable(f"The notebook has no variable {target.name!r}.", at=at)
                 obj = namespace[target.name]
-            else:
-                self.runtime.policy.check(target.text, at)
-                with self.interrupts:
-                    obj = resolve_import(target.name, at=at, static=self.static)
             if not target.steps:
                 return obj
             with self.interrupts:

@@ -14,14 +14,11 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from ..wire.errors import InvalidRequest, Unresolvable
 from ..wire.path import Attr, Item, path_text
 from .static import MISSING, NEEDS_CODE, attribute, is_exactly, type_name
-
-#: Longer texts are parsed each time: what is remembered stays small.
-_REMEMBERED: Final = 200
 
 
 @dataclass(frozen=True)
@@ -70,21 +67,19 @@ def parse(raw: str | list[Any], *, at: str = "$.target") -> Target:
             raise InvalidRequest("A target's first part is a name: stored, user or a module.", at=at)
         return _of_parts(parts, raw, at)
     try:
-        return _remembered(raw) if len(raw) <= _REMEMBERED else _of_text(raw)
+        return _of_text(raw)
     except InvalidRequest as error:
         error.at = at
         raise
 
 
+# What a text means never changes, and programs name the same few targets again and again.
+@lru_cache(maxsize=512)
 def _of_text(raw: str) -> Target:
     parts = raw.split(".")
     if not all(parts):
         raise InvalidRequest(f"The target {raw!r} has an empty part.")
     return _of_parts(parts, raw, None)
-
-
-#: What a text means never changes, and programs name the same few targets again and again.
-_remembered: Final = lru_cache(maxsize=1_024)(_of_text)
 
 
 def _of_parts(parts: list[Any], raw: str | list[Any], at: str | None) -> Target:

@@ -54,11 +54,11 @@ class PluginTable:
 
     def get(self, root: str) -> Plugin | None:
         """The plugin of a root package, or None where there is none or it failed to load."""
-        if root in self._loaded:
-            return self._loaded[root]
         point = self._points.get(root)
         if point is None:
             return None
+        if root in self._loaded:
+            return self._loaded[root]
         with self._lock:
             if root not in self._loaded:
                 self._loaded[root] = self._load(point)
