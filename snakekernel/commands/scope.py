@@ -216,13 +216,19 @@ class Scope:
         """Each element decoded; plain data, which stands for itself, is passed over in one test."""
         if PLAIN.issuperset(map(type, data)):
             return data
-        return [self.decode(value, at=f"{at}[{index}]") for index, value in enumerate(data)]
+        return [
+            value if type(value) in PLAIN else self.decode(value, at=f"{at}[{index}]")
+            for index, value in enumerate(data)
+        ]
 
     def decode_fields(self, data: dict[str, Any], *, at: str) -> dict[str, Any]:
         """Each value decoded; plain data, which stands for itself, is passed over in one test."""
         if PLAIN.issuperset(map(type, data.values())):
             return data
-        return {name: self.decode(value, at=f"{at}.{name}") for name, value in data.items()}
+        return {
+            name: value if type(value) in PLAIN else self.decode(value, at=f"{at}.{name}")
+            for name, value in data.items()
+        }
 
     def check_all_buffers_used(self) -> None:
         """Raise InvalidRequest where a buffer came that no value refers to, if all values are decoded."""

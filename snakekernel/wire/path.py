@@ -7,34 +7,31 @@ item; anything else bare is an item.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Attr:
+
+class Attr(msgspec.Struct, frozen=True):
     """A step that is an attribute whatever the object is: ``{"attr": name}``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True):
     """A step that is an item whatever the object is: ``{"item": key}``."""
 
     key: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(msgspec.Struct, frozen=True):
     """A stored object, or a part of it: ``{"$ref": "df"}``, ``{"$ref": ["df", "columns", 0]}``."""
 
     id: str
     steps: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """The result of an earlier step of a pipeline: ``{"$step": 0}``, ``{"$step": [0, "x"]}``."""
 
     index: int
