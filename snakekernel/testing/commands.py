@@ -89,6 +89,7 @@ class CommandTests:
         assert issubclass(request, Request)
         assert issubclass(reply, Reply)
         assert request.__struct_config__.frozen, "requests are frozen"
+        assert not reply.__struct_config__.frozen, "the dispatcher fills the common fields of replies in"
         assert request.__struct_config__.forbid_unknown_fields, "requests refuse unknown fields"
         assert set(request.__struct_fields__) >= _COMMON_REQUEST_FIELDS
         assert set(reply.__struct_fields__) >= _COMMON_REPLY_FIELDS

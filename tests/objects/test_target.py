@@ -342,3 +342,16 @@ class TestPolicy:
                 policy.check(name, "$.target")
             assert isinstance(caught.value, SnakeError)
             assert caught.value.at == "$.target"
+
+    def test_every_refusal_says_where(self) -> None:
+        policy = TargetPolicy(deny=["os.*"])
+        for at in ("$.target", "$.steps[1].target"):
+            with pytest.raises(Denied) as caught:
+                policy.check("os.system", at)
+            assert caught.value.at == at
+
+    def test_patterns_are_read_when_it_is_made(self) -> None:
+        deny: list[str] = []
+        policy = TargetPolicy(deny=deny)
+        deny.append("*")
+        policy.check("os.system", "$.target")
