@@ -79,6 +79,12 @@ async def run(request: Request, scope: Scope) -> Reply:
     return Reply(result=reply, stored_as=stored_as, target=request.target)
 
 
+#: Identities of built-in classes, which cannot change; hashing a class may run its metaclass.
+_NEVER_AWAITED: Final = frozenset(
+    map(id, (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset))
+)
+
+
 async def _result(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scope) -> Any:
     path, runtime = target.dotted, scope.runtime
     framework = runtime.frameworks.get(path[0]) if path else None
@@ -97,23 +103,17 @@ async def _result(target: Target, args: list[Any], kwargs: dict[str, Any], scope
             )
         else:
             result = function
-    return await scope.wait(result) if _is_awaitable(result) else result
+    if id(type(result)) in _NEVER_AWAITED or not _is_awaitable(result):
+        return result
+    return await scope.wait(result)
 
 
 def _is_awaitable(obj: Any) -> bool:
     """As ``inspect.isawaitable``, which runs code of objects that lie about their class."""
     kind = type(obj)
-    if id(kind) in _NEVER_AWAITED:
-        return False
     if kind is types.GeneratorType:
         return bool(obj.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
     return any("__await__" in vars(cls) for cls in type.__getattribute__(kind, "__mro__"))
-
-
-#: Identities of built-in classes, which cannot change; hashing a class may run its metaclass.
-_NEVER_AWAITED: Final = frozenset(
-    map(id, (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset))
-)
 
 
 #: Tags whose payload is made of values, in which strings may refer too; other tags hold data of their own.

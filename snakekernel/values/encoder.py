@@ -160,33 +160,34 @@ class Encoder:
     def mapping(self, obj: dict[Any, Any]) -> dict[str, Any] | None:
         """Encode an exact dict as a JSON object; None if a key is not JSON's own, or begins with ``$``."""
         out: dict[str, Any] = {}
-        find = self._handlers.get
+        nested: list[str] = []
         size = 0
         # A snapshot: another thread may change the dict while its values are encoded.
-        pairs = list(obj.items())
-        for key, _ in pairs:
+        for key, value in list(obj.items()):
             if type(key) is not str or key[:1] == "$" or not (key.isascii() or is_text(key)):
                 return None
             size += len(key)
-        self._items += len(pairs)
+            out[key] = value
+            kind = type(value)
+            if kind is str and value.isascii():
+                size += len(value)
+            elif not (
+                (kind is int and -SAFE_INTEGER <= value <= SAFE_INTEGER)
+                or (kind is float and isfinite(value))
+                or kind is bool
+                or value is None
+            ):
+                nested.append(key)
+        self._items += len(out)
         if self._items > self.limits.items:
             self.charge()
+        find = self._handlers.get
+        key = ""
         try:
-            for key, value in pairs:
-                kind = type(value)
-                if kind is str and value.isascii():
-                    size += len(value)
-                    out[key] = value
-                elif (
-                    (kind is int and -SAFE_INTEGER <= value <= SAFE_INTEGER)
-                    or (kind is float and isfinite(value))
-                    or kind is bool
-                    or value is None
-                ):
-                    out[key] = value
-                else:
-                    handler = find(id(kind)) or self._registry.handler(kind)
-                    out[key] = handler(value, self)
+            for key in nested:
+                kind = type(value := out[key])
+                handler = find(id(kind)) or self._registry.handler(kind)
+                out[key] = handler(value, self)
         except NotLossless as exc:
             exc.path = member(key) + exc.path
             raise
