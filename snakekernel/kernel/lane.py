@@ -405,14 +405,16 @@ class Lane:
         kernel = self._kernel
         try:
             serving = Serving(kernel, incoming, "shell", self.reply)
+            step = serving.begin()
+            if isinstance(step, Outcome):
+                serving.end(step)
+            else:
+                self._run(serving.finish(step), locked=True)
         except BadFrame as error:
             kernel.dropped(error)
-            return
-        step = serving.begin()
-        if isinstance(step, Outcome):
-            serving.end(step)
-        else:
-            self._run(serving.finish(step), locked=True)
+        except Exception:
+            # A mistake of ours; what stands behind in the queue is served all the same.
+            kernel.log.exception("A request failed in the kernel")
 
     def _run(self, work: Any, *, locked: bool = False) -> None:
         task = self._loop.create_task(self._guarded(work, locked), context=self._context)
