@@ -45,25 +45,24 @@ class Incoming(NamedTuple):
         }
 
 
-def split(msg: Sequence[Any]) -> Incoming | None:
+def split(msg: Sequence[Any], at: int | None = None) -> Incoming | None:
     """Take a message apart, if it is one of ours; raises BadFrame for a broken header.
 
-    ``msg``: zmq frames, or bytes in their place.
+    Args:
+        msg: zmq frames, or bytes in the place of all but the buffers.
+        at: where the delimiter is, if that is known; the parts up to the content are bytes then.
     """
-    for index, part in enumerate(msg):
-        if len(part) == len(DELIMITER) and _bytes(part) == DELIMITER:
-            if len(msg) < index + 6:
-                return None
-            packed = _bytes(msg[index + 2])
-            if _OURS not in packed and _ESCAPED not in packed:
-                return None
-            header = unpack_any_header(packed)
-            if not is_ours(header["msg_type"]):
-                return None
-            signed = [_bytes(frame) for frame in msg[index + 1 : index + 6]]
-            return Incoming([_bytes(frame) for frame in msg[:index]], signed, msg[index + 6 :], header)
-    return None
-
-
-def _bytes(part: Any) -> bytes:
-    return part if type(part) is bytes else part.bytes
+    if at is None:
+        at = next((i for i, p in enumerate(msg) if len(p) == len(DELIMITER) and p.bytes == DELIMITER), -1)
+        if at < 0:
+            return None
+        msg = [*(part.bytes for part in msg[: at + 6]), *msg[at + 6 :]]
+    if len(msg) < at + 6:
+        return None
+    packed = msg[at + 2]
+    if _OURS not in packed and _ESCAPED not in packed:
+        return None
+    header = unpack_any_header(packed)
+    if not is_ours(header["msg_type"]):
+        return None
+    return Incoming(list(msg[:at]), list(msg[at + 1 : at + 6]), msg[at + 6 :], header)

@@ -113,10 +113,11 @@ def unusable(kernel: SnakeKernel, selector: LaneSelector | None) -> str | None:
     return None
 
 
-def _received(socket: zmq.Socket[bytes]) -> list[Any]:
+def _received(socket: zmq.Socket[bytes]) -> tuple[list[Any], int]:
     """One message that is there: its parts as bytes up to the content, buffers as frames, not copied.
 
-    ``recv_multipart`` makes either all or none into frames, and a frame costs more than a small part.
+    The other value is where the delimiter stands. ``recv_multipart`` makes either all or none into frames,
+    and a frame costs more than a small part.
     """
     receive, get = socket.recv, socket.get
     msg: list[Any] = [receive()]
@@ -124,13 +125,14 @@ def _received(socket: zmq.Socket[bytes]) -> list[Any]:
         msg.append(receive())
         if msg[-1] == DELIMITER:
             break
+    at = len(msg) - 1
     for _ in range(_SIGNED):
         if not get(_RCVMORE):
-            return msg
+            return msg, at
         msg.append(receive())
     while get(_RCVMORE):
         msg.append(receive(0, False))
-    return msg
+    return msg, at
 
 
 class Lane:
@@ -268,12 +270,12 @@ class Lane:
         """Read and route while there is something; the caller holds the baton. Tells if some is ours."""
         socket, came = self._socket, False
         while int(socket.get(_EVENTS)) & _POLLIN:
-            came |= self._route(_received(socket))
+            came |= self._route(*_received(socket))
         return came
 
-    def _route(self, msg: list[Any]) -> bool:
+    def _route(self, msg: list[Any], at: int) -> bool:
         try:
-            incoming = split(msg)
+            incoming = split(msg, at)
         except BadFrame as error:
             self._kernel.dropped(error)
             return False
@@ -282,7 +284,7 @@ class Lane:
             return True
         # ipykernel knows frames only.
         msg = [part if isinstance(part, zmq.Frame) else zmq.Frame(part) for part in msg]
-        slot = _Slot(is_comm=any(_COMM in frame.bytes for frame in msg[2:5]))
+        slot = _Slot(is_comm=len(msg) > at + 2 and _COMM in msg[at + 2].bytes)
         self._queue.append(slot)
         self._channel.call_soon_threadsafe(self._forward, slot, msg)
         return False
