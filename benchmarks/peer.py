@@ -6,7 +6,7 @@ None and shows as a dash. Every function gives values back, so that they can be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -62,6 +62,7 @@ class Kind:
         name: as the tables show it.
         open: gives the opened peer; leaving it ends all its processes and removes its files.
         needs: modules that must be there; imported before anything is measured.
+        settings: environment variables that those read when they are imported.
         floor: name of the echo that it is compared with.
         phase: peers of one phase are alive together; those that bring many processes come later.
         starts: whether opening it starts its server, which start-up and memory then measure.
@@ -71,6 +72,7 @@ class Kind:
     name: str
     open: Callable[[], AbstractContextManager[Peer]]
     needs: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
     floor: str = "echo, tcp"
     phase: int = 1
     starts: bool = True

@@ -59,10 +59,10 @@ def show(result: dict[str, Any], verdicts: list[Verdict], console: Console) -> N
     for peer, reason in result["left_out"].items():
         console.print(f"Left out: {peer}: {reason}", soft_wrap=True, highlight=False)
     table = Table(title="The bounds", title_justify="left", title_style="bold")
-    for heading in ("", "measured", "bound", ""):
-        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for heading in ("", "measured", "bound", "it is"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=bool(heading))
     for verdict in verdicts:
-        word = "within" if verdict.within else "[red]BEYOND[/]"
+        word = "within" if verdict.within else "[bold red]BEYOND[/]"
         table.add_row(verdict.what, shown(verdict.value), f"{verdict.sign} {shown(verdict.limit)}", word)
     if verdicts:
         console.print(table)

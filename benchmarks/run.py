@@ -22,6 +22,7 @@ from .kinds import FLOORS, OTHERS
 from .measure import Opened, Row, Scale, Start
 from .memory import descendants, megabytes
 from .peer import Kind, LeftOut, Peer
+from .processes import in_environment
 from .workloads import WORKLOADS
 
 _VERSIONS: Final = (
@@ -41,6 +42,7 @@ _VERSIONS: Final = (
     "distributed",
     "ray",
 )
+_ORDER: Final = {kind.name: number for number, kind in enumerate([*FLOORS, *OTHERS])}
 
 
 @dataclass
@@ -68,6 +70,8 @@ class Result:
                 self.phases.setdefault(phase, {}).setdefault(workload, {})[peer] = row
             else:
                 into[peer] = row
+        # In the order of the tables; rows that are no peers come first.
+        self.workloads[workload] = dict(sorted(into.items(), key=lambda item: _ORDER.get(item[0], -1)))
 
 
 def run(
@@ -121,6 +125,7 @@ def _opened(
     starts: dict[str, Start] = {}
     with ExitStack() as stack:
         for kind in kinds:
+            stack.enter_context(in_environment(kind.settings))
             missing = _missing(kind.needs)
             if missing:
                 leave_out(kind.name, f"{missing} is not installed")

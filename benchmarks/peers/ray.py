@@ -14,11 +14,19 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ..peer import OUTSTANDING, STEPS, Kind, Peer, one_by_one
-from ..processes import environment, in_environment
+from ..processes import environment
 from ..served import Served
 
 #: Bytes: room for two arrays of 1 GB and what is being replaced.
 _STORE: Final = 4 << 30
+_SETTINGS: Final = {
+    **environment(),
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # It writes one into the home folder otherwise.
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
 
 
 class _Kept(Served):
@@ -29,31 +37,22 @@ class _Kept(Served):
 @contextmanager
 def opened() -> Iterator[Peer]:
     """A cluster of its own on this machine, as small as it can be, and one actor."""
-    settings = {
-        **environment(),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        # Its own would stay behind in the home folder.
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-    }
-    with in_environment(settings):
-        import ray
+    import ray
 
-        with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as place:
-            try:
-                ray.init(
-                    num_cpus=1,
-                    object_store_memory=_STORE,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    configure_logging=False,
-                    _temp_dir=place,
-                )
-                yield _peer(ray)
-            finally:
-                ray.shutdown()
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as place:
+        try:
+            ray.init(
+                num_cpus=1,
+                object_store_memory=_STORE,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=False,
+                _temp_dir=place,
+            )
+            yield _peer(ray)
+        finally:
+            ray.shutdown()
 
 
 def _peer(ray: Any) -> Peer:
@@ -95,4 +94,6 @@ def _peer(ray: Any) -> Peer:
     )
 
 
-KINDS: Final = [Kind(name="Ray actor", open=opened, needs=("ray",), phase=3, gigabyte=True)]
+KINDS: Final = [
+    Kind(name="Ray actor", open=opened, needs=("ray",), settings=_SETTINGS, phase=3, gigabyte=True)
+]

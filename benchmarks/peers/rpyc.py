@@ -9,20 +9,56 @@ from __future__ import annotations
 
 import pickle
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ..peer import OUTSTANDING, Kind, Peer, one_by_one
+from ..peer import OUTSTANDING, Kind, LeftOut, Peer, one_by_one
 from ..processes import folder, listening, server
 from ..served import Served, array_of, frame_bytes, frame_of
 
+_TRIES: Final = 5_000
 _CONFIG: Final = {"allow_public_attrs": True, "sync_request_timeout": None}
 
 
-class _Pickling(Served):
+#: Bytes that one packet carries: what does not fit the socket is copied again for every piece that does.
+_PIECE: Final = 1 << 20
+
+
+class _Service(Served):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.data = b""
+
     def swap_pickled(self, data: bytes) -> bytes:
         return pickle.dumps(self.swap(pickle.loads(data)), protocol=5)
+
+    def put_piece(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def put_pieces(self, name: str) -> int:
+        data, self.pieces = b"".join(self.pieces), []
+        done: int = getattr(self, name)(data)
+        return done
+
+    def get_pieces(self, name: str) -> int:
+        self.data = getattr(self, name)()
+        return len(self.data)
+
+    def get_piece(self, begin: int) -> bytes:
+        return self.data[begin : begin + _PIECE]
+
+
+def _connected(rpyc: Any, address: str) -> Any:
+    # The server has bound its socket when it says so, and listens a moment later.
+    for _ in range(_TRIES):
+        try:
+            return rpyc.utils.factory.unix_connect(address, config=_CONFIG)
+        except ConnectionRefusedError:
+            time.sleep(0.001)
+    raise LeftOut("its server does not listen")
 
 
 def _without_compression() -> Any:
@@ -39,12 +75,22 @@ def opened() -> Iterator[Peer]:
     rpyc = _without_compression()
 
     with folder() as place, server(__name__, str(place / "socket")) as process:
-        connection = rpyc.utils.factory.unix_connect(process.address, config=_CONFIG)
+        connection = _connected(rpyc, process.address)
         try:
             kept = connection.root
             # Looking a method up is a round trip of its own.
-            add, swap, put, get = kept.add, kept.swap_pickled, kept.put_bytes, kept.get_bytes
+            add, swap = kept.add, kept.swap_pickled
+            put_piece, put_pieces = kept.put_piece, kept.put_pieces
+            get_piece, get_pieces = kept.get_piece, kept.get_pieces
             later = rpyc.async_(add)
+
+            def put(name: str, data: Any) -> None:
+                for begin in range(0, len(data), _PIECE):
+                    put_piece(bytes(data[begin : begin + _PIECE]))
+                put_pieces(name)
+
+            def get(name: str) -> bytes:
+                return b"".join(get_piece(begin) for begin in range(0, get_pieces(name), _PIECE))
 
             def in_flight(count: int) -> list[Any]:
                 got = []
@@ -57,12 +103,12 @@ def opened() -> Iterator[Peer]:
                 call=lambda: add(2, 3),
                 in_flight=in_flight,
                 swap=lambda record: pickle.loads(swap(pickle.dumps(record, protocol=5))),
-                put=lambda array: put(array.tobytes()),
-                get=lambda: array_of(get()),
+                put=lambda array: put("put_bytes", memoryview(array).cast("B")),
+                get=lambda: array_of(get("get_bytes")),
                 make=kept.make,
-                get_made=lambda: array_of(kept.get_made_bytes()),
-                put_frame=lambda frame: kept.put_frame_bytes(bytes(frame_bytes(frame))),
-                get_frame=lambda: frame_of(kept.get_frame_bytes()),
+                get_made=lambda: array_of(get("get_made_bytes")),
+                put_frame=lambda frame: put("put_frame_bytes", frame_bytes(frame)),
+                get_frame=lambda: frame_of(get("get_frame_bytes")),
                 loop=one_by_one(add),
                 pids=[process.pid],
             )
@@ -76,9 +122,9 @@ if __name__ == "__main__":
     rpyc = _without_compression()
     from rpyc.utils.server import ThreadedServer
 
-    class _Service(_Pickling, rpyc.Service):  # type: ignore[misc]
+    class _OfConnection(_Service, rpyc.Service):  # type: ignore[misc]
         """One for each connection."""
 
-    serving = ThreadedServer(_Service, socket_path=sys.argv[1], protocol_config=_CONFIG)
+    serving = ThreadedServer(_OfConnection, socket_path=sys.argv[1], protocol_config=_CONFIG)
     listening(sys.argv[1])
     serving.start()

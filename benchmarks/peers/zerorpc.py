@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,6 +17,8 @@ def opened() -> Iterator[Peer]:
     """One client; calls in flight by its asynchronous calls."""
     import zerorpc
 
+    # It reports every event that it caught up with.
+    logging.getLogger("zerorpc").setLevel(logging.CRITICAL)
     with server(__name__) as process:
         kept = zerorpc.Client(process.address, timeout=120)
         try:
