@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,7 +76,12 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     signal.signal(signal.SIGTERM, _stop)
     console = Console(stderr=True, highlight=False)
     scale = QUICK if options.quick else FULL
-    found = run(scale, tell=console.print, only=options.peer, workloads=options.workload)
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        console.print(f"{time.monotonic() - began:4.0f} s  {what}", soft_wrap=True)
+
+    found = run(scale, tell=tell, only=options.peer, workloads=options.workload)
     result = {"quick": options.quick, **asdict(found)}
     _RESULTS.mkdir(exist_ok=True)
     kept = _RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"

@@ -12,6 +12,11 @@ from ..peer import OUTSTANDING, Kind, Peer, one_by_one
 from ..processes import environment, folder, in_environment
 from ..served import Served
 
+_QUIET: Final = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+}
+
 
 @contextmanager
 def opened() -> Iterator[Peer]:
@@ -19,14 +24,11 @@ def opened() -> Iterator[Peer]:
     import dask
     import distributed
 
-    quiet = {
-        "distributed.worker.profile.enabled": False,
-        "distributed.admin.system-monitor.gil.enabled": False,
-    }
     with (
         folder() as place,
         in_environment(environment()),
-        dask.config.set(quiet),
+        # Profiling off; the scheduler has files, too.
+        dask.config.set({**_QUIET, "temporary-directory": str(place)}),
         distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=1,

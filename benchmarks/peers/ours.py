@@ -29,7 +29,7 @@ def _options(*, sockets_only: bool) -> dict[str, Any]:
         return {}
     if "shared_memory" not in inspect.signature(snakekernel.start).parameters:
         raise LeftOut("this version has no shared memory, so that it is the same as without")
-    return {"shared_memory": False}
+    return {"shared_memory": None}
 
 
 def _start(transport: Transport, sockets_only: bool) -> snakekernel.Client:
@@ -61,11 +61,11 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
 
         def in_flight(count: int) -> list[Any]:
             got = []
-            under_way = [snake.submit("call", _ADD, args=(i, 1)) for i in range(min(count, OUTSTANDING))]
+            under_way = [snake.submit(_ADD, args=(i, 1)) for i in range(min(count, OUTSTANDING))]
             for i in range(count):
                 got.append(under_way[i].result())
                 if len(under_way) < count:
-                    under_way.append(snake.submit("call", _ADD, args=(len(under_way), 1)))
+                    under_way.append(snake.submit(_ADD, args=(len(under_way), 1)))
             return got
 
         yield Peer(
