@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--peer", action="append", default=[], metavar="NAME", help="only peers whose names begin so")
     add("--workload", action="append", default=[], metavar="NAME", help="only this workload")
     add("--reference", action="store_true", help=f"keep it as {os.path.relpath(REFERENCE)}, too")
+    add("--keep", type=Path, default=_RESULTS, metavar="FOLDER", help="where the figures and the plot go")
     add("--show", action="store_true", help="show a kept result")
     add("--readme", action="append", default=[], type=Path, metavar="FILE", help="put a kept result there")
     add(
@@ -83,8 +84,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
     found = run(scale, tell=tell, only=options.peer, workloads=options.workload)
     result = {"quick": options.quick, **asdict(found)}
-    _RESULTS.mkdir(exist_ok=True)
-    kept = _RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
+    options.keep.mkdir(parents=True, exist_ok=True)
+    kept = options.keep / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     for path in [kept, *([REFERENCE] if options.reference else [])]:
         path.write_text(json.dumps(result, indent=1) + "\n")
         try:

@@ -57,7 +57,7 @@ FULL: Final = Scale(
     starts=8,
 )
 QUICK: Final = Scale(
-    rounds=3, turn=0.01, limit=0.5, in_flight=200, megabytes=(64,), rows=100_000, objects=5_000, starts=2
+    rounds=3, turn=0.01, limit=0.5, in_flight=100, megabytes=(64,), rows=100_000, objects=5_000, starts=1
 )
 
 

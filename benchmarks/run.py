@@ -6,6 +6,7 @@ every peer is closed, in the opposite order.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.metadata
 import os
@@ -109,6 +110,9 @@ def run(
         with _opened(here, scale, leave_out, tell) as opened:
             if phase > 1 and not set(opened.peers) - {kind.name for kind in FLOORS}:
                 continue
+            # What is loaded stays: so the collections between turns are short.
+            gc.collect()
+            gc.freeze()
             for workload in wanted:
                 if phase == 1 or not workload.first_phase_only:
                     tell(f"{workload.title} …")

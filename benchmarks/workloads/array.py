@@ -64,7 +64,7 @@ def _of_size(megabytes: int) -> Callable[[Opened], dict[str, Row]]:
             for name, peer in opened.having("put", "get").items()
             if opened.peers[name][0].gigabyte or not big
         }
-        rounds = 3 if big else min(opened.scale.rounds, 8)
+        rounds = 3 if big else min(opened.scale.rounds // 2, 8)
         rows: dict[str, Row] = {}
         for name, times in opened.interleaved(turns, rounds=rounds).items():
             keys = _KEYS if opened.peers[name][1].get_made is not None else _KEYS[:3]

@@ -15,7 +15,7 @@ _SECONDS: Final = 0.25
 
 
 def _bursts(burst: Callable[[int], Sequence[Any]], most: int) -> Turn:
-    count = 200
+    least = count = min(most, 200)
 
     def turn() -> list[float]:
         nonlocal count
@@ -26,7 +26,7 @@ def _bursts(burst: Callable[[int], Sequence[Any]], most: int) -> Turn:
             raise ValueError("a sum is wrong")
         rate = count / seconds
         # Whole windows of 100, two at least: the first fills and the last drains.
-        count = min(most, max(200, int(rate * _SECONDS) // 100 * 100))
+        count = min(most, max(least, int(rate * _SECONDS) // 100 * 100))
         return [rate]
 
     return turn
