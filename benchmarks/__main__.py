@@ -22,6 +22,7 @@ from .bounds import judge
 from .plot import plot
 from .readme import rewrite
 from .report import show
+from .workloads import WORKLOADS
 
 _RESULTS: Final = Path(__file__).parent / "results"
 #: The one that is committed, and shown in the README.
@@ -53,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="fewer and smaller: a smoke test, not a figure")
     add("--check", action="store_true", help="fail where a figure is beyond its bound")
     add("--peer", action="append", default=[], metavar="NAME", help="only peers whose names begin so")
-    add("--workload", action="append", default=[], metavar="NAME", help="only this workload")
+    names = [workload.name for workload in WORKLOADS]
+    add("--workload", action="append", default=[], choices=names, help="only this workload")
     add("--reference", action="store_true", help=f"keep it as {os.path.relpath(REFERENCE)}, too")
     add("--keep", type=Path, default=_RESULTS, metavar="FOLDER", help="where the figures and the plot go")
     add("--show", action="store_true", help="show a kept result")

@@ -29,6 +29,7 @@ class Scale:
         rounds: how often each peer has its turn.
         turn: seconds of a turn of small calls.
         limit: seconds after which a peer sits out the rounds that are left of a workload.
+        whole: seconds after which a workload makes no further round.
         in_flight: calls of one burst.
         megabytes: sizes of arrays, in MB.
         rows: of the data frame.
@@ -39,6 +40,7 @@ class Scale:
     rounds: int
     turn: float
     limit: float
+    whole: float
     in_flight: int
     megabytes: tuple[int, ...]
     rows: int
@@ -49,7 +51,8 @@ class Scale:
 FULL: Final = Scale(
     rounds=20,
     turn=0.05,
-    limit=6.0,
+    limit=5.0,
+    whole=30.0,
     in_flight=1_000,
     megabytes=(64, 1_000),
     rows=1_000_000,
@@ -57,7 +60,15 @@ FULL: Final = Scale(
     starts=8,
 )
 QUICK: Final = Scale(
-    rounds=3, turn=0.01, limit=0.5, in_flight=100, megabytes=(64,), rows=100_000, objects=5_000, starts=1
+    rounds=3,
+    turn=0.01,
+    limit=0.5,
+    whole=4.0,
+    in_flight=100,
+    megabytes=(64,),
+    rows=100_000,
+    objects=5_000,
+    starts=1,
 )
 
 
@@ -99,14 +110,15 @@ class Opened:
         """The echo that a peer is compared with."""
         return self.peers[name][0].floor
 
-    def interleaved(
-        self, turns: Mapping[str, Turn], *, rounds: int | None = None, limit: float | None = None
-    ) -> dict[str, list[float]]:
+    def interleaved(self, turns: Mapping[str, Turn], *, rounds: int | None = None) -> dict[str, list[float]]:
         """Let all take turns; gives what each measured, without those that failed."""
-        rounds, limit = rounds or self.scale.rounds, limit or self.scale.limit
+        rounds, limit = rounds or self.scale.rounds, self.scale.limit
+        end = time.perf_counter() + self.scale.whole
         figures: dict[str, list[float]] = {name: [] for name in turns}
         used = dict.fromkeys(turns, 0.0)
         for number in range(rounds + 1):
+            if number > 1 and time.perf_counter() > end:
+                break
             for name, turn in turns.items():
                 if name not in figures or (number > 1 and used[name] > limit):
                     continue

@@ -116,7 +116,10 @@ def run(
             for workload in wanted:
                 if phase == 1 or not workload.first_phase_only:
                     tell(f"{workload.title} …")
-                    result.add(phase, workload.name, workload.run(opened))
+                    try:
+                        result.add(phase, workload.name, workload.run(opened))
+                    except Exception as error:  # one that cannot be measured here; the others go on
+                        leave_out(workload.title, f"{error!r}")
     result.seconds = round(time.monotonic() - began, 1)
     return result
 

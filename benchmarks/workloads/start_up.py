@@ -79,7 +79,7 @@ def _run(opened: Opened) -> dict[str, Row]:
         for name, (kind, _) in opened.peers.items():
             if kind.starts:
                 turns[name] = _opening(kind, memory.setdefault(name, []))
-    measured: dict[str, Any] = opened.interleaved(turns, rounds=opened.scale.starts, limit=60.0)
+    measured: dict[str, Any] = opened.interleaved(turns, rounds=opened.scale.starts)
     rows: dict[str, Row] = {}
     for name in dict.fromkeys([*measured, *opened.starts]):
         start = opened.starts.get(name)
