@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     verdicts = judge(result)
     if not options.readme:
-        show(result, verdicts, Console())
+        # The tables need some room, which a pipe has.
+        show(result, verdicts, Console(width=None if sys.stdout.isatty() else 110))
     return int(options.check and not all(verdict.within for verdict in verdicts))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from .report import shown
+
 _PANELS: Final = (
     ("A small call, µs", "small_call", "median_us"),
     ("100 calls in flight, /s", "in_flight", "in_flight"),
@@ -33,7 +35,7 @@ def plot(result: dict[str, Any], path: Path) -> None:
         figures = {peer: row[column] for peer, row in rows.items() if row.get(column)}
         names = list(reversed(figures))
         bars = axes.barh(names, [figures[name] for name in names], color=[_colour(name) for name in names])
-        axes.bar_label(bars, labels=[f"{figures[name]:,.4g}" for name in names], padding=3, fontsize=8)
+        axes.bar_label(bars, labels=[shown(figures[name]) for name in names], padding=3, fontsize=8)
         axes.set_title(title, loc="left")
         axes.tick_params(labelsize=8)
         if figures:

@@ -19,7 +19,7 @@ from ..workload import Column, Workload
 _FEW: Final = 100
 #: Objects stored by one message.
 _TOGETHER: Final = 5_000
-_PAGE: Final = 100
+_PAGE: Final = 50
 #: Operations of one kind in a turn.
 _EACH: Final = 20
 
