@@ -31,7 +31,8 @@ def _value(reply: dict[str, Any]) -> Any:
 
 
 def _batch(count: int) -> dict[str, Any]:
-    return _asked("items", f"items = [operator.add(i, 1) for i in range({count})]")
+    # As text, for IPython shows the first thousand items only.
+    return _asked("repr(items)", f"items = [operator.add(i, 1) for i in range({count})]")
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def blocking() -> Iterator[Peer]:
             # The module is not imported yet when the first call comes.
             call=lambda: ask(_asked("__import__('operator').add(2, 3)")),
             in_flight=in_flight,
-            batch=lambda count: ask(_batch(count)),
+            batch=lambda count: ast.literal_eval(ask(_batch(count))),
             swap=lambda record: ask(_asked(f"kept.swap({record!r})")),
             loop=loop,
             chain=lambda: ask(_asked("x", _CHAIN)),

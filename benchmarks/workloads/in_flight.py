@@ -12,10 +12,12 @@ from ..workload import Column, Workload
 
 #: Bursts of slow peers are shorter, so that a turn lasts about so many seconds.
 _SECONDS: Final = 0.25
+#: A batch may be so many times as long as a burst.
+_BATCH: Final = 5
 
 
 def _bursts(burst: Callable[[int], Sequence[Any]], most: int) -> Turn:
-    least = count = min(most, 200)
+    least = count = 100
 
     def turn() -> list[float]:
         nonlocal count
@@ -25,7 +27,7 @@ def _bursts(burst: Callable[[int], Sequence[Any]], most: int) -> Turn:
         if list(got) != list(range(1, count + 1)):
             raise ValueError("a sum is wrong")
         rate = count / seconds
-        # Whole windows of 100, two at least: the first fills and the last drains.
+        # Whole windows of 100.
         count = min(most, max(least, int(rate * _SECONDS) // 100 * 100))
         return [rate]
 
@@ -34,8 +36,8 @@ def _bursts(burst: Callable[[int], Sequence[Any]], most: int) -> Turn:
 
 def _run(opened: Opened) -> dict[str, Row]:
     turns = {
-        f"{name}|{key}": _bursts(getattr(peer, key), opened.scale.in_flight)
-        for key in ("in_flight", "batch")
+        f"{name}|{key}": _bursts(getattr(peer, key), opened.scale.in_flight * times)
+        for key, times in (("in_flight", 1), ("batch", _BATCH))
         for name, peer in opened.having(key).items()
     }
     rows: dict[str, Row] = {}
