@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import time
@@ -99,16 +100,20 @@ def run(
             result.left_out[name] = " ".join(reason.split())[:200]
             tell(f"left out: {name}: {result.left_out[name]}")
 
+    def installed(needs: Iterable[str], name: str) -> bool:
+        missing = _missing(needs)
+        if missing is not None:
+            leave_out(name, f"{missing} is not installed")
+        return missing is None
+
     wanted = [one for one in WORKLOADS if not workloads or one.name in workloads]
-    for one in wanted:
-        missing = _missing(one.needs)
-        if missing:
-            leave_out(one.title, f"{missing} is not installed")
-    wanted = [one for one in wanted if not _missing(one.needs)]
+    wanted = [one for one in wanted if installed(one.needs, one.title)]
+    kinds = [kind for kind in kinds if installed(kind.needs, kind.name)]
+    floors = [kind for kind in FLOORS if installed(kind.needs, kind.name)]
     for phase in sorted({1, *(kind.phase for kind in kinds)}):
-        here = [*FLOORS, *(kind for kind in kinds if kind.phase == phase)]
+        here = [*floors, *(kind for kind in kinds if kind.phase == phase)]
         with _opened(here, scale, leave_out, tell) as opened:
-            if phase > 1 and not set(opened.peers) - {kind.name for kind in FLOORS}:
+            if phase > 1 and len(opened.peers) == len(floors):
                 continue
             # What is loaded stays: so the collections between turns are short.
             gc.collect()
@@ -132,13 +137,11 @@ def _opened(
     starts: dict[str, Start] = {}
     with ExitStack() as stack:
         for kind in kinds:
-            stack.enter_context(in_environment(kind.settings))
-            missing = _missing(kind.needs)
-            if missing:
-                leave_out(kind.name, f"{missing} is not installed")
-                continue
             tell(f"starting {kind.name} …")
+            stack.enter_context(in_environment(kind.settings))
             try:
+                for module in kind.needs:
+                    importlib.import_module(module)
                 peers[kind.name] = kind, _start(kind, stack, starts)
             except Exception as error:  # a peer's library may raise anything; the others go on
                 leave_out(kind.name, str(error) if isinstance(error, LeftOut) else f"{error!r}")
@@ -165,12 +168,8 @@ def _start(kind: Kind, stack: ExitStack, starts: dict[str, Start]) -> Peer:
 
 
 def _missing(modules: Iterable[str]) -> str | None:
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ImportError:
-            return module
-    return None
+    # Not imported here: some read their settings then.
+    return next((module for module in modules if importlib.util.find_spec(module) is None), None)
 
 
 def where() -> dict[str, Any]:

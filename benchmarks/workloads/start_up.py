@@ -6,6 +6,7 @@ bare socket, so that what their clients do is left out. Peers that bring many pr
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -39,8 +40,12 @@ def _bare(module: str, memory: list[float]) -> Turn:
             shell.linger, shell.reconnect_ivl = 0, _AGAIN
             command = [sys.executable, "-m", module, "-f", path]
             quiet = subprocess.DEVNULL
+            # It ends with this process, as under a kernel manager.
+            settings = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
             began = time.perf_counter()
-            with subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True) as process:
+            with subprocess.Popen(
+                command, stdout=quiet, stderr=quiet, env=settings, start_new_session=True
+            ) as process:
                 try:
                     shell.connect(f"tcp://127.0.0.1:{info['shell_port']}")
                     session.send(shell, "kernel_info_request", {})
