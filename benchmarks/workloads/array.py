@@ -20,23 +20,37 @@ _KEYS: Final = ("in", "out", "summed", "made")
 _MADE: Final = 2.5
 
 
+def _compare(got: Any, right: Any, every: int) -> None:
+    if len(got) != len(right) or not (got[::every] == right[::every]).all():
+        raise ValueError("another array came back")
+
+
 def _turn(peer: Peer, array: Any, *, let_go: bool) -> Turn:
+    import numpy as np
+
     put, get, make, get_made = peer.put, peer.get, peer.make, peer.get_made
     assert put is not None
     assert get is not None
     checked = False
+    # Big ones were compared in full when they were small.
+    every = 1_000 if let_go else 1
+
+    def release() -> None:
+        if let_go:
+            put(array[:1])
+            if make is not None:
+                make(1, _MADE)
 
     def turn() -> list[float]:
         nonlocal checked
         if not checked:
             put(array)
-            if not (get() == array).all():
-                raise ValueError("another array came back")
-            if make is not None and get_made is not None:
+            _compare(get(), array, every)
+            if make is not None and get_made is not None and every == 1:
                 make(len(array), _MADE)
-                if not (get_made() == _MADE).all():
-                    raise ValueError("another array was made")
+                _compare(get_made(), np.full(len(array), _MADE), every)
             checked = True
+            release()
             return []
         # What other peers let go a moment ago may be slow to get back: memory is warmed up in each turn.
         put(array)
@@ -44,10 +58,7 @@ def _turn(peer: Peer, array: Any, *, let_go: bool) -> Turn:
         if make is not None and get_made is not None:
             make(len(array), _MADE)
             times.append(timed(get_made))
-        if let_go:
-            put(array[:1])
-            if make is not None:
-                make(1, _MADE)
+        release()
         return times
 
     return turn
@@ -69,7 +80,7 @@ def _of_size(megabytes: int) -> Callable[[Opened], dict[str, Row]]:
         if all(opened.floor(name) == name for name in turns):
             # Nobody to compare.
             return {}
-        rounds = 3 if big else min(opened.scale.rounds // 2, 8)
+        rounds = 2 if big else min(opened.scale.rounds // 2, 8)
         rows: dict[str, Row] = {}
         for name, times in opened.interleaved(turns, rounds=rounds).items():
             keys = _KEYS if opened.peers[name][1].get_made is not None else _KEYS[:3]
