@@ -1,7 +1,7 @@
 # Everything runs from here: each target sets up .venv by itself, once, and again only when what it installs changes.
 #
 #   make demo     see it work            make lint    style, types, layers, protocol, docs
-#   make test     run all tests          make bench   what a small call costs
+#   make test     run all tests          make bench   how fast it is beside its peers
 #   make docs     build the docs         make clean   remove what was built (distclean: .venv too)
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="…" goes to pytest, to the demo and to the benchmarks.
@@ -40,22 +40,25 @@ lint: $(VENV)/.dev
 	$(BIN)/python -m snakekernel.testing.protocol --check docs/protocol.json
 	@$(MAKE) docs
 
-bench: $(VENV)/.demo
+bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.test
 	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs $(DOCS)
 	@echo "The docs are in $(DOCS)/index.html."
 
-# Each extra holds the ones before it (demo < test < dev), so an installation marks those done as well.
+# Each extra holds the ones before it (demo < test < dev), so an installation marks those done as well; bench, with
+# the peers that the benchmarks need, stands beside them.
 $(VENV)/.demo: extra := demo
 $(VENV)/.test: extra := test
 $(VENV)/.dev: extra := dev
+$(VENV)/.bench: extra := bench
 $(VENV)/.demo: marks := .demo
 $(VENV)/.test: marks := .demo .test
 $(VENV)/.dev: marks := .demo .test .dev
+$(VENV)/.bench: marks := .bench
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.dev: $(SET_UP_FROM) | $(BIN)/python
+$(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.bench: $(SET_UP_FROM) | $(BIN)/python
 	@echo "Installing snakekernel[$(extra)] into $(VENV) (a few minutes the first time) …"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[$(extra)]"
 	@touch $(addprefix $(VENV)/,$(marks))
@@ -71,7 +74,8 @@ $(BIN)/python:
 	  echo "$(PYTHON) cannot make virtual environments here. On Debian: apt install python3-venv" >&2; exit 1; }
 
 clean:
-	@rm -rf build dist docs/_build benchmarks/results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find benchmarks/results -type f -not -name "reference.*" -delete
 	@find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
 
 distclean: clean

@@ -1,81 +1,106 @@
-"""``python -m benchmarks [--quick] [--check]``: run them, print a table, keep the figures as JSON."""
+"""``python -m benchmarks``: measure the peers side by side, print tables, keep figures and plot.
+
+With ``--readme FILE`` or ``--show`` nothing is measured: a kept result is put into a file, or shown.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import platform
+import signal
 import sys
+import time
+from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
-from . import small_call
+from .bounds import judge
+from .plot import plot
+from .readme import rewrite
+from .report import show
+from .workloads import WORKLOADS
 
-_RESULTS = Path(__file__).parent / "results"
+_RESULTS: Final = Path(__file__).parent / "results"
+#: The one that is committed, and shown in the README.
+REFERENCE: Final = _RESULTS / "reference.json"
 
 
-def main() -> int:
-    """Run all benchmarks; with ``--check`` a missed bound is the exit code 1."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; with ``--check`` a missed bound is the exit code 1, Ctrl-C is 130."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.readme or options.show:
+            result = json.loads(options.result.read_text())
+            for path in options.readme:
+                rewrite(path, result)
+        else:
+            result = _measure(options)
+    except KeyboardInterrupt:
+        print("Stopped; all peers are closed.", file=sys.stderr)
+        return 130
+    verdicts = judge(result)
+    if not options.readme:
+        # The tables need some room, which a pipe has.
+        show(result, verdicts, Console(width=None if sys.stdout.isatty() else 110))
+    return int(options.check and not all(verdict.within for verdict in verdicts))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the calls: a smoke test, not a figure"
+    add = parser.add_argument
+    add("--quick", action="store_true", help="fewer and smaller: a smoke test, not a figure")
+    add("--check", action="store_true", help="fail where a figure is beyond its bound")
+    add("--peer", action="append", default=[], metavar="NAME", help="only peers whose names begin so")
+    names = [workload.name for workload in WORKLOADS]
+    add("--workload", action="append", default=[], choices=names, help="only this workload")
+    add("--reference", action="store_true", help=f"keep it as {os.path.relpath(REFERENCE)}, too")
+    add("--keep", type=Path, default=_RESULTS, metavar="FOLDER", help="where the figures and the plot go")
+    add("--show", action="store_true", help="show a kept result")
+    add("--readme", action="append", default=[], type=Path, metavar="FILE", help="put a kept result there")
+    add(
+        "--result",
+        type=Path,
+        default=REFERENCE,
+        metavar="JSON",
+        help="the kept result, if not the reference",
     )
-    parser.add_argument("--check", action="store_true", help="fail where a figure is beyond its bound")
-    arguments = parser.parse_args()
-
-    rounds, calls = (4, 50) if arguments.quick else (20, 200)
-    result: dict[str, Any] = {"where": _machine(), "rounds": rounds, "calls": calls}
-    result["small_call"] = small_call.measure(rounds=rounds, calls=calls)
-    _show(result)
-    _RESULTS.mkdir(exist_ok=True)
-    kept = _RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
-    kept.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"Kept in {os.path.relpath(kept)}.")
-    return int(arguments.check and result["small_call"]["worst_ratio"] > small_call.BOUND)
+    return parser
 
 
-def _machine() -> dict[str, Any]:
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": platform.machine(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("snakekernel", "ipykernel", "jupyter_client", "pyzmq")},
-    }
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    # Not needed, and peers not loaded, where a kept result is shown.
+    from .measure import FULL, QUICK
+    from .run import run
+
+    # As Ctrl-C does: everything that was started is ended on the way out.
+    signal.signal(signal.SIGTERM, _stop)
+    console = Console(stderr=True, highlight=False)
+    scale = QUICK if options.quick else FULL
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        console.print(f"{time.monotonic() - began:4.0f} s  {what}", soft_wrap=True)
+
+    found = run(scale, tell=tell, only=options.peer, workloads=options.workload)
+    result = {"quick": options.quick, **asdict(found)}
+    options.keep.mkdir(parents=True, exist_ok=True)
+    kept = options.keep / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
+    for path in [kept, *([REFERENCE] if options.reference else [])]:
+        path.write_text(json.dumps(result, indent=1) + "\n")
+        try:
+            plot(result, path.with_suffix(".png"))
+        except ImportError:
+            console.print("No plot: matplotlib is not installed.")
+    console.print(f"Kept in {os.path.relpath(kept)}.")
+    return result
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _show(result: dict[str, Any]) -> None:
-    where, small = result["where"], result["small_call"]
-    versions = ", ".join(f"{name} {number}" for name, number in where["versions"].items())
-    table = Table(title="A small call: operator.add(2, 3)", title_justify="left")
-    table.add_column("peer")
-    for column in ("median µs", "90 % below µs", "× echo"):
-        table.add_column(column, justify="right")
-    for name, row in small["peers"].items():
-        table.add_row(name, f"{row['median_us']:.0f}", f"{row['p90_us']:.0f}", f"{row['ratio']:.2f}")
-    console = Console()
-    console.print(table)
-    verdict = "within" if small["worst_ratio"] <= small["bound"] else "BEYOND"
-    console.print(
-        f"Our call: {small['worst_ratio']:.2f} × echo at most, {verdict} the bound of {small['bound']:.0f} ×."
-    )
-    machine = f"{where['processor']} with {where['cores']} cores, Python {where['python']}"
-    console.print(f"{where['date']}, {machine}, {versions}.", soft_wrap=True)
+def _stop(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,0 +1,19 @@
+"""The workloads, in the order of the tables: one file for each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..workload import Workload
+from . import array, dict_method, frame, growth, in_flight, small_call, start_up, steps
+
+WORKLOADS: Final[list[Workload]] = [
+    small_call.WORKLOAD,
+    in_flight.WORKLOAD,
+    dict_method.WORKLOAD,
+    steps.WORKLOAD,
+    *array.WORKLOADS,
+    frame.WORKLOAD,
+    start_up.WORKLOAD,
+    growth.WORKLOAD,
+]
