@@ -12,12 +12,13 @@ from typing import IO, Any
 
 from ..errors import KernelLost, ReplyTimeout
 from ..wire.names import request_type
-from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info, read_reply
+from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .launch import Launch
 from .link import GONE, Channel, Link, Received
 from .operations import Operations
 from .payload import Finish
+from .waiting import read_reply
 from .watch import Watch
 
 

@@ -25,6 +25,8 @@ from .proxy import ModuleProxy, StoredObjects, StoredProxy
 
 #: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
 _ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions"})
+#: JSON that is a value as it stands.
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Operations(Programs):
@@ -87,16 +89,21 @@ class Operations(Programs):
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
-        fields = {
-            "target": target,
-            "args": list(args),
-            "kwargs": dict(kwargs or {}),
-            "store_as": store_as,
-            "returns": returns,
-            "string_refs": string_refs,
-            "call_id": call_id,
-        }
-        return self._send("call", fields, self._described("result", session_id), session_id, timeout)
+        # What stands at its default is not sent: a small call feels every field.
+        fields: dict[str, Any] = {"target": target}
+        if args:
+            fields["args"] = args
+        if kwargs:
+            fields["kwargs"] = kwargs
+        if store_as is not None:
+            fields["store_as"] = store_as
+        if returns != "auto":
+            fields["returns"] = returns
+        if string_refs:
+            fields["string_refs"] = True
+        if call_id is not None:
+            fields["call_id"] = call_id
+        return self._send("call", fields, self._in_session(session_id)._called, session_id, timeout)
 
     def store(
         self,
@@ -122,10 +129,7 @@ class Operations(Programs):
     ) -> Any:
         """A stored object's value, or its Description where it has no lossless one."""
         fields = {"id": id, "target": target, "returns": returns}
-        path = (id,) if id is not None else stored_path(target)
-        return self._send(
-            "retrieve", fields, self._described("object", session_id, path), session_id, timeout
-        )
+        return self._send("retrieve", fields, self._retrieved(session_id, id, target), session_id, timeout)
 
     def list_stored(
         self,
@@ -372,22 +376,24 @@ class Operations(Programs):
         view._session_id = session_id
         return view
 
-    def _described(self, name: str, session_id: str | None, path: tuple[Any, ...] | None = None) -> Finish:
+    def _called(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
+        stored_as = content.get("stored_as")
+        return self._result(content["result"], buffers, None if stored_as is None else (stored_as,))
+
+    def _retrieved(self, session_id: str | None, id: str | None, target: Target | None) -> Finish:
         owner = self._in_session(session_id)
-
-        def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
-            stored_as = content.get("stored_as")
-            where = (stored_as,) if stored_as is not None else path
-            return owner._result(content[name], buffers, where)
-
-        return finish
+        path = (id,) if id is not None else stored_path(target)
+        return lambda content, buffers: owner._result(content["object"], buffers, path)
 
     def _result(self, raw: Any, buffers: Sequence[memoryview], path: tuple[Any, ...] | None) -> Any:
         if raw is None:
             return None
         if "value" in raw:
+            value = raw["value"]
+            if type(value) in _LEAVES:
+                return value
             try:
-                return self._decoder(buffers).decode(raw["value"])
+                return self._decoder(buffers).decode(value)
             except (InvalidRequest, Unsupported) as error:
                 # An enum's class or a library that this side does not have: nothing is imported because
                 # a message says so. What came is still shown.
@@ -404,10 +410,9 @@ class Operations(Programs):
             return from_reply(content)
         op = sent.get("op", "call")
         if op == "call":
-            return self._described("result", None)(content, buffers)
+            return self._called(content, buffers)
         if op == "retrieve":
-            path = (sent["id"],) if sent.get("id") is not None else stored_path(sent.get("target"))
-            return self._described("object", None, path)(content, buffers)
+            return self._retrieved(None, sent.get("id"), sent.get("target"))(content, buffers)
         if op == "table":
             return self._page(content, buffers)
         return self._outputs(content, buffers) if op == "execute_program" else plain(content)
