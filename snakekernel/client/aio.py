@@ -18,6 +18,7 @@ from .launch import Launch
 from .link import GONE, Channel, Link, Received
 from .operations import Operations
 from .payload import Finish
+from .shield import Shield
 from .waiting import read_reply
 from .watch import Watch
 
@@ -231,7 +232,10 @@ class AsyncClient(Operations):
                 future.set_result(result)
 
         link = self._link
-        msg_id = link.request(msg_type, content, slot, buffers=buffers, channel=channel)
+        message = link.message(msg_type, content, buffers, channel)
+        with Shield():
+            link.send(message, slot)
+        msg_id = message.number
         # Cancelled is what its task's cancellation and a timeout make of it.
         future.add_done_callback(lambda done: link.forget(msg_id) if done.cancelled() else None)
         return future

@@ -143,7 +143,7 @@ class Client(Operations):
                 asked = self._on_control("kernel_info_request")
 
     def _on_control(self, msg_type: str) -> Future:
-        return self._turns.request(msg_type, b"{}", (), "control", msg_type, whole)
+        return self._turns.request(self._link.message(msg_type, b"{}", channel="control"), msg_type, whole)
 
     @property
     def manager(self) -> Any:
@@ -167,7 +167,7 @@ class Client(Operations):
         """Interrupt what the kernel runs on its main thread."""
         # Asked of the kernel itself, not of its manager, whose blocking face makes an event loop for each
         # thread that uses it.
-        self._turns.result(self._on_control("interrupt_request"), CONTROL_TIMEOUT)
+        self._on_control("interrupt_request").result(CONTROL_TIMEOUT)
 
     def __enter__(self) -> Client:
         return self
@@ -206,12 +206,8 @@ class Client(Operations):
     ) -> Any:
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
-        return self._turns.result(self._begin(op, content, buffers, finish, channel), timeout)
-
-    def _begin(
-        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish, channel: Channel
-    ) -> Future:
-        return self._turns.request(request_type(op), content, buffers, channel, op, finish)
+        message = self._link.message(request_type(op), content, buffers, channel)
+        return self._turns.call(message, op, finish, timeout)
 
     # -- assignment through proxies ----------------------------------------------------------------
 

@@ -46,8 +46,6 @@ class Received(NamedTuple):
 
 #: Gets a reply, or the reason why none comes; called under the link's lock, so it only takes note.
 Slot = Callable[[Received | BaseException], None]
-#: A message ready to be sent: its number, its signed frames, its buffers.
-Message = tuple[int, list[bytes], Sequence[memoryview]]
 
 
 class _Socket:
@@ -95,6 +93,15 @@ class _Socket:
         return frames, [frame.buffer for frame in self.socket.recv_multipart(_NOBLOCK, copy=False)]
 
 
+class Message(NamedTuple):
+    """A request ready to be sent."""
+
+    number: int
+    door: _Socket
+    frames: list[bytes]
+    buffers: Sequence[memoryview]
+
+
 class Link:
     """A connection to one kernel, used by any number of threads or one event loop."""
 
@@ -104,7 +111,7 @@ class Link:
         self._headers = Headers(uuid.uuid4().hex, "snakekernel")
         self.lock = threading.RLock()
         self._slots: dict[int, Slot] = {}
-        self._outbox: list[tuple[_Socket, Message]] = []
+        self._outbox: list[Message] = []
         self._lost = False
         self._closed = False
         self._pid = os.getpid()
@@ -141,68 +148,61 @@ class Link:
 
     # -- sending -----------------------------------------------------------------------------------
 
-    def request(
-        self,
-        msg_type: str,
-        content: bytes,
-        slot: Slot,
-        *,
-        buffers: Sequence[memoryview] = (),
-        channel: Channel = "shell",
-        later: bool = False,
-    ) -> int:
-        """Send a request, with ``later`` at the next ``flush``; returns its number.
-
-        ``slot`` gets its reply, or the reason why none comes.
-
-        Raises KernelLost where the connection is lost or closed already: nothing was sent.
-        """
-        if os.getpid() != self._pid:
-            raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
-        message = self._message(msg_type, content, buffers)
-        with Shield(), self.lock:
-            if self._closed:
-                raise KernelLost("This client is closed; nothing was sent.")
-            if not later:
-                self._notice_loss()
-            if self._lost:
-                raise KernelLost("The kernel is gone; nothing was sent.")
-            self._slots[message[0]] = slot
-            if later:
-                self._outbox.append((self._doors[channel], message))
-            else:
-                self._send(self._doors[channel], message)
-        return message[0]
-
-    def _message(self, msg_type: str, content: bytes, buffers: Sequence[memoryview]) -> Message:
+    def message(
+        self, msg_type: str, content: bytes, buffers: Sequence[memoryview] = (), channel: Channel = "shell"
+    ) -> Message:
+        """A request ready to be sent."""
         number, header = self._headers.next(msg_type, time.time())
         metadata = b"{}"
         if buffers and self.connection.binds_buffers:
             metadata = pack_json(bind_buffers(buffers))
         signed = [header, b"{}", metadata, content]
-        return number, [DELIMITER, self._signer.sign(signed), *signed], buffers
+        return Message(number, self._doors[channel], [DELIMITER, self._signer.sign(signed), *signed], buffers)
 
-    def _send(self, door: _Socket, message: Message) -> None:
-        _, frames, buffers = message
-        door.unread = True
-        door.put(frames, buffers)
-        # The send may have consumed the descriptor's edge: read what has come meanwhile.
-        self._read(door, None)
+    def send(self, message: Message, slot: Slot) -> None:
+        """Send a request; ``slot`` gets its reply, or the reason why none comes. The caller holds a Shield.
+
+        Raises KernelLost where the connection is lost or closed already: nothing was sent.
+        """
+        number, door, frames, buffers = message
+        with self.lock:
+            self._check_open()
+            self._slots[number] = slot
+            door.unread = True
+            door.put(frames, buffers)
+            # The send may have consumed the descriptor's edge: read what has come meanwhile.
+            self._read(door)
+
+    def send_later(self, message: Message, slot: Slot) -> None:
+        """As ``send``, at the next ``flush``."""
+        with Shield(), self.lock:
+            self._check_open()
+            self._slots[message.number] = slot
+            self._outbox.append(message)
 
     def flush(self) -> None:
-        """Send what was requested for later, but for what nobody waits for any more."""
+        """Send what was to be sent later, but for what nobody waits for any more."""
         with Shield(), self.lock:
+            outbox, self._outbox = self._outbox, []
             if self._closed:
                 return
             self._notice_loss()
-            outbox, self._outbox = self._outbox, []
-            for door, message in outbox:
-                if message[0] in self._slots:
+            for number, door, frames, buffers in outbox:
+                if number in self._slots:
                     door.unread = True
-                    door.put(message[1], message[2])
+                    door.put(frames, buffers)
             for door in self._sockets:
                 if door.unread:
-                    self._read(door, None)
+                    self._read(door)
+
+    def _check_open(self) -> None:
+        if os.getpid() != self._pid:
+            raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
+        if self._closed:
+            raise KernelLost("This client is closed; nothing was sent.")
+        self._notice_loss()
+        if self._lost:
+            raise KernelLost("The kernel is gone; nothing was sent.")
 
     def learn(self, content: Mapping[str, Any]) -> None:
         """Take the kernel process's epoch from a reply."""
@@ -222,8 +222,13 @@ class Link:
         shell, control = self._sockets
         return shell.unread or control.unread or self._monitor.unread
 
-    def pump(self, ready: Collection[int] | None = None, until: Callable[[], bool] | None = None) -> None:
-        """Read what has come and hand it to its slots.
+    def pump(self) -> None:
+        """Read all that has come and hand it to its slots."""
+        with Shield():
+            self.read(None)
+
+    def read(self, ready: Collection[int] | None, until: Callable[[], bool] | None = None) -> None:
+        """Read what has come and hand it to its slots. The caller holds a Shield.
 
         Args:
             ready: the descriptors that are readable; None looks at every socket.
@@ -232,22 +237,26 @@ class Link:
         with self.lock:
             if self._closed:
                 return
-            with Shield():
-                for door in self._sockets:
-                    if ready is None or door.unread or door.descriptor in ready:
-                        self._read(door, until)
-                monitor = self._monitor
-                if ready is None or monitor.unread or monitor.descriptor in ready:
-                    self._read_monitor()
+            for door in self._sockets:
+                if ready is None or door.unread:
+                    self._read(door, until)
+                elif door.descriptor in ready:
+                    self._read(door, until, told=True)
+            monitor = self._monitor
+            if ready is None or monitor.unread or monitor.descriptor in ready:
+                self._read_monitor()
 
-    def _read(self, door: _Socket, until: Callable[[], bool] | None) -> None:
+    def _read(self, door: _Socket, until: Callable[[], bool] | None = None, *, told: bool = False) -> None:
         door.unread = True
-        while door.get(_EVENTS) & _POLLIN:
+        # Where the descriptor told of it, a look at the events is saved.
+        while told or door.get(_EVENTS) & _POLLIN:
+            told = False
             try:
-                self._deliver(*door.take())
+                frames, buffers = door.take()
             except zmq.Again:
-                # Too short to be a message of Jupyter's: dropped like all that nobody we know signed.
+                # The descriptor told of something else; or it was too short to be a message of Jupyter's.
                 continue
+            self._deliver(frames, buffers)
             if until is not None and until():
                 return
         door.unread = False

@@ -19,7 +19,17 @@ from ..wire.errors import InvalidRequest, UnknownOperation, Unsupported
 from ..wire.frame import pack_json
 from .description import Description
 from .link import Channel
-from .payload import Finish, Sender, Target, check_plain, encode_request, field, plain, stored_path, whole
+from .payload import (
+    Finish,
+    RequestEncoder,
+    Target,
+    check_plain,
+    encode_request,
+    field,
+    plain,
+    stored_path,
+    whole,
+)
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 
@@ -355,7 +365,7 @@ class Operations(Programs):
         keep_none: tuple[str, ...] = (),
     ) -> Any:
         session = session_id or self._session_id
-        content, buffers = encode_request(op, fields, Sender(self._link, session), keep_none)
+        content, buffers = encode_request(op, fields, RequestEncoder(self._link, session), keep_none)
         return self._submit(
             op,
             self._packed(content, session),

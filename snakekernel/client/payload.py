@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from ..values import Codec, Encoder, NotLossless, registry
@@ -24,38 +23,35 @@ Finish = Callable[[dict[str, Any], Sequence[memoryview]], Any]
 Target = str | Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sends a request: proxies of another kernel or session name other objects there."""
+class RequestEncoder(Encoder):
+    """Encodes what one message holds of the user's own.
 
-    link: Any
-    session_id: str | None
+    Args:
+        link, session_id: where it goes: proxies of another kernel or session name other objects there.
+    """
+
+    __slots__ = ("_link", "_session_id")
+
+    def __init__(self, link: Any, session_id: str | None) -> None:
+        super().__init__()
+        self._link = link
+        self._session_id = session_id
 
     def path(self, proxy: StoredProxy) -> tuple[Any, ...]:
         """The proxy's path; raises NotLossless where it would lead to another object here."""
-        if proxy._client._link is not self.link:
+        if proxy._client._link is not self._link:
             raise NotLossless(f"{proxy!r} is an object of another kernel; send its value: fetch() it first")
         theirs = proxy._client._session_id
-        if theirs is not None and theirs != self.session_id:
+        if theirs is not None and theirs != self._session_id:
             raise NotLossless(f"{proxy!r} is an object of session {theirs!r}; share() it first")
         return proxy._path
-
-
-class RequestEncoder(Encoder):
-    """Encodes what one message holds of the user's own."""
-
-    __slots__ = ("sender",)
-
-    def __init__(self, sender: Sender) -> None:
-        super().__init__()
-        self.sender = sender
 
 
 def _encode_proxy(proxy: StoredProxy | Description, encoder: Encoder) -> Any:
     if not isinstance(encoder, RequestEncoder):
         raise NotLossless("a reference to a stored object is sent by its client only")
     try:
-        path = encoder.sender.path(proxy if isinstance(proxy, StoredProxy) else proxy.proxy)
+        path = encoder.path(proxy if isinstance(proxy, StoredProxy) else proxy.proxy)
     except LookupError as error:
         raise NotLossless(str(error)) from None
     return _ref.encode(Ref(path[0], path[1:]), encoder)
@@ -66,14 +62,13 @@ registry.register(Codec("ref", (StoredProxy, Description), _encode_proxy, _ref.d
 
 
 def encode_request(
-    op: str, fields: Mapping[str, Any], sender: Sender, keep_none: tuple[str, ...] = ()
+    op: str, fields: Mapping[str, Any], encoder: RequestEncoder, keep_none: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], list[memoryview]]:
     """A request's content and buffers. Fields that are None are left out, but for those to be kept.
 
     Raises:
         Unserializable: a value has no lossless form. LimitExceeded: it is too deep or too large.
     """
-    encoder = RequestEncoder(sender)
     if op != "pipeline":
         return encode_fields(encoder, "$", fields, keep_none), encoder.buffers
     steps = []
@@ -134,7 +129,7 @@ def _encode_target(target: Any, encoder: RequestEncoder) -> Any:
     if isinstance(target, Description):
         target = target.proxy
     if isinstance(target, StoredProxy):
-        target = ["stored", *encoder.sender.path(target)]
+        target = ["stored", *encoder.path(target)]
     elif isinstance(target, ModuleProxy):
         return ".".join(target._names)
     parts: list[Any] = []

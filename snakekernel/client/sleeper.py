@@ -41,7 +41,7 @@ class Sleeper:
         """Wait until a descriptor is readable, or the seconds are over; returns those that are."""
         if self._poll is None:
             return select.select(list(self._descriptors), (), (), seconds)[0]
-        return [fd for fd, _ in self._poll.poll(None if seconds is None else math.ceil(seconds * 1000))]
+        return dict(self._poll.poll(None if seconds is None else math.ceil(seconds * 1000)))
 
 
 class Pipe:

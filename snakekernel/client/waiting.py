@@ -11,15 +11,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError
 from contextlib import nullcontext
 from typing import Any, Final
 
 from ..errors import ReplyTimeout, from_reply
 from ..wire.frame import check_buffers, unpack_object
-from .link import GONE, Link, Received
+from .link import GONE, Link, Message, Received
 from .payload import Finish
+from .shield import Shield
 from .sleeper import Pipe, Sleeper
 from .watch import Watch
 
@@ -46,11 +47,11 @@ class Future:
 
     __slots__ = ("_callbacks", "_came", "_finish", "_number", "_op", "_result", "_sleeping", "_turns")
 
-    def __init__(self, turns: Turns, op: str, finish: Finish) -> None:
+    def __init__(self, turns: Turns, op: str, finish: Finish, number: int) -> None:
         self._turns = turns
         self._op = op
         self._finish = finish
-        self._number = -1
+        self._number = number
         #: What came, until somebody asks for the result: then ``_result`` makes it a value or an exception.
         self._came: Received | BaseException | None = None
         self._result: tuple[Any, BaseException | None] | None = None
@@ -147,14 +148,14 @@ def _call_back(function: Callable[[Future], object], future: Future) -> None:
 
 
 class _Wait:
-    """One thread that waits for a future."""
+    """One thread that waits for a future while another leads."""
 
     __slots__ = ("event", "future")
 
     def __init__(self, future: Future) -> None:
         self.future = future
-        # Made where it has to wait for another thread that leads.
-        self.event: threading.Event | None = None
+        #: Set by its reply, or by whoever leaves the lead to it.
+        self.event = threading.Event()
 
 
 class Turns:
@@ -178,19 +179,30 @@ class Turns:
 
     # -- sending and receiving ---------------------------------------------------------------------
 
-    def request(
-        self, msg_type: str, content: bytes, buffers: Any, channel: Any, op: str, finish: Finish
-    ) -> Future:
+    def request(self, message: Message, op: str, finish: Finish) -> Future:
         """Send a request; raises KernelLost where it cannot be sent."""
         if self._watch is not None:
             self._watch.check()
-        future = Future(self, op, finish)
-        future._number = self._link.request(
-            msg_type, content, future._receive, buffers=buffers, channel=channel
-        )
+        future = Future(self, op, finish, message.number)
+        with Shield():
+            self._link.send(message, future._receive)
         if self._to_call:
             self._run_callbacks()
         return future
+
+    def call(self, message: Message, op: str, finish: Finish, timeout: float | None) -> Any:
+        """Send a request and wait for its result; where it cannot be waited for, it is given up."""
+        if self._watch is not None:
+            self._watch.check()
+        future = Future(self, op, finish, message.number)
+        try:
+            if not self.wait(future, timeout, message):
+                raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.")
+        finally:
+            if future._came is None:
+                self._link.forget(message.number)
+        assert future._came is not None
+        return self.finish(future._came, finish)
 
     def came(self, future: Future) -> None:
         """A future has its reply; the link's lock is held."""
@@ -248,72 +260,65 @@ class Turns:
 
     # -- waiting -----------------------------------------------------------------------------------
 
-    def result(self, future: Future, timeout: float | None) -> Any:
-        """The result of a future that nobody else has; where it cannot be waited for, it is given up."""
-        try:
-            if not self.wait(future, timeout):
-                raise ReplyTimeout(f"No reply to {future._op!r} within {timeout} s; it may still run.")
-            assert future._came is not None
-            return self.finish(future._came, future._finish)
-        finally:
-            if future._came is None:
-                self._link.forget(future._number)
+    def wait(self, future: Future, timeout: float | None, message: Message | None = None) -> bool:
+        """Wait until a future has its reply, for so many seconds at most; whether it has.
 
-    def wait(self, future: Future, timeout: float | None) -> bool:
-        """Wait until a future has its reply, for so many seconds at most; whether it has."""
+        Its ``message``, if any, is sent first. Once it is out little is done before sleeping: the thread of
+        zmq that carries it may need this very core.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
-        wait = _Wait(future)
-        self._waiting[wait] = None
         try:
-            while future._came is None:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
+            while True:
+                if not self._lead_if_free(future, deadline, message) and future._came is None:
+                    self._follow(future, deadline)
+                message = None
+                if self._to_call:
+                    self._run_callbacks()
+                if future._came is not None:
+                    return True
+                if deadline is not None and time.monotonic() >= deadline:
                     return False
-                if self._leading.acquire(blocking=False):
-                    self._leading_thread = threading.get_ident()
-                    try:
-                        self._lead(future, deadline, self._sleeper)
-                    finally:
-                        self._leader = self._leading_thread = None
-                        self._leading.release()
-                elif self._leading_thread == threading.get_ident():
-                    # A signal handler that broke into our own wait: it leads within, and wakes us after.
-                    try:
-                        self._lead(future, deadline, self._new_sleeper())
-                    finally:
-                        self._pipe.wake()
-                elif wait.event is None:
-                    # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
-                    wait.event = threading.Event()
-                    with self._link.lock:
-                        future._sleeping = [*future._sleeping, wait.event]
-                else:
-                    wait.event.wait(left)
-                    if future._came is None:
-                        # Woken to lead, not by a reply.
-                        wait.event.clear()
-            return True
         finally:
-            self._waiting.pop(wait, None)
-            if wait.event is not None:
-                self._wake_no_more(wait)
             if self._waiting:
                 self._promote()
-            if self._to_call:
-                self._run_callbacks()
 
-    def _wake_no_more(self, wait: _Wait) -> None:
-        with self._link.lock:
-            wait.future._sleeping = [event for event in wait.future._sleeping if event is not wait.event]
+    def _lead_if_free(self, future: Future, deadline: float | None, message: Message | None) -> bool:
+        leads = False
+        try:
+            with Shield():
+                if self._leading.acquire(blocking=False):
+                    leads = True
+                    self._leading_thread = threading.get_ident()
+                if message is not None:
+                    self._link.send(message, future._receive)
+            if leads:
+                self._lead(future, deadline, self._sleeper)
+            return leads
+        finally:
+            if leads and self._leading_thread == threading.get_ident():
+                with Shield():
+                    self._leave()
+
+    def _leave(self) -> None:
+        self._leader = self._leading_thread = None
+        self._leading.release()
+        if self._waiting:
+            self._promote()
 
     def _lead(self, future: Future, deadline: float | None, sleeper: Sleeper) -> None:
-        link, watch = self._link, self._watch
-        ready: Any = ()
+        """Read for all until the future has its reply, its time is over, or callbacks are to be called."""
+        link = self._link
+        ready: Collection[int] = ()
         while True:
             if ready or link.unread:
-                link.pump(ready, future._has_come)
+                with Shield():
+                    link.read(ready, future._has_come)
+                    if future._came is not None and sleeper is self._sleeper:
+                        # Within the same shield, for a shield is not free.
+                        self._leave()
+                        return
             self._leader = future
-            if future._came is not None:
+            if future._came is not None or self._to_call:
                 return
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -325,16 +330,37 @@ class Turns:
             # Asked for now: a signal handler may have closed the client.
             if self._pipe.descriptor in ready:
                 self._pipe.drain()
-            if watch is not None and watch.descriptor in ready:
+            if self._watch is not None and self._watch.descriptor in ready:
                 link.pump()
-                watch.ended()
+                self._watch.ended()
                 link.fail(GONE)
+
+    def _follow(self, future: Future, deadline: float | None) -> None:
+        """Sleep until the future has its reply, its time is over, or the lead is free."""
+        if self._leading_thread == threading.get_ident():
+            # A signal handler that broke into our own wait: it leads within, and wakes us after.
+            try:
+                self._lead(future, deadline, self._new_sleeper())
+            finally:
+                self._pipe.wake()
+            return
+        wait = _Wait(future)
+        self._waiting[wait] = None
+        try:
+            with self._link.lock:
+                future._sleeping = [*future._sleeping, wait.event]
+            # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
+            if future._came is None and self._leading.locked():
+                wait.event.wait(None if deadline is None else deadline - time.monotonic())
+        finally:
+            self._waiting.pop(wait, None)
+            with self._link.lock:
+                future._sleeping = [event for event in future._sleeping if event is not wait.event]
 
     def _promote(self) -> None:
         for other in list(self._waiting):
             if other.future._came is None:
-                if other.event is not None:
-                    other.event.set()
+                other.event.set()
                 return
 
     def close(self) -> None:
