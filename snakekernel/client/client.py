@@ -12,13 +12,11 @@ from typing import IO, Any, Final
 
 from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
-from ..wire.path import Item
 from .connection import find
 from .launch import Launch
 from .link import GONE, Channel, Link
 from .operations import Operations
 from .payload import Finish, whole
-from .proxy import StoredProxy
 from .waiting import Future, Turns
 
 #: Seconds that operations on control may take: they run no user code.
@@ -209,23 +207,8 @@ class Client(Operations):
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
-    # -- assignment through proxies ----------------------------------------------------------------
-
-    def _assign(self, path: tuple[Any, ...], value: Any) -> None:
-        if len(path) == 2:
-            self.store(path[1], value)
-        else:
-            self.set(list(path), value)
-
-    def _delete(self, path: tuple[Any, ...]) -> None:
-        if len(path) == 2:
-            self.delete_stored(path[1])
-            return
-        owner, last = StoredProxy(self, path[1:-1]), path[-1]
-        if isinstance(last, Item):
-            self.call("operator.delitem", args=[owner, last.key], returns="none")
-        else:
-            self.call("builtins.delattr", args=[owner, last], returns="none")
+    def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
+        return self._turns.request(self._link.message(request_type(op), content, buffers), op, finish)
 
 
 def _end(launch: Launch) -> None:
