@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from ..errors import KernelLost, ReplyTimeout
 from ..wire.names import request_type
+from .batch import AsyncBatch
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .launch import Launch
@@ -183,6 +184,17 @@ class AsyncClient(Operations):
             except KernelLost:
                 # The session went with its kernel.
                 pass
+
+    def batch(self, *, timeout: float | None = None, session_id: str | None = None) -> AsyncBatch:
+        """Collect operations and send them together when the block ends.
+
+        ``async with snake.batch() as batch: …``; steps are added without ``await``.
+
+        Args:
+            timeout: seconds to wait for all results; None waits as long as the kernel lives.
+            session_id: the session whose namespace is used.
+        """
+        return AsyncBatch(self._in_session(session_id), timeout)
 
     # -- requests ----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 
 from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
+from .batch import Batch
 from .connection import find
 from .launch import Launch
 from .link import GONE, Channel, Link
@@ -189,6 +190,15 @@ class Client(Operations):
             except KernelLost:
                 # The session went with its kernel.
                 pass
+
+    def batch(self, *, timeout: float | None = None, session_id: str | None = None) -> Batch:
+        """Collect operations and send them together when the block ends: ``with snake.batch() as batch: …``.
+
+        Args:
+            timeout: seconds to wait for all results; None waits as long as the kernel lives.
+            session_id: the session whose namespace is used.
+        """
+        return Batch(self._in_session(session_id), timeout)
 
     # -- requests ----------------------------------------------------------------------------------
 

@@ -33,7 +33,9 @@ def read_reply(received: Received) -> dict[str, Any]:
         check_buffers(unpack_object(received.metadata), received.buffers, required=False)
     content = unpack_object(received.content)
     if content.get("status") != "ok":
-        raise from_reply(content)
+        error = from_reply(content)
+        error.buffers = received.buffers
+        raise error
     return content
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -117,16 +117,16 @@ _decode_any = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-def pack_json(data: Any) -> bytes:
+def pack_json(data: Any, encode: Callable[[Any], bytes] = _encode) -> bytes:
     """Plain JSON data as bytes.
 
     Text may hold lone surrogates, which JSON cannot carry; they come out as ``\\udxxx`` in letters.
     Values are not concerned: their encoder gives such strings a form of their own.
     """
     try:
-        return _encode(data)
+        return encode(data)
     except UnicodeEncodeError:
-        return _encode(_without_surrogates(data))
+        return encode(_without_surrogates(data))
 
 
 def _without_surrogates(data: Any) -> Any:
