@@ -61,15 +61,17 @@ class BaseBatch(Operations):
         self._session_id = client._session_id
         self._timeout = timeout
         self._items: list[BatchItem] = []
-        #: Of each step its content, packed but where it holds numbers that depend on its message; its bytes,
-        #: with those of its buffers; and how many buffers the batch has after it.
+        #: Of each step its content, packed but where it holds numbers that depend on its message, and its
+        #: bytes with those of its buffers.
         self._contents: list[bytes | dict[str, Any]] = []
         self._sizes: list[int] = []
-        self._buffers_after: list[int] = []
-        #: Of steps that refer to others the earliest of those.
+        #: Of steps with buffers, how many the batch has after them; of those that use results, the earliest.
+        self._buffers_after: dict[int, int] = {}
         self._earliest: dict[int, int] = {}
         self._encoder = BatchEncoder(self, client._link, client._session_id)
         self._is_open = False
+        # Results outlive the batch: what they refer to is the client's. One bound method serves all steps.
+        self._called = client._called  # type: ignore[method-assign]
 
     def __len__(self) -> int:
         return len(self._items)
@@ -111,9 +113,11 @@ class BaseBatch(Operations):
         before = len(buffers)
         encoder.begin()
         try:
-            content = encode_fields(encoder, f"$.steps[{index}]", fields, keep_none)
-        except BaseException:
+            content = encode_fields(encoder, "$", fields, keep_none)
+        except BaseException as error:
             del buffers[before:]
+            if isinstance(error, SnakeError) and error.at is not None:
+                error.at = f"$.steps[{index}]" + error.at.removeprefix("$")
             raise
         if op != "call":
             content["op"] = op
@@ -130,7 +134,8 @@ class BaseBatch(Operations):
         item = BatchItem(self, index, finish)
         self._contents.append(packed)
         self._sizes.append(size)
-        self._buffers_after.append(len(buffers))
+        if len(buffers) != before:
+            self._buffers_after[index] = len(buffers)
         self._items.append(item)
         return item
 
@@ -141,10 +146,6 @@ class BaseBatch(Operations):
 
     def _begin(self, *args: Any) -> Any:
         raise InvalidRequest("submit sends at once; within a batch, use call.")
-
-    def _in_session(self, session_id: str | None) -> Self:
-        # Results outlive the batch: what they refer to is the client's.
-        return self._client._in_session(session_id)  # type: ignore[return-value]
 
     def _decoder(self, buffers: Sequence[memoryview]) -> Any:
         return self._client._decoder(buffers)
@@ -195,9 +196,10 @@ class BaseBatch(Operations):
             packed = [one if type(one) is bytes else pack(one) for one in self._contents[first:end]]
             head = self._client._packed({"stop_on_error": False}, self._session_id)
             content = head[:-1] + b',"steps":[' + b",".join(packed) + b"]}"
-            buffers = self._encoder.buffers[buffers_before : self._buffers_after[end - 1]]
+            after = max((self._buffers_after.get(index, 0) for index in range(first, end)), default=0)
+            buffers = self._encoder.buffers[buffers_before:after]
             yield _Chunk(first, content, buffers, self._items[first:end])
-            first, buffers_before = end, self._buffers_after[end - 1]
+            first, buffers_before = end, max(buffers_before, after)
 
     def _cuts(self) -> list[int]:
         """Where messages end: after enough steps, but between no step and one whose result it uses.

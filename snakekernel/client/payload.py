@@ -88,11 +88,12 @@ def encode_fields(
             if value is None and name not in keep_none and name != "value":
                 continue
             encode = _FIELDS.get(name)
-            if encode is None:
-                check_plain(value, f"{at}.{name}")
-                content[name] = value
-            else:
+            if encode is not None:
                 content[name] = encode(value, encoder)
+            else:
+                if type(value) is not str:
+                    check_plain(value, f"{at}.{name}")
+                content[name] = value
     except NotLossless as error:
         raise Unserializable(
             f"An argument has no lossless form: {error.reason}", at=f"{at}.{name}{error.path}", fault="caller"
@@ -108,8 +109,10 @@ def _encode_datum(value: Any, encoder: RequestEncoder) -> Any:
 
 
 def _encode_many(value: Any, encoder: RequestEncoder) -> Any:
+    if type(value) is tuple or type(value) is list:
+        return encoder.elements(value)
     if not isinstance(value, Mapping):
-        return encoder.elements(value if isinstance(value, list | tuple) else list(value))
+        return encoder.elements(list(value))
     content = {}
     key = ""
     try:
@@ -166,8 +169,6 @@ def _check_names(value: Mapping[Any, Any], at: str) -> None:
 
 def check_plain(value: Any, at: str) -> None:
     """Raise InvalidRequest where a field that is no data would not come out of JSON as it went in."""
-    if isinstance(value, str):
-        return
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidRequest(f"{value} has no place here: JSON does not know it.", at=at)
     if isinstance(value, Mapping):
@@ -177,7 +178,7 @@ def check_plain(value: Any, at: str) -> None:
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             check_plain(item, f"{at}[{index}]")
-    elif not isinstance(value, int | float | None):
+    elif not isinstance(value, str | int | float | None):
         raise InvalidRequest(f"A {type(value).__name__} is no plain JSON.", at=at)
 
 
