@@ -69,23 +69,23 @@ class BaseBatch(Operations):
         self._buffers_after: dict[int, int] = {}
         self._earliest: dict[int, int] = {}
         self._encoder = BatchEncoder(self, client._link, client._session_id)
-        self._is_open = False
+        self._is_open = self._is_over = False
         # Results outlive the batch: what they refer to is the client's. One bound method serves all steps.
         self._called = client._called  # type: ignore[method-assign]
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._sizes)
 
     def _open(self) -> None:
-        if self._is_open or self._items:
+        if self._is_open or self._is_over:
             raise InvalidStateError("A batch can be entered once; make another.")
         self._is_open = True
 
     def _close(self, error: BaseException | None) -> bool:
         """End the block; whether there is something to send."""
-        self._is_open = False
+        self._is_open, self._is_over = False, True
         if error is not None:
-            _fail(self._items, InvalidStateError("An exception ended the batch's block: nothing was sent."))
+            self._let_go(InvalidStateError("An exception ended the batch's block: nothing was sent."))
         return error is None and bool(self._items)
 
     # -- collecting --------------------------------------------------------------------------------
@@ -185,9 +185,15 @@ class BaseBatch(Operations):
         finally:
             for _, future in under_way:
                 future.cancel()
-            _fail(self._items, failure or OutcomeUnknown("Nobody waited for the batch; it may still run."))
+            self._let_go(failure or OutcomeUnknown("Nobody waited for the batch; it may still run."))
         if failure is not None:
             raise failure
+
+    def _let_go(self, error: BaseException) -> None:
+        """Fail the items without a result; what was sent is not kept longer than needed."""
+        _fail(self._items, error)
+        self._items, self._contents = [], []
+        self._encoder.buffers = []
 
     def _chunks(self) -> Iterator[_Chunk]:
         first = buffers_before = 0

@@ -195,9 +195,13 @@ class Link:
                 if door.unread:
                     self._read(door)
 
-    def _check_open(self) -> None:
+    def check_process(self) -> None:
+        """Raise KernelLost in a forked child: the sockets are its parent's."""
         if os.getpid() != self._pid:
             raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
+
+    def _check_open(self) -> None:
+        self.check_process()
         if self._closed:
             raise KernelLost("This client is closed; nothing was sent.")
         self._notice_loss()

@@ -317,6 +317,8 @@ def _call(
 ) -> dict[str, Any]:
     # What stands at its default is not sent: a small call feels every field.
     fields: dict[str, Any] = {"target": target}
+    if not isinstance(args, list | tuple):
+        args = list(args)
     if args:
         fields["args"] = args
     if kwargs:

@@ -226,6 +226,7 @@ class Turns:
 
     def look(self) -> None:
         """Read what has come, without waiting."""
+        self._link.check_process()
         self._link.pump()
         self._run_callbacks()
 
@@ -269,6 +270,9 @@ class Turns:
         zmq that carries it may need this very core.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        if message is None:
+            # Sending one checks it.
+            self._link.check_process()
         try:
             while True:
                 if not self._lead_if_free(future, deadline, message) and future._came is None:

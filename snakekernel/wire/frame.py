@@ -102,14 +102,13 @@ class Headers:
 
         Raises BadFrame where the parent is no header at all.
         """
-        try:
-            if parent.startswith(self._begin):
-                return int(parent[len(self._begin) : parent.index(b'"', len(self._begin))])
-            # A kernel may write the header anew: other spaces, another order.
-            session, _, number = unpack_header(parent).msg_id.rpartition("_")
-            return int(number) if session == self.session else None
-        except ValueError:
-            return None
+        if parent.startswith(self._begin):
+            number, _, _ = parent[len(self._begin) :].partition(b'"')
+            return int(number) if number.isdigit() and len(number) < 20 else None
+        # A kernel may write the header anew: other spaces, another order.
+        session, _, text = unpack_header(parent).msg_id.rpartition("_")
+        ours = session == self.session and text.isascii() and text.isdigit() and len(text) < 20
+        return int(text) if ours else None
 
 
 _decode_header = msgspec.json.Decoder(Header).decode

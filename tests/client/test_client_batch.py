@@ -292,6 +292,8 @@ class TestEndings:
         with snakekernel.start() as snake:
             with pytest.raises(KernelLost), snake.batch() as batch:
                 first = [batch.call("math.pi") for _ in range(1_000)]
+                # Time for the reply to the first message to leave the process.
+                batch.call("time.sleep", args=[0.5])
                 batch.call("os.kill", args=[snake.manager.provisioner.pid, int(signal.SIGKILL)])
                 rest = [batch.call("math.pi") for _ in range(3_000)]
             assert all(item.result() > 3 for item in first)
