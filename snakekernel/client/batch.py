@@ -32,11 +32,13 @@ _ENOUGH: Final = 1_000
 _ENOUGH_BYTES: Final = 16 << 20
 #: Requests under way at once: one runs, one waits for it.
 _AHEAD: Final = 2
-_NOT_SENT: Final = "The batch is sent when its block ends; ask for results after that."
-
-
 #: What comes of a message: its reply's content and buffers, or why there is none.
 _Outcome = tuple[dict[str, Any], Sequence[memoryview]] | SnakeError
+
+
+#: A step: its content, packed but where it holds numbers that depend on its message; its bytes, with those of
+#: its buffers; how many buffers the batch has after it; the earliest step whose result it uses; its item.
+_Step = tuple[bytes | dict[str, Any], int, int, int | None, BatchItem]
 
 
 class _Chunk(NamedTuple):
@@ -60,21 +62,15 @@ class BaseBatch(Operations):
         self._link = client._link
         self._session_id = client._session_id
         self._timeout = timeout
-        self._items: list[BatchItem] = []
-        #: Of each step its content, packed but where it holds numbers that depend on its message, and its
-        #: bytes with those of its buffers.
-        self._contents: list[bytes | dict[str, Any]] = []
-        self._sizes: list[int] = []
-        #: Of steps with buffers, how many the batch has after them; of those that use results, the earliest.
-        self._buffers_after: dict[int, int] = {}
-        self._earliest: dict[int, int] = {}
+        self._steps: list[_Step] = []
+        self._count = 0
         self._encoder = BatchEncoder(self, client._link, client._session_id)
         self._is_open = self._is_over = False
         # Results outlive the batch: what they refer to is the client's. One bound method serves all steps.
         self._called = client._called  # type: ignore[method-assign]
 
     def __len__(self) -> int:
-        return len(self._sizes)
+        return self._count
 
     def _open(self) -> None:
         if self._is_open or self._is_over:
@@ -86,7 +82,7 @@ class BaseBatch(Operations):
         self._is_open, self._is_over = False, True
         if error is not None:
             self._let_go(InvalidStateError("An exception ended the batch's block: nothing was sent."))
-        return error is None and bool(self._items)
+        return error is None and bool(self._steps)
 
     # -- collecting --------------------------------------------------------------------------------
 
@@ -108,7 +104,7 @@ class BaseBatch(Operations):
                 "A step of a batch is no pipeline and has no timeout and no session of its own; "
                 "give those to the batch: snake.batch(timeout=…, session_id=…)."
             )
-        encoder, index = self._encoder, len(self._items)
+        encoder, index = self._encoder, len(self._steps)
         buffers = encoder.buffers
         before = len(buffers)
         encoder.begin()
@@ -123,20 +119,12 @@ class BaseBatch(Operations):
             content["op"] = op
         packed: bytes | dict[str, Any] = content
         size = encoder.nbytes
-        if encoder.earliest is not None:
-            self._earliest[index] = encoder.earliest
-        elif len(buffers) == before:
+        if encoder.earliest is None and len(buffers) == before:
             packed = pack_json(content)
             size = len(packed)
-            if b'"$step"' in packed:
-                # A step() by number: it counts from the beginning of the batch.
-                self._earliest[index] = 0
         item = BatchItem(self, index, finish)
-        self._contents.append(packed)
-        self._sizes.append(size)
-        if len(buffers) != before:
-            self._buffers_after[index] = len(buffers)
-        self._items.append(item)
+        self._steps.append((packed, size, len(buffers), encoder.earliest, item))
+        self._count += 1
         return item
 
     def _submit(self, op: str, *args: Any, **kwargs: Any) -> Any:
@@ -191,37 +179,40 @@ class BaseBatch(Operations):
 
     def _let_go(self, error: BaseException) -> None:
         """Fail the items without a result; what was sent is not kept longer than needed."""
-        _fail(self._items, error)
-        self._items, self._contents = [], []
+        _fail([step[-1] for step in self._steps], error)
+        self._steps = []
         self._encoder.buffers = []
 
     def _chunks(self) -> Iterator[_Chunk]:
         first = buffers_before = 0
         for end in self._cuts():
+            steps = self._steps[first:end]
             pack = packer(first, buffers_before)
-            packed = [one if type(one) is bytes else pack(one) for one in self._contents[first:end]]
+            packed = [step[0] if type(step[0]) is bytes else pack(step[0]) for step in steps]
             head = self._client._packed({"stop_on_error": False}, self._session_id)
             content = head[:-1] + b',"steps":[' + b",".join(packed) + b"]}"
-            after = max((self._buffers_after.get(index, 0) for index in range(first, end)), default=0)
-            buffers = self._encoder.buffers[buffers_before:after]
-            yield _Chunk(first, content, buffers, self._items[first:end])
-            first, buffers_before = end, max(buffers_before, after)
+            buffers_after = steps[-1][2]
+            buffers = self._encoder.buffers[buffers_before:buffers_after]
+            yield _Chunk(first, content, buffers, [step[-1] for step in steps])
+            first, buffers_before = end, buffers_after
 
     def _cuts(self) -> list[int]:
         """Where messages end: after enough steps, but between no step and one whose result it uses.
 
         Raises LimitExceeded where that makes a message of too many steps.
         """
-        total = len(self._items)
+        total = len(self._steps)
+        # From the end: before which steps no message may end, since one from there on uses an earlier one.
         bound = set()
-        # From the end: whether any step from here on refers to one before.
         needed = total
-        for index in range(total - 1, 0, -1) if self._earliest else ():
-            needed = min(needed, self._earliest.get(index, needed))
+        for index in range(total - 1, 0, -1):
+            earliest = self._steps[index][3]
+            if earliest is not None and earliest < needed:
+                needed = earliest
             if needed < index:
                 bound.add(index)
         cuts, first, size = [], 0, 0
-        for index, more in enumerate(self._sizes):
+        for index, step in enumerate(self._steps):
             if (index - first >= _ENOUGH or size >= _ENOUGH_BYTES) and index not in bound:
                 cuts.append(index)
                 first, size = index, 0
@@ -231,7 +222,7 @@ class BaseBatch(Operations):
                     "results they use. Keep these by store_as= and use them by ref() in another batch.",
                     at=f"$.steps[{index}]",
                 )
-            size += more
+            size += step[1]
         return [*cuts, total] if total else []
 
     @staticmethod

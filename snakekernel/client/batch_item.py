@@ -15,6 +15,7 @@ import msgspec
 from ..errors import SnakeError, from_reply
 from ..values import Codec, Encoder, NotLossless, registry
 from ..wire.frame import pack_json
+from ..wire.path import Step
 from .payload import Finish, RequestEncoder
 
 _NOT_SENT: Final = "The batch is sent when its block ends; ask for results after that."
@@ -99,7 +100,7 @@ class BatchEncoder(RequestEncoder):
     __slots__ = ("_batch", "earliest")
 
     def __init__(self, batch: object, link: Any, session_id: str | None) -> None:
-        super().__init__(link, session_id)
+        super().__init__(link, session_id, {Step: _encode_step})
         self._batch = batch
         self.earliest: int | None = None
 
@@ -117,15 +118,26 @@ class BatchEncoder(RequestEncoder):
         """The place of an earlier step; raises NotLossless where it is of another batch."""
         if item._batch is not self._batch:
             raise NotLossless(f"{item!r} is of another batch; pass its result()")
-        if self.earliest is None or item._index < self.earliest:
-            self.earliest = item._index
-        return _StepNumber(item._index)
+        return self.refer(item._index)
+
+    def refer(self, index: int) -> int:
+        """The place of a step that the step in hand refers to."""
+        if self.earliest is None or index < self.earliest:
+            self.earliest = index
+        return _StepNumber(index)
 
 
 def _encode_item(item: BatchItem, encoder: Encoder) -> Any:
     if not isinstance(encoder, BatchEncoder):
         raise NotLossless(f"{item!r} means something within its batch only; pass its result()")
     return encoder.number(item)
+
+
+def _encode_step(step: Step, encoder: Any) -> Any:
+    """A step by number, which counts from the beginning of the batch."""
+    data = registry.handlers[id(Step)](step, encoder)
+    number = encoder.refer(step.index)
+    return {"$step": [number, *data["$step"][1:]] if step.steps else number}
 
 
 registry.register(Codec("step", (BatchItem,), _encode_item, registry.tags["step"].decode))

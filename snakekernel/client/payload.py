@@ -28,12 +28,15 @@ class RequestEncoder(Encoder):
 
     Args:
         link, session_id: where it goes: proxies of another kernel or session name other objects there.
+        extra: exact type -> ``(obj, encoder) -> finished data``, before every codec.
     """
 
     __slots__ = ("_link", "_session_id")
 
-    def __init__(self, link: Any, session_id: str | None) -> None:
-        super().__init__()
+    def __init__(
+        self, link: Any, session_id: str | None, extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
+    ) -> None:
+        super().__init__(extra=extra)
         self._link = link
         self._session_id = session_id
 

@@ -114,8 +114,15 @@ class TestEarlierResults:
         with snake.batch() as batch:
             items = [batch.call("operator.add", args=[i, 0]) for i in range(1_200)]
             by_number = batch.call("operator.add", args=[step(1_100), step(3)])
+            more = [batch.call("builtins.dict", kwargs={"a": [i]}) for i in range(1_500)]
+            part = batch.call("numpy.add", args=[step(2_700, "a", 0), np.ones(2)])
+            both = batch.call("operator.getitem", args=[more[-1], step(1_201 + 1_500 + 1)])
+            named = batch.call("operator.add", args=[step(1_201 + 1_500, 0), step(2_699, "a", 0)])
         assert by_number.result() == 1_103
         assert items[-1].result() == 1_199
+        assert part.result().tolist() == [1_500.0, 1_500.0]
+        assert isinstance(both.exception(), InvalidRequest)
+        assert named.result() == 1_500 + 1_498
 
     def test_more_steps_than_a_message_holds_are_refused_when_bound_together(self, snake: Client) -> None:
         before = snake.ping()["requests_handled"]
