@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .client.description import Description as Description
     from .client.proxy import ref as ref
     from .client.proxy import step as step
+    from .client.waiting import Future as Future
 
     start = Client.start
     connect = Client.connect
@@ -24,6 +25,7 @@ __all__ = [
     "AsyncClient",
     "Client",
     "Description",
+    "Future",
     "__version__",
     "connect",
     "errors",
@@ -37,6 +39,7 @@ _HOMES = {
     "AsyncClient": "client.aio",
     "Client": "client.client",
     "Description": "client.description",
+    "Future": "client.waiting",
     "errors": "errors",
     "ref": "client.proxy",
     "step": "client.proxy",

@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import IO, Any
 
 from ..errors import KernelLost, ReplyTimeout
 from ..wire.names import request_type
-from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info, read_reply
+from .batch import AsyncBatch
+from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .launch import Launch
-from .link import GONE, Channel, Link, Received
+from .link import GONE, Channel, Link, Message, Received
 from .operations import Operations
 from .payload import Finish
+from .shield import Shield
+from .waiting import read_reply
 from .watch import Watch
 
 
@@ -29,6 +33,7 @@ class AsyncClient(Operations):
         self._link: Link | None = None
         self._launch: Launch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._post: _Post | None = None
         self._descriptors: list[int] = []
         self._watch: Watch | None = None
 
@@ -78,9 +83,10 @@ class AsyncClient(Operations):
     def _attach(self, link: Link) -> None:
         self._link = link
         self._loop = asyncio.get_running_loop()
+        self._post = _Post(link, self._loop)
         self._descriptors = link.descriptors()
         for descriptor in self._descriptors:
-            self._loop.add_reader(descriptor, link.pump)
+            self._loop.add_reader(descriptor, self._post.read, descriptor)
 
     def _watch_process(self, manager: Any) -> None:
         loop = asyncio.get_running_loop()
@@ -95,7 +101,7 @@ class AsyncClient(Operations):
     async def _greet(self, timeout: float, is_alive: Callable[[], Awaitable[bool]]) -> None:
         assert self._loop is not None
         deadline = self._loop.time() + timeout
-        reply = self._request(request_type("ping"), b"{}", (), "control")
+        reply = self._on_control(request_type("ping"))
         asked: asyncio.Future[Received] | None = None
         while True:
             left = deadline - self._loop.time()
@@ -113,7 +119,7 @@ class AsyncClient(Operations):
             if left <= 0:
                 raise ReplyTimeout(f"No kernel answers within {timeout} s.")
             if asked is None:
-                asked = self._request("kernel_info_request", b"{}", (), "control")
+                asked = self._on_control("kernel_info_request")
 
     async def _enter(self) -> AsyncClient:
         try:
@@ -162,7 +168,7 @@ class AsyncClient(Operations):
         if self._launch is not None:
             await self._launch.manager.interrupt_kernel()
         else:
-            await asyncio.wait_for(self._request("interrupt_request", b"{}", (), "control"), CONTROL_TIMEOUT)
+            await asyncio.wait_for(self._on_control("interrupt_request"), CONTROL_TIMEOUT)
 
     @asynccontextmanager
     async def session(
@@ -179,6 +185,17 @@ class AsyncClient(Operations):
                 # The session went with its kernel.
                 pass
 
+    def batch(self, *, timeout: float | None = None, session_id: str | None = None) -> AsyncBatch:
+        """Collect operations and send them together when the block ends.
+
+        ``async with snake.batch() as batch: …``; steps are added without ``await``.
+
+        Args:
+            timeout: seconds to wait for all results; None waits as long as the kernel lives.
+            session_id: the session whose namespace is used.
+        """
+        return AsyncBatch(self._in_session(session_id), timeout)
+
     # -- requests ----------------------------------------------------------------------------------
 
     def _submit(
@@ -192,48 +209,30 @@ class AsyncClient(Operations):
         timeout: float | None,
     ) -> Any:
         # Sent here, not in the coroutine, so that requests go out in the order they were made.
-        reply = self._request(request_type(op), content, buffers, channel)
+        link, post = self._opened()
+        message = link.message(request_type(op), content, buffers, channel)
+        reply = post.send(message)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
-        return self._finished(op, reply, finish, timeout)
+        return _finished(link, message.number, op, reply, finish, timeout)
 
-    async def _finished(
-        self, op: str, reply: asyncio.Future[Received], finish: Finish, timeout: float | None
-    ) -> Any:
-        try:
-            async with asyncio.timeout(timeout):
-                received = await reply
-        except TimeoutError:
-            raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.") from None
-        content = read_reply(received)
-        if self._link is not None:
-            self._link.learn(content)
-        return finish(content, received.buffers)
+    def _begin(
+        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish
+    ) -> asyncio.Future[Any]:
+        reply = self._submit(op, content, buffers, finish, channel="shell", timeout=None)
+        task: asyncio.Future[Any] = asyncio.ensure_future(reply)
+        return task
 
-    def _request(
-        self, msg_type: str, content: bytes, buffers: Sequence[memoryview], channel: Channel
-    ) -> asyncio.Future[Received]:
-        if self._link is None or self._loop is None:
+    def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
+        link, post = self._opened()
+        return post.send(link.message(msg_type, b"{}", channel="control"))
+
+    def _opened(self) -> tuple[Link, _Post]:
+        if self._link is None or self._post is None:
             raise KernelLost("This client is not open: enter it with `async with`, or await it.")
         if self._watch is not None:
             self._watch.check()
-        future: asyncio.Future[Received] = self._loop.create_future()
-
-        def slot(result: Received | BaseException) -> None:
-            if future.done():
-                return
-            if isinstance(result, BaseException):
-                future.set_exception(result)
-                # Read here, so that a reply nobody awaits any more is no warning at exit.
-                future.exception()
-            else:
-                future.set_result(result)
-
-        link = self._link
-        msg_id = link.request(msg_type, content, slot, buffers=buffers, channel=channel)
-        # Cancelled is what its task's cancellation and a timeout make of it.
-        future.add_done_callback(lambda done: link.forget(msg_id) if done.cancelled() else None)
-        return future
+        return self._link, self._post
 
     # -- assignment through proxies ----------------------------------------------------------------
 
@@ -242,6 +241,71 @@ class AsyncClient(Operations):
 
     def _delete(self, path: tuple[Any, ...]) -> None:
         raise TypeError("del cannot be awaited; use `await snake.delete_stored(…)`")
+
+
+class _Post:
+    """Sends for a client and all its views.
+
+    The first request of a turn of the loop goes at once, those that follow in the same turn go together.
+    """
+
+    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
+        self._link = link
+        self._loop = loop
+        self._sent_in_this_turn = False
+
+    def send(self, message: Message) -> asyncio.Future[Received]:
+        """A future of the reply; raises KernelLost where it cannot be sent."""
+        future: asyncio.Future[Received] = self._loop.create_future()
+        slot = partial(_settle, future)
+        if self._sent_in_this_turn:
+            self._link.send_later(message, slot)
+            return future
+        with Shield():
+            self._link.send(message, slot)
+        self._sent_in_this_turn = True
+        self._loop.call_soon(self._flush)
+        return future
+
+    def _flush(self) -> None:
+        self._sent_in_this_turn = False
+        self._link.flush()
+
+    def read(self, descriptor: int) -> None:
+        """A descriptor of the link is readable."""
+        with Shield():
+            self._link.read((descriptor,))
+
+
+def _settle(future: asyncio.Future[Received], came: Received | BaseException) -> None:
+    if future.done():
+        return
+    if isinstance(came, BaseException):
+        future.set_exception(came)
+        # Read here, so that a reply nobody awaits any more is no warning at exit.
+        future.exception()
+    else:
+        future.set_result(came)
+
+
+async def _finished(
+    link: Link, number: int, op: str, reply: asyncio.Future[Received], finish: Finish, timeout: float | None
+) -> Any:
+    try:
+        if timeout is None:
+            received = await reply
+        else:
+            async with asyncio.timeout(timeout):
+                received = await reply
+    except TimeoutError:
+        link.forget(number)
+        raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.") from None
+    except asyncio.CancelledError:
+        link.forget(number)
+        raise
+    content = read_reply(received)
+    link.learn(content)
+    return finish(content, received.buffers)
 
 
 async def _end(launch: Launch) -> None:

@@ -1,44 +1,30 @@
 """The blocking client: ``with snakekernel.start() as snake: …``.
 
-Rules: threads may share a client. One of the threads that wait reads the sockets for all (the leader); when
-it has its own reply it wakes another to lead. A lost kernel ends every wait at once.
+Rules: threads may share a client; how they wait is in ``waiting``. A lost kernel ends every wait at once.
 """
 
 from __future__ import annotations
 
-import selectors
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import IO, Any, Final
 
-from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout, from_reply
-from ..wire.frame import check_buffers, unpack_object
+from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
-from ..wire.path import Item
+from .batch import Batch
 from .connection import find
 from .launch import Launch
-from .link import GONE, Channel, Link, Pipe, Received
+from .link import GONE, Channel, Link
 from .operations import Operations
-from .payload import Finish
-from .proxy import StoredProxy
-from .watch import Watch
+from .payload import Finish, whole
+from .waiting import Future, Turns
 
 #: Seconds that operations on control may take: they run no user code.
 CONTROL_TIMEOUT: Final = 30.0
 #: Seconds before a kernel that does not answer ours is asked what it is.
 _ASK_AFTER: Final = 0.5
 _NOT_STARTED: Final = "The kernel's process ended before it answered; what it wrote tells why."
-
-
-def read_reply(received: Received) -> dict[str, Any]:
-    """The content of a reply; raises the exception that an error reply stands for."""
-    check_buffers(unpack_object(received.metadata), received.buffers, required=False)
-    content = unpack_object(received.content)
-    if content.get("status") != "ok":
-        raise from_reply(content)
-    return content
 
 
 def check_identity(content: dict[str, Any]) -> None:
@@ -62,16 +48,6 @@ def check_kernel_info(content: dict[str, Any]) -> None:
     check_identity(content[FEATURE])
 
 
-class _Waiter:
-    __slots__ = ("event", "msg_id", "result")
-
-    def __init__(self) -> None:
-        # Made by a thread that has to wait for another to lead; most calls never do.
-        self.event: threading.Event | None = None
-        self.msg_id = ""
-        self.result: Received | BaseException | None = None
-
-
 class Client(Operations):
     """A blocking client of one kernel; made by ``start`` or ``connect``.
 
@@ -82,25 +58,7 @@ class Client(Operations):
     def __init__(self, link: Link, launch: Launch | None = None) -> None:
         self._link = link
         self._launch = launch
-        self._pipe = Pipe()
-        self._leading = threading.Lock()
-        self._leader: _Waiter | None = None
-        self._leading_thread: int | None = None
-        self._waiting: dict[_Waiter, None] = {}
-        self._selector = self._new_selector()
-        self._watch = None
-        if launch is not None:
-            self._watch = Watch(launch.manager, self._watch_descriptor, self._selector.unregister)
-
-    def _new_selector(self) -> selectors.BaseSelector:
-        # epoll would cost a descriptor; Windows has select only.
-        selector: selectors.BaseSelector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
-        for descriptor in (*self._link.descriptors(), self._pipe.descriptor):
-            selector.register(descriptor, selectors.EVENT_READ)
-        return selector
-
-    def _watch_descriptor(self, descriptor: int) -> None:
-        self._selector.register(descriptor, selectors.EVENT_READ)
+        self._turns = Turns(link, None if launch is None else launch.manager)
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -167,23 +125,24 @@ class Client(Operations):
 
     def _greet(self, timeout: float, is_alive: Callable[[], bool]) -> None:
         deadline = time.monotonic() + timeout
-        waiter = self._request(request_type("ping"), b"{}", (), "control")
-        asked: _Waiter | None = None
+        pinged = self._on_control(request_type("ping"))
+        asked: Future | None = None
         while True:
             left = deadline - time.monotonic()
-            if self._wait(waiter, min(_ASK_AFTER, max(left, 0))):
-                pong = read_reply(_unwrap(waiter))
-                check_identity(pong)
-                self._link.learn(pong)
+            if self._turns.wait(pinged, min(_ASK_AFTER, max(left, 0))):
+                check_identity(pinged.result())
                 return
-            if asked is not None and asked.result is not None:
-                check_kernel_info(read_reply(_unwrap(asked)))
+            if asked is not None and asked.done():
+                check_kernel_info(asked.result())
             if not is_alive():
                 raise KernelLost(GONE)
             if left <= 0:
                 raise ReplyTimeout(f"No kernel answers at {self._link.connection!r} within {timeout} s.")
             if asked is None:
-                asked = self._request("kernel_info_request", b"{}", (), "control")
+                asked = self._on_control("kernel_info_request")
+
+    def _on_control(self, msg_type: str) -> Future:
+        return self._turns.request(self._link.message(msg_type, b"{}", channel="control"), msg_type, whole)
 
     @property
     def manager(self) -> Any:
@@ -198,14 +157,7 @@ class Client(Operations):
     def close(self) -> None:
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.close()
-        # The leader is awake now; it must be gone before its descriptors are anybody else's. A signal
-        # handler that broke into our own wait cannot wait for it.
-        leads_itself = self._leading_thread == threading.get_ident()
-        with nullcontext() if leads_itself else self._leading:
-            self._pipe.close()
-            if self._watch is not None:
-                self._watch.close()
-            self._selector.close()
+        self._turns.close()
         launch, self._launch = self._launch, None
         if launch is not None and launch.is_ours:
             _end(launch)
@@ -214,8 +166,7 @@ class Client(Operations):
         """Interrupt what the kernel runs on its main thread."""
         # Asked of the kernel itself, not of its manager, whose blocking face makes an event loop for each
         # thread that uses it.
-        waiter = self._request("interrupt_request", b"{}", (), "control")
-        self._wait(waiter, CONTROL_TIMEOUT)
+        self._on_control("interrupt_request").result(CONTROL_TIMEOUT)
 
     def __enter__(self) -> Client:
         return self
@@ -240,6 +191,15 @@ class Client(Operations):
                 # The session went with its kernel.
                 pass
 
+    def batch(self, *, timeout: float | None = None, session_id: str | None = None) -> Batch:
+        """Collect operations and send them together when the block ends: ``with snake.batch() as batch: …``.
+
+        Args:
+            timeout: seconds to wait for all results; None waits as long as the kernel lives.
+            session_id: the session whose namespace is used.
+        """
+        return Batch(self._in_session(session_id), timeout)
+
     # -- requests ----------------------------------------------------------------------------------
 
     def _submit(
@@ -252,116 +212,13 @@ class Client(Operations):
         channel: Channel,
         timeout: float | None,
     ) -> Any:
-        waiter = self._request(request_type(op), content, buffers, channel)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
-        try:
-            if not self._wait(waiter, timeout):
-                raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.")
-        finally:
-            if waiter.result is None:
-                self._link.forget(waiter.msg_id)
-        received = _unwrap(waiter)
-        reply = read_reply(received)
-        self._link.learn(reply)
-        return finish(reply, received.buffers)
+        message = self._link.message(request_type(op), content, buffers, channel)
+        return self._turns.call(message, op, finish, timeout)
 
-    def _request(
-        self, msg_type: str, content: bytes, buffers: Sequence[memoryview], channel: Channel
-    ) -> _Waiter:
-        if self._watch is not None:
-            self._watch.check()
-        waiter = _Waiter()
-
-        def slot(result: Received | BaseException) -> None:
-            waiter.result = result
-            if waiter.event is not None:
-                waiter.event.set()
-            if waiter is self._leader:
-                # The leader sleeps on descriptors; another thread's send has read its reply.
-                self._pipe.wake()
-
-        waiter.msg_id = self._link.request(msg_type, content, slot, buffers=buffers, channel=channel)
-        return waiter
-
-    def _wait(self, waiter: _Waiter, timeout: float | None) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        self._waiting[waiter] = None
-        try:
-            while waiter.result is None:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    return False
-                if self._leading.acquire(blocking=False):
-                    self._leading_thread = threading.get_ident()
-                    try:
-                        self._lead(waiter, deadline, self._selector)
-                    finally:
-                        self._leader = self._leading_thread = None
-                        self._leading.release()
-                elif self._leading_thread == threading.get_ident():
-                    # A signal handler that broke into our own wait: it leads within, and wakes us after.
-                    with self._new_selector() as selector:
-                        try:
-                            self._lead(waiter, deadline, selector)
-                        finally:
-                            self._pipe.wake()
-                elif waiter.event is None:
-                    # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
-                    waiter.event = threading.Event()
-                else:
-                    waiter.event.wait(left)
-                    if waiter.result is None:
-                        # Woken to lead, not by a reply.
-                        waiter.event.clear()
-            return True
-        finally:
-            self._waiting.pop(waiter, None)
-            self._promote()
-
-    def _lead(self, waiter: _Waiter, deadline: float | None, selector: selectors.BaseSelector) -> None:
-        while True:
-            self._leader = waiter
-            if waiter.result is not None:
-                return
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return
-            # Whoever used the sockets has read what was there: the descriptors tell of all that comes now.
-            ready = {key.fd for key, _ in selector.select(left)}
-            # From here on it is awake: what it reads itself needs no wake-up.
-            self._leader = None
-            if self._pipe.descriptor in ready:
-                self._pipe.drain()
-            self._link.pump()
-            if self._watch is not None and self._watch.descriptor in ready:
-                self._watch.ended()
-                self._link.fail(GONE)
-
-    def _promote(self) -> None:
-        for other in list(self._waiting):
-            if other.result is None:
-                if other.event is not None:
-                    other.event.set()
-                return
-
-    # -- assignment through proxies ----------------------------------------------------------------
-
-    def _assign(self, path: tuple[Any, ...], value: Any) -> None:
-        if len(path) == 2:
-            self.store(path[1], value)
-        else:
-            self.set(list(path), value)
-
-    def _delete(self, path: tuple[Any, ...]) -> None:
-        if len(path) == 2:
-            self.delete_stored(path[1])
-            return
-        owner, last = StoredProxy(self, path[1:-1]), path[-1]
-        if isinstance(last, Item):
-            self.call("operator.delitem", args=[owner, last.key], returns="none")
-        else:
-            self.call("builtins.delattr", args=[owner, last], returns="none")
+    def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
+        return self._turns.request(self._link.message(request_type(op), content, buffers), op, finish)
 
 
 def _end(launch: Launch) -> None:
@@ -370,10 +227,3 @@ def _end(launch: Launch) -> None:
         launch.manager.shutdown_kernel()
     launch.manager.cleanup_resources()
     launch.clean_up()
-
-
-def _unwrap(waiter: _Waiter) -> Received:
-    if isinstance(waiter.result, BaseException):
-        raise waiter.result
-    assert waiter.result is not None
-    return waiter.result

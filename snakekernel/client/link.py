@@ -1,46 +1,111 @@
 """The sockets of one client and the demultiplexer of its replies.
 
 Rules: one lock guards every use of the sockets, which zmq allows to move between threads but never to be
-used by two at once. Threads sleep on the sockets' file descriptors, outside the lock; those tell only that
-something may have come, so whoever used a socket also reads what is there (``pump``). Each reply goes to
-the one slot that waits for its message id. A lost connection fails all slots at once.
+used by two at once. Threads sleep on the sockets' file descriptors, outside the lock; those tell only of what
+comes after the socket was last looked at. So whoever used a socket, also to send, reads what is there, or
+leaves ``unread`` set for who sleeps next. Each reply goes to the one slot that waits for it. A lost
+connection fails all slots at once.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
+import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from socket import socketpair
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from ..errors import KernelLost
-from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, unpack_header
+from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, pack_json
 from .connection import Connection
 from .shield import Shield
+from .sleeper import Sleeper
 
 Channel = Literal["shell", "control"]
 #: Said to whoever waits when the kernel goes.
 GONE: Final = "The kernel is gone: it ended before the reply came."
 _WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
+# As plain integers: pyzmq's enums cost more than the calls they are given to.
+_POLLIN, _MORE = int(zmq.POLLIN), int(zmq.RCVMORE)
+_SNDMORE, _NOBLOCK = int(zmq.SNDMORE), int(zmq.NOBLOCK)
+_SIX: Final = (0,) * 6
+_NO_BUFFERS: Final[list[memoryview]] = []
 
 
 class Received(NamedTuple):
     """One reply as it came: packed content, metadata and buffers."""
 
-    msg_type: str
     content: bytes
     metadata: bytes
-    buffers: list[memoryview]
+    buffers: Sequence[memoryview]
 
 
+#: Gets a reply, or the reason why none comes; called under the link's lock, so it only takes note.
 Slot = Callable[[Received | BaseException], None]
+
+
+class _Socket:
+    """A zmq socket by the methods of its C base class: pyzmq's own around them cost a message twice as much.
+
+    unread: something may have come that the descriptor does not tell of.
+    """
+
+    __slots__ = ("_polled", "descriptor", "get", "recv", "send", "socket", "unread")
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        base: Any = super(zmq.Socket, socket)
+        self.socket = socket
+        self.get, self.recv, self.send = base.get, base.recv, base.send
+        self.descriptor = int(socket.getsockopt(zmq.FD))
+        self._polled = [(socket, _POLLIN)]
+        self.unread = True
+
+    def has_message(self) -> bool:
+        """Whether there is a message to take."""
+        # Cheaper than the socket's events, which pyzmq looks up by an enum.
+        return bool(zmq.zmq_poll(self._polled, 0))
+
+    def put(self, frames: Sequence[bytes], buffers: Sequence[memoryview]) -> None:
+        """Send one message; the buffers are not copied, as zmq decides by their size."""
+        send = self.send
+        for frame in frames[:-1]:
+            send(frame, _SNDMORE)
+        if not buffers:
+            send(frames[-1], 0)
+        else:
+            send(frames[-1], _SNDMORE)
+            self.socket.send_multipart(buffers, copy=False)
+
+    def take(self) -> tuple[list[bytes], Sequence[memoryview]]:
+        """Receive the message that is there: six frames, and buffers, which are not copied.
+
+        Messages come whole, and those of Jupyter have six frames at least; zmq.Again tells of a shorter one.
+        """
+        recv = self.recv
+        frames = [
+            recv(_NOBLOCK),
+            recv(_NOBLOCK),
+            recv(_NOBLOCK),
+            recv(_NOBLOCK),
+            recv(_NOBLOCK),
+            recv(_NOBLOCK),
+        ]
+        if not self.get(_MORE):
+            return frames, _NO_BUFFERS
+        return frames, [frame.buffer for frame in self.socket.recv_multipart(_NOBLOCK, copy=False)]
+
+
+class Message(NamedTuple):
+    """A request ready to be sent."""
+
+    number: int
+    door: _Socket
+    frames: list[bytes]
+    buffers: Sequence[memoryview]
 
 
 class Link:
@@ -49,10 +114,10 @@ class Link:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._signer = Signer(connection.key, connection.signature_scheme)
-        self._lock = threading.RLock()
-        self._slots: dict[str, Slot] = {}
-        self._session = uuid.uuid4().hex
-        self._numbers = itertools.count()
+        self._headers = Headers(uuid.uuid4().hex, "snakekernel")
+        self.lock = threading.RLock()
+        self._slots: dict[int, Slot] = {}
+        self._outbox: list[Message] = []
         self._lost = False
         self._closed = False
         self._pid = os.getpid()
@@ -61,13 +126,13 @@ class Link:
         #: The last one known, for requests that must not run in another.
         self.last_epoch: str | None = None
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._sockets = {
-            "shell": self._connect(connection.shell_port),
-            "control": self._connect(connection.control_port),
-        }
-        self._monitor = self._sockets["shell"].get_monitor_socket(_WATCHED)
-        self._monitor.linger = 0
-        self._polled = [(socket, zmq.POLLIN) for socket in (*self._sockets.values(), self._monitor)]
+        shell, control = self._connect(connection.shell_port), self._connect(connection.control_port)
+        monitor = shell.get_monitor_socket(_WATCHED)
+        monitor.linger = 0
+        self._doors: dict[Channel, _Socket] = {"shell": _Socket(shell), "control": _Socket(control)}
+        self._sockets = list(self._doors.values())
+        self._monitor = _Socket(monitor)
+        self._monitor_sleeper = Sleeper([self._monitor.descriptor])
 
     def _connect(self, port: int) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.DEALER)
@@ -85,103 +150,159 @@ class Link:
 
     def descriptors(self) -> list[int]:
         """File descriptors that become readable when ``pump`` may have something to do."""
-        return [int(s.getsockopt(zmq.FD)) for s in (*self._sockets.values(), self._monitor)]
+        return [door.descriptor for door in (*self._sockets, self._monitor)]
 
-    def request(
-        self,
-        msg_type: str,
-        content: bytes,
-        slot: Slot,
-        *,
-        buffers: Sequence[memoryview] = (),
-        channel: Channel = "shell",
-        subshell_id: str | None = None,
-    ) -> str:
-        """Send a request; ``slot`` gets its reply or the reason why none comes. Returns the message id.
+    # -- sending -----------------------------------------------------------------------------------
+
+    def message(
+        self, msg_type: str, content: bytes, buffers: Sequence[memoryview] = (), channel: Channel = "shell"
+    ) -> Message:
+        """A request ready to be sent."""
+        number, header = self._headers.next(msg_type, time.time())
+        metadata = b"{}"
+        if buffers and self.connection.binds_buffers:
+            metadata = pack_json(bind_buffers(buffers))
+        signed = [header, b"{}", metadata, content]
+        return Message(number, self._doors[channel], [DELIMITER, self._signer.sign(signed), *signed], buffers)
+
+    def send(self, message: Message, slot: Slot) -> None:
+        """Send a request; ``slot`` gets its reply, or the reason why none comes. The caller holds a Shield.
 
         Raises KernelLost where the connection is lost or closed already: nothing was sent.
         """
+        number, door, frames, buffers = message
+        with self.lock:
+            self._check_open()
+            self._slots[number] = slot
+            door.unread = True
+            door.put(frames, buffers)
+            # The send may have consumed the descriptor's edge: read what has come meanwhile.
+            self._read(door)
+
+    def send_later(self, message: Message, slot: Slot) -> None:
+        """As ``send``, at the next ``flush``."""
+        with Shield(), self.lock:
+            self._check_open()
+            self._slots[message.number] = slot
+            self._outbox.append(message)
+
+    def flush(self) -> None:
+        """Send what was to be sent later, but for what nobody waits for any more."""
+        with Shield(), self.lock:
+            outbox, self._outbox = self._outbox, []
+            if self._closed:
+                return
+            self._notice_loss()
+            for number, door, frames, buffers in outbox:
+                if number in self._slots:
+                    door.unread = True
+                    door.put(frames, buffers)
+            for door in self._sockets:
+                if door.unread:
+                    self._read(door)
+
+    def check_process(self) -> None:
+        """Raise KernelLost in a forked child: the sockets are its parent's."""
         if os.getpid() != self._pid:
             raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
-        msg_id = f"{self._session}_{next(self._numbers)}"
-        header: dict[str, Any] = {
-            "msg_id": msg_id,
-            "msg_type": msg_type,
-            "username": "snakekernel",
-            "session": self._session,
-            "date": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
-            "version": "5.4",
-        }
-        if subshell_id is not None:
-            header["subshell_id"] = subshell_id
-        bound = bind_buffers(buffers) if buffers and self.connection.binds_buffers else {}
-        signed = [pack_json(header), b"{}", pack_json(bound) if bound else b"{}", content]
-        parts: list[bytes | memoryview] = [DELIMITER, self._signer.sign(signed), *signed, *buffers]
-        with Shield(), self._lock:
-            if self._closed:
-                raise KernelLost("This client is closed; nothing was sent.")
-            self._pump(self._readable())
-            if self._lost:
-                raise KernelLost("The kernel is gone; nothing was sent.")
-            self._slots[msg_id] = slot
-            self._sockets[channel].send_multipart(parts, copy=not buffers)
-            # The send may have consumed the descriptors' edge: read what has come meanwhile.
-            self._pump(self._readable())
-        return msg_id
+
+    def _check_open(self) -> None:
+        self.check_process()
+        if self._closed:
+            raise KernelLost("This client is closed; nothing was sent.")
+        self._notice_loss()
+        if self._lost:
+            raise KernelLost("The kernel is gone; nothing was sent.")
 
     def learn(self, content: Mapping[str, Any]) -> None:
         """Take the kernel process's epoch from a reply."""
         if self.epoch is None and isinstance(content.get("epoch"), str):
             self.epoch = self.last_epoch = content["epoch"]
 
-    def forget(self, msg_id: str) -> None:
+    def forget(self, number: int) -> None:
         """Nobody waits for this reply any more."""
-        with self._lock:
-            self._slots.pop(msg_id, None)
+        with self.lock:
+            self._slots.pop(number, None)
+
+    # -- receiving ---------------------------------------------------------------------------------
+
+    @property
+    def unread(self) -> bool:
+        """Whether something may have come that no descriptor tells of: ``pump`` before you sleep."""
+        shell, control = self._sockets
+        return shell.unread or control.unread or self._monitor.unread
 
     def pump(self) -> None:
         """Read all that has come and hand it to its slots."""
-        with self._lock:
-            if not self._closed and (readable := self._readable()):
-                with Shield():
-                    self._pump(readable)
+        with Shield():
+            self.read(None)
 
-    def _readable(self) -> list[Any]:
-        # One look at all sockets costs less than one exception of one that has nothing.
-        return [socket for socket, _ in zmq.zmq_poll(self._polled, 0)]
+    def read(self, ready: Collection[int] | None, until: Callable[[], bool] | None = None) -> None:
+        """Read what has come and hand it to its slots. The caller holds a Shield.
 
-    def _pump(self, readable: list[Any]) -> None:
-        while readable:
-            for socket in readable:
-                if socket is self._monitor:
-                    self._read_monitor()
-                else:
-                    self._deliver(socket.recv_multipart(zmq.NOBLOCK, copy=False))
-            readable = self._readable()
+        Args:
+            ready: the descriptors that are readable; None looks at every socket.
+            until: whether that is enough; what is left stays ``unread``.
+        """
+        with self.lock:
+            if self._closed:
+                return
+            for door in self._sockets:
+                if ready is None or door.unread:
+                    self._read(door, until)
+                elif door.descriptor in ready:
+                    self._read(door, until, told=True)
+            monitor = self._monitor
+            if ready is None or monitor.unread or monitor.descriptor in ready:
+                self._read_monitor()
 
-    def _deliver(self, frames: Sequence[zmq.Frame]) -> None:
+    def _read(self, door: _Socket, until: Callable[[], bool] | None = None, *, told: bool = False) -> None:
+        door.unread = True
+        # Where the descriptor told of it, a look at the events is saved.
+        while told or door.has_message():
+            told = False
+            try:
+                frames, buffers = door.take()
+            except zmq.Again:
+                # The descriptor told of something else; or it was too short to be a message of Jupyter's.
+                continue
+            self._deliver(frames, buffers)
+            if until is not None and until():
+                return
+        door.unread = False
+
+    def _deliver(self, frames: list[bytes], buffers: Sequence[memoryview]) -> None:
         # A DEALER gets no routing identities: the delimiter comes first.
-        parts = [frame.bytes for frame in frames[:6]]
-        signed = parts[2:]
-        if len(signed) != 4 or parts[0] != DELIMITER or not self._signer.check(parts[1], signed):
+        delimiter, signature, _, parent, metadata, content = frames
+        if delimiter != DELIMITER or not self._signer.check(signature, frames[2:]):
             # Nobody we know signed this; there is nothing to answer and nobody to tell.
             return
         try:
-            header, parent = unpack_header(signed[0]), unpack_header(signed[1])
+            number = self._headers.number(parent)
         except BadFrame:
             return
-        slot = self._slots.pop(parent.msg_id, None)
+        slot = self._slots.pop(number, None) if number is not None else None
         if slot is not None:
-            slot(Received(header.msg_type, signed[3], signed[2], [frame.buffer for frame in frames[6:]]))
+            slot(Received(content, metadata, buffers))
+
+    # -- loss and closing --------------------------------------------------------------------------
+
+    def _notice_loss(self) -> None:
+        if self._monitor.unread or self._monitor_sleeper.sleep(0):
+            self._read_monitor()
 
     def _read_monitor(self) -> None:
-        event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
-        self._lost = event["event"] == zmq.EVENT_DISCONNECTED
-        if self._lost:
-            # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps: that
-            # one refuses it by its epoch.
-            self.epoch = None
-            self._fail_all(GONE)
+        monitor = self._monitor
+        monitor.unread = True
+        while monitor.has_message():
+            event = parse_monitor_message(monitor.socket.recv_multipart(zmq.NOBLOCK))
+            self._lost = event["event"] == zmq.EVENT_DISCONNECTED
+            if self._lost:
+                # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps:
+                # that one refuses it by its epoch.
+                self.epoch = None
+                self._fail_all(GONE)
+        monitor.unread = False
 
     def _fail_all(self, reason: str) -> None:
         slots, self._slots = self._slots, {}
@@ -190,12 +311,12 @@ class Link:
 
     def fail(self, reason: str) -> None:
         """End all waits with KernelLost."""
-        with Shield(), self._lock:
+        with Shield(), self.lock:
             self._fail_all(reason)
 
     def close(self) -> None:
         """Close the sockets; whoever still waits gets KernelLost. Idempotent."""
-        with self._lock:
+        with self.lock:
             if self._closed:
                 return
             self._closed = True
@@ -203,41 +324,7 @@ class Link:
                 # After a fork the sockets are the parent's to close.
                 return
             self._fail_all("This client was closed before the reply came.")
-            self._sockets["shell"].disable_monitor()
-            for socket in (*self._sockets.values(), self._monitor):
-                socket.close(0)
+            self._doors["shell"].socket.disable_monitor()
+            for door in (*self._sockets, self._monitor):
+                door.socket.close(0)
             self._context.term()
-
-
-class Pipe:
-    """Wakes a thread that sleeps on descriptors. A pair of sockets: Windows can wait for no other."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = socketpair()
-        self._reader.setblocking(False)
-        self._writer.setblocking(False)
-
-    @property
-    def descriptor(self) -> int:
-        """Readable when a thread is to wake; -1 once closed."""
-        return self._reader.fileno()
-
-    def wake(self) -> None:
-        """Make the descriptor readable."""
-        try:
-            self._writer.send(b"\0")
-        except BlockingIOError:
-            # Full means that it is readable already.
-            return
-
-    def drain(self) -> None:
-        """Make the descriptor unreadable again."""
-        try:
-            self._reader.recv(4096)
-        except BlockingIOError:
-            return
-
-    def close(self) -> None:
-        """Close both ends. Idempotent."""
-        self._reader.close()
-        self._writer.close()

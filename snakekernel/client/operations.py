@@ -1,60 +1,26 @@
-"""The operations, once for both clients: each builds a request and says how its reply becomes a result.
+"""The operations, once for both clients and for batches: each says what it sends and what its reply becomes.
 
-Rules: the blocking client returns results, the async client awaitables of the same; nothing here waits.
-What has a lossless value is returned as that Python value, what has not as a Description.
+Rules: the blocking client returns results, the async client awaitables of the same, a batch its items;
+nothing here waits.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from copy import copy
-from typing import Any, Final, Self
+from typing import Any
 
 from ..commands.scope import to_request
-from ..errors import from_reply
 from ..plugins.load import CommandTable
-from ..values import Decoder
-from ..wire.errors import InvalidRequest, UnknownOperation, Unsupported
-from ..wire.frame import pack_json
-from .description import Description
+from ..wire.errors import UnknownOperation
 from .link import Channel
-from .payload import Finish, Sender, Target, check_plain, encode_request, field, plain, stored_path, whole
+from .payload import Target, check_plain, field, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
-
-#: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
-_ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions"})
 
 
 class Operations(Programs):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
-
-    _session_id: str | None = None
-    #: The connection; the async client has none before it is opened.
-    _link: Any = None
-
-    @abstractmethod
-    def _submit(
-        self,
-        op: str,
-        content: bytes,
-        buffers: Sequence[memoryview],
-        finish: Finish,
-        *,
-        channel: Channel,
-        timeout: float | None,
-    ) -> Any:
-        """Send a request; the result is what ``finish`` makes of the reply."""
-
-    @abstractmethod
-    def _assign(self, path: tuple[Any, ...], value: Any) -> None:
-        """Assignment through a proxy."""
-
-    @abstractmethod
-    def _delete(self, path: tuple[Any, ...]) -> None:
-        """``del`` through a proxy."""
 
     # -- the dynamic operations --------------------------------------------------------------------
 
@@ -87,16 +53,28 @@ class Operations(Programs):
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
-        fields = {
-            "target": target,
-            "args": list(args),
-            "kwargs": dict(kwargs or {}),
-            "store_as": store_as,
-            "returns": returns,
-            "string_refs": string_refs,
-            "call_id": call_id,
-        }
-        return self._send("call", fields, self._described("result", session_id), session_id, timeout)
+        fields = _call(target, args, kwargs, store_as, returns, string_refs, call_id)
+        return self._send("call", fields, self._in_session(session_id)._called, session_id, timeout)
+
+    def submit(
+        self,
+        target: Target,
+        *,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        store_as: str | None = None,
+        session_id: str | None = None,
+        returns: str = "auto",
+        string_refs: bool = False,
+        call_id: str | None = None,
+    ) -> Any:
+        """As ``call``, without waiting for the result: returns a ``Future`` of it, the async client a task.
+
+        Many calls may be under way at once; the kernel runs them in the order they were submitted.
+        """
+        fields = _call(target, args, kwargs, store_as, returns, string_refs, call_id)
+        content, buffers = self._encoded("call", fields, session_id)
+        return self._begin("call", content, buffers, self._in_session(session_id)._called)
 
     def store(
         self,
@@ -122,10 +100,7 @@ class Operations(Programs):
     ) -> Any:
         """A stored object's value, or its Description where it has no lossless one."""
         fields = {"id": id, "target": target, "returns": returns}
-        path = (id,) if id is not None else stored_path(target)
-        return self._send(
-            "retrieve", fields, self._described("object", session_id, path), session_id, timeout
-        )
+        return self._send("retrieve", fields, self._retrieved(session_id, id, target), session_id, timeout)
 
     def list_stored(
         self,
@@ -304,16 +279,6 @@ class Operations(Programs):
         check_plain(args or {}, "$")
         return self._packed(dict(args or {}), session_id or self._session_id)
 
-    def _packed(self, content: dict[str, Any], session_id: str | None) -> bytes:
-        if session_id is not None:
-            content.setdefault("session_id", session_id)
-        link = self._link
-        # A retry by call_id must not run in a kernel that was started since; a new request may.
-        epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
-        if epoch is not None:
-            content.setdefault("epoch", epoch)
-        return pack_json(content)
-
     def supported_commands(self, *, timeout: float | None = None) -> Any:
         """The operations that the kernel serves."""
         return self._send("ping", {}, field("operations"), None, timeout)
@@ -337,77 +302,33 @@ class Operations(Programs):
         """The kernel's importable modules, as attributes."""
         return ModuleProxy(self)
 
-    # -- requests and results ----------------------------------------------------------------------
+    def _proxy(self, path: tuple[Any, ...]) -> StoredProxy:
+        return StoredProxy(self, path)
 
-    def _send(
-        self,
-        op: str,
-        fields: Mapping[str, Any],
-        finish: Finish,
-        session_id: str | None,
-        timeout: float | None,
-        *,
-        channel: Channel | None = None,
-        keep_none: tuple[str, ...] = (),
-    ) -> Any:
-        session = session_id or self._session_id
-        content, buffers = encode_request(op, fields, Sender(self._link, session), keep_none)
-        return self._submit(
-            op,
-            self._packed(content, session),
-            buffers,
-            finish,
-            channel=channel or ("control" if op in _ON_CONTROL else "shell"),
-            timeout=timeout,
-        )
 
-    def _decoder(self, buffers: Sequence[memoryview]) -> Decoder:
-        return Decoder(buffers, resolve_ref=lambda ref: StoredProxy(self, (ref.id, *ref.steps)))
-
-    def _in_session(self, session_id: str | None) -> Self:
-        """This client in another session: what it stores, and its proxies, are that session's."""
-        if session_id is None or session_id == self._session_id:
-            return self
-        view = copy(self)
-        view._session_id = session_id
-        return view
-
-    def _described(self, name: str, session_id: str | None, path: tuple[Any, ...] | None = None) -> Finish:
-        owner = self._in_session(session_id)
-
-        def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
-            stored_as = content.get("stored_as")
-            where = (stored_as,) if stored_as is not None else path
-            return owner._result(content[name], buffers, where)
-
-        return finish
-
-    def _result(self, raw: Any, buffers: Sequence[memoryview], path: tuple[Any, ...] | None) -> Any:
-        if raw is None:
-            return None
-        if "value" in raw:
-            try:
-                return self._decoder(buffers).decode(raw["value"])
-            except (InvalidRequest, Unsupported) as error:
-                # An enum's class or a library that this side does not have: nothing is imported because
-                # a message says so. What came is still shown.
-                raw = {**raw, "string_repr": f"{raw['value']!r:.500} (not decoded here: {error})"}
-        return Description(raw, None if path is None else StoredProxy(self, path))
-
-    def _page(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
-        decoder = self._decoder(buffers)
-        decoded = {name: decoder.decode(content[name]) for name in ("columns", "index", "data")}
-        return {**plain(content), **decoded}
-
-    def _step_result(self, sent: Mapping[str, Any], content: dict[str, Any], buffers: Any) -> Any:
-        if content.get("status") == "error":
-            return from_reply(content)
-        op = sent.get("op", "call")
-        if op == "call":
-            return self._described("result", None)(content, buffers)
-        if op == "retrieve":
-            path = (sent["id"],) if sent.get("id") is not None else stored_path(sent.get("target"))
-            return self._described("object", None, path)(content, buffers)
-        if op == "table":
-            return self._page(content, buffers)
-        return self._outputs(content, buffers) if op == "execute_program" else plain(content)
+def _call(
+    target: Target,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    store_as: str | None,
+    returns: str,
+    string_refs: bool,
+    call_id: str | None,
+) -> dict[str, Any]:
+    # What stands at its default is not sent: a small call feels every field.
+    fields: dict[str, Any] = {"target": target}
+    if not isinstance(args, list | tuple):
+        args = list(args)
+    if args:
+        fields["args"] = args
+    if kwargs:
+        fields["kwargs"] = kwargs
+    if store_as is not None:
+        fields["store_as"] = store_as
+    if returns != "auto":
+        fields["returns"] = returns
+    if string_refs:
+        fields["string_refs"] = True
+    if call_id is not None:
+        fields["call_id"] = call_id
+    return fields

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from ..values import Encoder, NotLossless
+from ..values import Codec, Encoder, NotLossless, registry
 from ..values.bounds import member
 from ..wire.errors import InvalidRequest, Unserializable
 from ..wire.model import Reply
@@ -19,120 +18,150 @@ from ..wire.path import Attr, Item, Ref
 from .description import Description
 from .proxy import ModuleProxy, StoredProxy
 
-#: Fields that are lists or mappings of data, and those that are one datum.
-_MANY: Final = {"args", "kwargs", "config", "inputs"}
-_ONE: Final = "value"
-
 #: Turns a reply's content and buffers into the result.
 Finish = Callable[[dict[str, Any], Sequence[memoryview]], Any]
 Target = str | Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who sends a request: proxies of another kernel or session name other objects there."""
+class RequestEncoder(Encoder):
+    """Encodes what one message holds of the user's own.
 
-    link: Any
-    session_id: str | None
+    Args:
+        link, session_id: where it goes: proxies of another kernel or session name other objects there.
+        extra: exact type -> ``(obj, encoder) -> finished data``, before every codec.
+    """
+
+    __slots__ = ("_link", "_session_id")
+
+    def __init__(
+        self, link: Any, session_id: str | None, extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
+    ) -> None:
+        super().__init__(extra=extra)
+        self._link = link
+        self._session_id = session_id
 
     def path(self, proxy: StoredProxy) -> tuple[Any, ...]:
         """The proxy's path; raises NotLossless where it would lead to another object here."""
-        if proxy._client._link is not self.link:
+        if proxy._client._link is not self._link:
             raise NotLossless(f"{proxy!r} is an object of another kernel; send its value: fetch() it first")
         theirs = proxy._client._session_id
-        if theirs is not None and theirs != self.session_id:
+        if theirs is not None and theirs != self._session_id:
             raise NotLossless(f"{proxy!r} is an object of session {theirs!r}; share() it first")
         return proxy._path
 
 
+def _encode_proxy(proxy: StoredProxy | Description, encoder: Encoder) -> Any:
+    if not isinstance(encoder, RequestEncoder):
+        raise NotLossless("a reference to a stored object is sent by its client only")
+    try:
+        path = encoder.path(proxy if isinstance(proxy, StoredProxy) else proxy.proxy)
+    except LookupError as error:
+        raise NotLossless(str(error)) from None
+    return _ref.encode(Ref(path[0], path[1:]), encoder)
+
+
+_ref: Final = registry.tags["ref"]
+registry.register(Codec("ref", (StoredProxy, Description), _encode_proxy, _ref.decode))
+
+
 def encode_request(
-    op: str, fields: Mapping[str, Any], sender: Sender, keep_none: tuple[str, ...] = ()
+    op: str, fields: Mapping[str, Any], encoder: RequestEncoder, keep_none: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], list[memoryview]]:
     """A request's content and buffers. Fields that are None are left out, but for those to be kept.
 
     Raises:
         Unserializable: a value has no lossless form. LimitExceeded: it is too deep or too large.
     """
-
-    def as_ref(proxy: StoredProxy, encoder: Encoder) -> Any:
-        path = sender.path(proxy)
-        return encoder.encode(Ref(path[0], path[1:]))
-
-    def described_as_ref(description: Description, encoder: Encoder) -> Any:
-        try:
-            return as_ref(description.proxy, encoder)
-        except LookupError as error:
-            raise NotLossless(str(error)) from None
-
-    encoder = Encoder(extra={StoredProxy: as_ref, Description: described_as_ref})
     if op != "pipeline":
-        return _encode_fields(encoder, sender, "$", fields, keep_none), encoder.buffers
-    steps = [
-        _encode_fields(encoder, sender, f"$.steps[{index}]", step, ("to",))
-        for index, step in enumerate(fields["steps"])
-    ]
+        return encode_fields(encoder, "$", fields, keep_none), encoder.buffers
+    steps = []
+    for index, step in enumerate(fields["steps"]):
+        steps.append(encode_fields(encoder, f"$.steps[{index}]", step, ("to",)))
     return {**fields, "steps": steps}, encoder.buffers
 
 
-def _encode_fields(
-    encoder: Encoder, sender: Sender, at: str, fields: Mapping[str, Any], keep_none: tuple[str, ...]
+def encode_fields(
+    encoder: RequestEncoder, at: str, fields: Mapping[str, Any], keep_none: tuple[str, ...] = ()
 ) -> dict[str, Any]:
+    """The fields of a request, or of a step of one that stands at ``at``, as JSON."""
     content: dict[str, Any] = {}
-    for name, value in fields.items():
-        where = f"{at}.{name}"
-        if name == _ONE:
-            content[name] = _encode_datum(encoder, where, value)
-        elif value is None:
-            if name in keep_none:
-                content[name] = None
-        elif name == "target":
-            content[name] = _encode_target(encoder, sender, where, value)
-        elif name not in _MANY:
-            check_plain(value, where)
-            content[name] = value
-        elif isinstance(value, Mapping):
-            _check_names(value, where)
-            content[name] = {
-                key: _encode_datum(encoder, where + member(key), item) for key, item in value.items()
-            }
-        else:
-            content[name] = [
-                _encode_datum(encoder, f"{where}[{index}]", item) for index, item in enumerate(value)
-            ]
+    name = ""
+    try:
+        for name, value in fields.items():
+            if value is None and name not in keep_none and name != "value":
+                continue
+            encode = _FIELDS.get(name)
+            if encode is not None:
+                content[name] = encode(value, encoder)
+            else:
+                if type(value) is not str:
+                    check_plain(value, f"{at}.{name}")
+                content[name] = value
+    except NotLossless as error:
+        raise Unserializable(
+            f"An argument has no lossless form: {error.reason}", at=f"{at}.{name}{error.path}", fault="caller"
+        ) from None
+    except InvalidRequest as error:
+        error.at = error.at or f"{at}.{name}"
+        raise
     return content
 
 
-def _encode_datum(encoder: Encoder, at: str, value: Any) -> Any:
+def _encode_datum(value: Any, encoder: RequestEncoder) -> Any:
+    return encoder.encode(value)
+
+
+def _encode_many(value: Any, encoder: RequestEncoder) -> Any:
+    if type(value) is tuple or type(value) is list:
+        return encoder.elements(value)
+    if not isinstance(value, Mapping):
+        return encoder.elements(list(value))
+    content = {}
+    key = ""
     try:
-        return encoder.encode(value)
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InvalidRequest(f"{key!r:.100} is no name: only strings are.")
+            content[key] = encoder.encode(item)
     except NotLossless as error:
-        raise Unserializable(
-            f"An argument has no lossless form: {error.reason}", at=f"{at}{error.path}", fault="caller"
-        ) from None
+        error.path = member(key) + error.path
+        raise
+    return content
 
 
-def _encode_target(encoder: Encoder, sender: Sender, at: str, target: Any) -> Any:
+def _encode_target(target: Any, encoder: RequestEncoder) -> Any:
+    if isinstance(target, str):
+        return target
     if isinstance(target, Description):
         target = target.proxy
     if isinstance(target, StoredProxy):
-        try:
-            target = ["stored", *sender.path(target)]
-        except NotLossless as error:
-            raise Unserializable(error.reason, at=at, fault="caller") from None
+        target = ["stored", *encoder.path(target)]
     elif isinstance(target, ModuleProxy):
-        target = ".".join(target._names)
-    if isinstance(target, str):
-        return target
+        return ".".join(target._names)
     parts: list[Any] = []
-    for index, part in enumerate(target):
-        where = f"{at}[{index}]"
-        if isinstance(part, Attr):
-            parts.append({"attr": part.name})
-        elif isinstance(part, Item):
-            parts.append({"item": _encode_datum(encoder, where, part.key)})
-        else:
-            parts.append(_encode_datum(encoder, where, part))
+    try:
+        for part in target:
+            if isinstance(part, Attr):
+                parts.append({"attr": part.name})
+            elif isinstance(part, Item):
+                parts.append({"item": encoder.encode(part.key)})
+            else:
+                parts.append(encoder.encode(part))
+    except NotLossless as error:
+        error.path = f"[{len(parts)}]{error.path}"
+        raise
     return parts
+
+
+#: Fields that hold what is the user's own, and how they are encoded; the others are plain JSON.
+_FIELDS: Final[dict[str, Callable[[Any, RequestEncoder], Any]]] = {
+    "target": _encode_target,
+    "args": _encode_many,
+    "kwargs": _encode_many,
+    "config": _encode_many,
+    "inputs": _encode_many,
+    "value": _encode_datum,
+}
 
 
 def _check_names(value: Mapping[Any, Any], at: str) -> None:

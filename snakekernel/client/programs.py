@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..values import Decoder
-from .payload import Finish, field
+from .payload import field
+from .requests import Requests
 
 
-class Programs(ABC):
+class Programs(Requests):
     """What a client offers for DSPy programs."""
-
-    @abstractmethod
-    def _send(
-        self,
-        op: str,
-        fields: Mapping[str, Any],
-        finish: Finish,
-        session_id: str | None,
-        timeout: float | None,
-    ) -> Any:
-        """Send a request of these fields."""
-
-    @abstractmethod
-    def _decoder(self, buffers: Sequence[memoryview]) -> Decoder:
-        """Decodes the values of a reply."""
-
-    def _outputs(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
-        decoder = self._decoder(buffers)
-        return {name: decoder.decode(value) for name, value in content["outputs"].items()}
 
     def configure_lm(
         self, *, session_id: str | None = None, timeout: float | None = None, **config: Any

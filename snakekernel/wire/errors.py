@@ -8,6 +8,7 @@ these, the dispatcher turns them into error replies, and the client raises them 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 Fault = Literal["caller", "target", "kernel"]
@@ -22,10 +23,12 @@ class SnakeError(Exception):
         fault: ``"caller"``, ``"target"`` or ``"kernel"``.
         ename, evalue: name and text of the underlying exception; for ``raised`` those of the called code.
         traceback: lines of the remote traceback, user frames only.
+        reply: the content of the error reply, in the client. buffers: the reply's, to which it refers.
     """
 
     code: ClassVar[str] = "raised"
     default_fault: ClassVar[Fault] = "kernel"
+    buffers: Sequence[memoryview] = ()
 
     def __init__(
         self,

@@ -97,6 +97,25 @@ class TestProcesses:
         with Client.connect(snake.connection_file) as again:
             assert again.call("operator.add", args=[1, 2]) == 3
 
+    def test_a_forked_child_does_not_read_its_parents_replies(self, snake: Client) -> None:
+        future = snake.submit("operator.add", args=[1, 2])
+
+        def child(results: multiprocessing.SimpleQueue[str]) -> None:
+            for ask in (future.done, future.result):
+                try:
+                    ask()
+                except KernelLost as error:
+                    results.put(str(error))
+
+        context = multiprocessing.get_context("fork")
+        results = context.SimpleQueue()
+        process = context.Process(target=child, args=(results,))
+        process.start()
+        process.join(20)
+        assert process.exitcode == 0
+        assert all("fork" in results.get() for _ in range(2))
+        assert future.result() == 3
+
 
 class TestSignalHandlers:
     def test_a_call_within_a_call(self, snake: Client) -> None:
@@ -112,6 +131,21 @@ class TestSignalHandlers:
         finally:
             timer.join()
             signal.signal(signal.SIGUSR1, before)
+
+    def test_a_call_of_a_view_within_a_call(self, snake: Client) -> None:
+        with snake.session() as view:
+            answers = []
+            before = signal.signal(
+                signal.SIGUSR1, lambda *_: answers.append(view.list_stored("no such", timeout=20))
+            )
+            timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGUSR1))
+            try:
+                timer.start()
+                assert snake.call("time.sleep", args=[1.0]) is None
+                assert answers == [[]]
+            finally:
+                timer.join()
+                signal.signal(signal.SIGUSR1, before)
 
     def test_closing_within_a_call(self) -> None:
         snake = snakekernel.start()

@@ -46,6 +46,8 @@ SCENARIOS: dict[str, Scenario] = {
         ("call", (["os", "path", "basename"],), {"args": ["/a/b"]}, _is("b")),
         ("call", ("builtins.float",), {"args": ["nan"]}, lambda x: math.isnan(x)),
         ("call", ("operator.neg",), {"args": [2**70]}, _is(-(2**70))),
+        ("call", ("operator.add",), {"args": np.array([2, 3])}, lambda x: x == 5),
+        ("call", ("operator.add",), {"args": range(2, 4)}, _is(5)),
     ],
     "returns": [
         ("call", ("builtins.list",), {"args": [[1]], "returns": "value"}, _is([1])),

@@ -1,0 +1,177 @@
+"""How an operation becomes a request, and its reply a result; the operations themselves stand on this.
+
+Rules: nothing here waits. What has a lossless value is returned as that Python value, what has not as a
+Description.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, Final, Self
+
+from ..errors import from_reply
+from ..values import Decoder
+from ..wire.errors import InvalidRequest, Unsupported
+from ..wire.frame import pack_json
+from ..wire.path import Item
+from .description import Description
+from .link import Channel
+from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
+from .proxy import StoredProxy
+
+#: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
+_ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions"})
+#: JSON that is a value as it stands.
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
+
+
+class Requests(ABC):
+    """Sends requests and makes results of replies."""
+
+    _session_id: str | None = None
+    #: The connection; the async client has none before it is opened.
+    _link: Any = None
+
+    @abstractmethod
+    def _submit(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        *,
+        channel: Channel,
+        timeout: float | None,
+    ) -> Any:
+        """Send a request; the result is what ``finish`` makes of the reply."""
+
+    @abstractmethod
+    def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Any:
+        """Send a request on shell; returns a future of its result."""
+
+    @abstractmethod
+    def _proxy(self, path: tuple[Any, ...]) -> StoredProxy:
+        """The stored object at a path."""
+
+    def _send(
+        self,
+        op: str,
+        fields: Mapping[str, Any],
+        finish: Finish,
+        session_id: str | None,
+        timeout: float | None,
+        *,
+        channel: Channel | None = None,
+        keep_none: tuple[str, ...] = (),
+    ) -> Any:
+        """Send a request of these fields; None among them is left out, but in those to be kept."""
+        content, buffers = self._encoded(op, fields, session_id, keep_none)
+        return self._submit(
+            op,
+            content,
+            buffers,
+            finish,
+            channel=channel or ("control" if op in _ON_CONTROL else "shell"),
+            timeout=timeout,
+        )
+
+    def _encoded(
+        self,
+        op: str,
+        fields: Mapping[str, Any],
+        session_id: str | None,
+        keep_none: tuple[str, ...] = (),
+    ) -> tuple[bytes, list[memoryview]]:
+        session = session_id or self._session_id
+        content, buffers = encode_request(op, fields, RequestEncoder(self._link, session), keep_none)
+        return self._packed(content, session), buffers
+
+    def _packed(self, content: dict[str, Any], session_id: str | None) -> bytes:
+        if session_id is not None:
+            content.setdefault("session_id", session_id)
+        link = self._link
+        # A retry by call_id must not run in a kernel that was started since; a new request may.
+        epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
+        if epoch is not None:
+            content.setdefault("epoch", epoch)
+        return pack_json(content)
+
+    # -- results -----------------------------------------------------------------------------------
+
+    def _decoder(self, buffers: Sequence[memoryview]) -> Decoder:
+        return Decoder(buffers, resolve_ref=lambda ref: self._proxy((ref.id, *ref.steps)))
+
+    def _in_session(self, session_id: str | None) -> Self:
+        """This client in another session: what it stores, and its proxies, are that session's."""
+        if session_id is None or session_id == self._session_id:
+            return self
+        view = copy(self)
+        view._session_id = session_id
+        return view
+
+    def _called(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> Any:
+        stored_as = content.get("stored_as")
+        return self._result(content["result"], buffers, None if stored_as is None else (stored_as,))
+
+    def _retrieved(self, session_id: str | None, id: str | None, target: Target | None) -> Finish:
+        owner = self._in_session(session_id)
+        path = (id,) if id is not None else stored_path(target)
+        return lambda content, buffers: owner._result(content["object"], buffers, path)
+
+    def _result(self, raw: Any, buffers: Sequence[memoryview], path: tuple[Any, ...] | None) -> Any:
+        if raw is None:
+            return None
+        if "value" in raw:
+            value = raw["value"]
+            if type(value) in _LEAVES:
+                return value
+            try:
+                return self._decoder(buffers).decode(value)
+            except (InvalidRequest, Unsupported) as error:
+                # An enum's class or a library that this side does not have: nothing is imported because
+                # a message says so. What came is still shown.
+                raw = {**raw, "string_repr": f"{raw['value']!r:.500} (not decoded here: {error})"}
+        return Description(raw, None if path is None else self._proxy(path))
+
+    def _outputs(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
+        decoder = self._decoder(buffers)
+        return {name: decoder.decode(value) for name, value in content["outputs"].items()}
+
+    def _page(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
+        decoder = self._decoder(buffers)
+        decoded = {name: decoder.decode(content[name]) for name in ("columns", "index", "data")}
+        return {**plain(content), **decoded}
+
+    def _step_result(self, sent: Mapping[str, Any], content: dict[str, Any], buffers: Any) -> Any:
+        if content.get("status") == "error":
+            return from_reply(content)
+        op = sent.get("op", "call")
+        if op == "call":
+            return self._called(content, buffers)
+        if op == "retrieve":
+            return self._retrieved(None, sent.get("id"), sent.get("target"))(content, buffers)
+        if op == "table":
+            return self._page(content, buffers)
+        return self._outputs(content, buffers) if op == "execute_program" else plain(content)
+
+    # -- assignment through proxies ----------------------------------------------------------------
+
+    def _assign(self, path: tuple[Any, ...], value: Any) -> None:
+        """Assignment through a proxy."""
+        if len(path) == 2:
+            self._send("store", {"id": path[1], "value": value}, whole, None, None)
+        else:
+            self._send("set", {"target": list(path), "value": value}, whole, None, None)
+
+    def _delete(self, path: tuple[Any, ...]) -> None:
+        """``del`` through a proxy."""
+        if len(path) == 2:
+            self._send("delete_stored", {"id": path[1]}, whole, None, None)
+            return
+        owner, last = self._proxy(path[1:-1]), path[-1]
+        fields: dict[str, Any] = {"target": "builtins.delattr", "args": [owner, last], "returns": "none"}
+        if isinstance(last, Item):
+            fields.update(target="operator.delitem", args=[owner, last.key])
+        self._send("call", fields, whole, None, None)
