@@ -20,14 +20,18 @@ from typing import Any, Final, Literal, NamedTuple
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from ..errors import KernelLost
-from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, unpack_header
+from ..errors import KernelLost, SnakeError
+from ..memory.exchange import FROM_BYTES, SEGMENTS
+from ..memory.lane import Lane
+from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, unpack_header, unpack_object
+from ..wire.names import request_type
 from .connection import Connection
 from .shield import Shield
 
 Channel = Literal["shell", "control"]
 #: Said to whoever waits when the kernel goes.
 GONE: Final = "The kernel is gone: it ended before the reply came."
+_SEGMENTS: Final = SEGMENTS.encode()
 _WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
 
 
@@ -46,8 +50,9 @@ Slot = Callable[[Received | BaseException], None]
 class Link:
     """A connection to one kernel, used by any number of threads or one event loop."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, shared_memory: int | None = FROM_BYTES) -> None:
         self.connection = connection
+        self._lane = Lane(shared_memory)
         self._signer = Signer(connection.key, connection.signature_scheme)
         self._lock = threading.RLock()
         self._slots: dict[str, Slot] = {}
@@ -114,9 +119,38 @@ class Link:
         }
         if subshell_id is not None:
             header["subshell_id"] = subshell_id
-        bound = bind_buffers(buffers) if buffers and self.connection.binds_buffers else {}
-        signed = [pack_json(header), b"{}", pack_json(bound) if bound else b"{}", content]
-        parts: list[bytes | memoryview] = [DELIMITER, self._signer.sign(signed), *signed, *buffers]
+        if buffers:
+            return self._send_buffers(channel, msg_id, header, content, buffers, slot)
+        signed = [pack_json(header), b"{}", b"{}", content]
+        self._send(channel, msg_id, [DELIMITER, self._signer.sign(signed), *signed], slot)
+        return msg_id
+
+    def _send_buffers(
+        self,
+        channel: Channel,
+        msg_id: str,
+        header: dict[str, Any],
+        content: bytes,
+        buffers: Sequence[memoryview],
+        slot: Slot,
+    ) -> str:
+        metadata: dict[str, Any] = {}
+        with Shield():
+            # Within the shield, for what is lent must be sent, or else taken back.
+            sent = self._lane.send(msg_id, buffers)
+            if sent is not None:
+                buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
+            if self.connection.binds_buffers:
+                metadata.update(bind_buffers(buffers))
+            signed = [pack_json(header), b"{}", pack_json(metadata), content]
+            try:
+                self._send(channel, msg_id, [DELIMITER, self._signer.sign(signed), *signed, *buffers], slot)
+            except BaseException:
+                self._lane.answered(msg_id)
+                raise
+        return msg_id
+
+    def _send(self, channel: Channel, msg_id: str, parts: list[bytes | memoryview], slot: Slot) -> None:
         with Shield(), self._lock:
             if self._closed:
                 raise KernelLost("This client is closed; nothing was sent.")
@@ -124,15 +158,33 @@ class Link:
             if self._lost:
                 raise KernelLost("The kernel is gone; nothing was sent.")
             self._slots[msg_id] = slot
-            self._sockets[channel].send_multipart(parts, copy=not buffers)
+            self._sockets[channel].send_multipart(parts, copy=len(parts) == 6)
             # The send may have consumed the descriptors' edge: read what has come meanwhile.
             self._pump(self._readable())
-        return msg_id
 
     def learn(self, content: Mapping[str, Any]) -> None:
-        """Take the kernel process's epoch from a reply."""
+        """Take the kernel process's epoch from a reply, and offer shared memory to a new one."""
         if self.epoch is None and isinstance(content.get("epoch"), str):
             self.epoch = self.last_epoch = content["epoch"]
+            self._attach()
+
+    def _attach(self) -> None:
+        with self._lock:
+            offer = None if self._closed else self._lane.offer()
+        if offer is not None:
+            try:
+                self.request(request_type("attach"), pack_json(offer), self._attached, channel="control")
+            except KernelLost:
+                # Whoever needs the kernel next is told.
+                return
+
+    def _attached(self, answer: Received | BaseException) -> None:
+        if isinstance(answer, Received):
+            try:
+                self._lane.accept(unpack_object(answer.content))
+            except SnakeError:
+                # An answer that is none: the socket serves.
+                return
 
     def forget(self, msg_id: str) -> None:
         """Nobody waits for this reply any more."""
@@ -170,9 +222,26 @@ class Link:
             header, parent = unpack_header(signed[0]), unpack_header(signed[1])
         except BadFrame:
             return
+        if self._lane.leases:
+            self._lane.answered(parent.msg_id)
+        metadata, buffers = signed[2], [frame.buffer for frame in frames[6:]]
+        reply: Received | SnakeError
+        if buffers and _SEGMENTS in metadata:
+            # Opened here, whether anybody waits for it or not: the kernel keeps it until then.
+            reply = self._open_segments(header.msg_type, signed[3], metadata, buffers)
+        else:
+            reply = Received(header.msg_type, signed[3], metadata, buffers)
         slot = self._slots.pop(parent.msg_id, None)
         if slot is not None:
-            slot(Received(header.msg_type, signed[3], signed[2], [frame.buffer for frame in frames[6:]]))
+            slot(reply)
+
+    def _open_segments(
+        self, msg_type: str, content: bytes, metadata: bytes, buffers: list[memoryview]
+    ) -> Received | SnakeError:
+        try:
+            return Received(msg_type, content, b"{}", self._lane.receive(unpack_object(metadata), buffers))
+        except SnakeError as error:
+            return error
 
     def _read_monitor(self) -> None:
         event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
@@ -181,6 +250,7 @@ class Link:
             # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps: that
             # one refuses it by its epoch.
             self.epoch = None
+            self._lane.detach()
             self._fail_all(GONE)
 
     def _fail_all(self, reason: str) -> None:
@@ -203,6 +273,7 @@ class Link:
                 # After a fork the sockets are the parent's to close.
                 return
             self._fail_all("This client was closed before the reply came.")
+            self._lane.detach()
             self._sockets["shell"].disable_monitor()
             for socket in (*self._sockets.values(), self._monitor):
                 socket.close(0)

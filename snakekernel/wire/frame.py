@@ -35,6 +35,8 @@ class Frame(msgspec.Struct, frozen=True):
     content: bytes | dict[str, Any]
     metadata: bytes | dict[str, Any] = {}
     buffers: Sequence[memoryview] = ()
+    #: Jupyter session of the sender.
+    session: str = ""
 
 
 class Header(msgspec.Struct):
