@@ -21,7 +21,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from ..errors import KernelLost, SnakeError
-from ..memory.exchange import FROM_BYTES, SEGMENTS
+from ..memory.exchange import SEGMENTS
 from ..memory.lane import Lane
 from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, unpack_header, unpack_object
 from ..wire.names import request_type
@@ -50,7 +50,7 @@ Slot = Callable[[Received | BaseException], None]
 class Link:
     """A connection to one kernel, used by any number of threads or one event loop."""
 
-    def __init__(self, connection: Connection, shared_memory: int | None = FROM_BYTES) -> None:
+    def __init__(self, connection: Connection, shared_memory: int | None) -> None:
         self.connection = connection
         self._lane = Lane(shared_memory)
         self._signer = Signer(connection.key, connection.signature_scheme)
@@ -136,6 +136,8 @@ class Link:
     ) -> str:
         metadata: dict[str, Any] = {}
         with Shield():
+            # The answer to the offer may be waiting to be read.
+            self.pump()
             # Within the shield, for what is lent must be sent, or else taken back.
             sent = self._lane.send(msg_id, buffers)
             if sent is not None:
