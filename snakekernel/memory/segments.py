@@ -16,7 +16,7 @@ import mmap
 import os
 import resource
 import sys
-import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,10 +93,28 @@ class Mapped:
     high: int
 
 
-#: Descriptors held for segments, and mappings by their lowest address. Both belong to the process, as its
-#: address space does. A finalizer may run at any moment, so no lock guards them: every use is one operation.
+#: Descriptors held for segments, and mappings by theirs. Both belong to the process, as its address space
+#: does. A finalizer may run at any moment, so no lock guards them: every use is one operation.
 _held: set[int] = set()
 _mapped: dict[int, Mapped] = {}
+
+
+def _let_go(descriptor: int, held: set[int] = _held, close: Callable[[int], None] = os.close) -> None:
+    held.discard(descriptor)
+    close(descriptor)
+
+
+class _Memory(mmap.mmap):
+    """A reserved range of addresses; it is unmapped when nobody has a view of it any more."""
+
+    #: The segment's descriptor, where one is kept to lend it on.
+    descriptor = -1
+
+    def __del__(self, mapped: dict[int, Mapped] = _mapped, let_go: Callable[[int], None] = _let_go) -> None:
+        # Before it is unmapped, for another mapping may come to lie there at once. The names are bound here
+        # because those of the module may be gone when Python ends.
+        if mapped.pop(self.descriptor, None) is not None:
+            let_go(self.descriptor)
 
 
 class Lease:
@@ -113,8 +131,7 @@ class Lease:
         """Let go. Idempotent."""
         descriptor, self._descriptor, self._view = self._descriptor, None, None
         if descriptor is not None:
-            _held.discard(descriptor)
-            os.close(descriptor)
+            _let_go(descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +199,11 @@ def _make_huge(descriptor: int, at: int, offset: int, size: int) -> bool:
     return done
 
 
-def _map(descriptor: int, offset: int, size: int, kind: int) -> tuple[mmap.mmap, int]:
+def _map(descriptor: int, offset: int, size: int, kind: int) -> tuple[_Memory, int]:
     """Map ``size`` bytes of a segment from a page's ``offset``; the memory, which unmaps itself, and the
     address in it. Addresses and offsets agree modulo 2 MiB, so that huge pages are mapped as such."""
     spare = _HUGE if size >= _HUGE else 0
-    reserved = mmap.mmap(-1, size + spare, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+    reserved = _Memory(-1, size + spare, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
     low = _address(memoryview(reserved))
     at = low + (offset - low) % _HUGE if spare else low
     protection = mmap.PROT_READ | mmap.PROT_WRITE
@@ -218,18 +235,12 @@ def open_segment(pid: int, descriptor: int, name: str, offset: int, length: int)
     start = at - _address(memoryview(memory)) + offset - first
     if len(_held) < _most_descriptors():
         _held.add(ours)
-        _mapped[at] = Mapped(ours, name, first, at, at + size)
-        weakref.finalize(memory, _unmapped, at).atexit = False
+        _mapped[ours] = Mapped(ours, name, first, at, at + size)
+        memory.descriptor = ours
     else:
         # Held by its mapping; it can be read, but not lent on.
         os.close(ours)
     return memoryview(memory)[start : start + length]
-
-
-def _unmapped(low: int) -> None:
-    descriptor = _mapped.pop(low).descriptor
-    _held.discard(descriptor)
-    os.close(descriptor)
 
 
 def _is_clean(address: int, length: int) -> bool:

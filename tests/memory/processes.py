@@ -51,10 +51,7 @@ def descriptors(pid: int) -> int:
 def is_shared(array: Any) -> bool:
     """Whether an array's memory is a mapping, not a message's."""
     while not isinstance(array, mmap.mmap):
-        if isinstance(array, memoryview):
-            array = array.obj
-        else:
-            array = getattr(array, "base", None)
+        array = array.obj if isinstance(array, memoryview) else getattr(array, "base", None)
         if array is None:
             return False
     return True

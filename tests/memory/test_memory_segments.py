@@ -150,6 +150,7 @@ def test_everything_goes_with_its_last_holder() -> None:
     assert mine() == before
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_keeps_its_views_and_takes_nothing_from_its_parent() -> None:
     placed = place(data(HUGE))
     got = opened(placed)
