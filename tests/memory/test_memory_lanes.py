@@ -211,8 +211,6 @@ def test_a_result_nobody_waits_for_any_more_is_not_kept(client: Client) -> None:
 def test_a_refused_request_takes_nothing_with_it(client: Client) -> None:
     with pytest.raises(snakekernel.errors.Unresolvable):
         client.call("no.such.target", args=[numbers()])
-    with pytest.raises(snakekernel.errors.NotFound):
-        client.call("builtins.len", args=[numbers()], session_id="\N{BELL}" * 3, call_id=None)
     eventually(lambda: not held(client))
 
 
@@ -304,7 +302,7 @@ def test_another_process_table_uses_the_socket(client: Client) -> None:
 def test_no_descriptors_left_means_the_socket(fresh_kernel: Callable[..., Any]) -> None:
     snake, _ = fresh_kernel()
     attach(snake)
-    snake.call("resource.setrlimit", args=[7, (64, 64)], returns="none")
+    snake.call("resource.setrlimit", args=[7, (128, 128)], returns="none")
     snake.call("snakekernel.memory.segments._most_descriptors.cache_clear", returns="none")
     held = [snake.call("numpy.ones", args=[MIB // 8], returns="value") for _ in range(40)]
     assert all(array.sum() == MIB // 8 for array in held)
