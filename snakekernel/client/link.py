@@ -21,8 +21,8 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from ..errors import KernelLost, SnakeError
+from ..memory.attachment import Attachment
 from ..memory.exchange import SEGMENTS
-from ..memory.lane import Lane
 from ..wire.frame import DELIMITER, BadFrame, Signer, bind_buffers, pack_json, unpack_header, unpack_object
 from ..wire.names import request_type
 from .connection import Connection
@@ -52,7 +52,7 @@ class Link:
 
     def __init__(self, connection: Connection, shared_memory: int | None) -> None:
         self.connection = connection
-        self._lane = Lane(shared_memory)
+        self._attachment = Attachment(shared_memory)
         self._signer = Signer(connection.key, connection.signature_scheme)
         self._lock = threading.RLock()
         self._slots: dict[str, Slot] = {}
@@ -139,7 +139,7 @@ class Link:
             # The answer to the offer may be waiting to be read.
             self.pump()
             # Within the shield, for what is lent must be sent, or else taken back.
-            sent = self._lane.send(msg_id, buffers)
+            sent = self._attachment.send(msg_id, buffers)
             if sent is not None:
                 buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
             if self.connection.binds_buffers:
@@ -148,7 +148,7 @@ class Link:
             try:
                 self._send(channel, msg_id, [DELIMITER, self._signer.sign(signed), *signed, *buffers], slot)
             except BaseException:
-                self._lane.answered(msg_id)
+                self._attachment.answered(msg_id)
                 raise
         return msg_id
 
@@ -172,7 +172,7 @@ class Link:
 
     def _attach(self) -> None:
         with self._lock:
-            offer = None if self._closed else self._lane.offer()
+            offer = None if self._closed else self._attachment.offer()
         if offer is not None:
             try:
                 self.request(request_type("attach"), pack_json(offer), self._attached, channel="control")
@@ -183,7 +183,7 @@ class Link:
     def _attached(self, answer: Received | BaseException) -> None:
         if isinstance(answer, Received):
             try:
-                self._lane.accept(unpack_object(answer.content))
+                self._attachment.accept(unpack_object(answer.content))
             except SnakeError:
                 # An answer that is none: the socket serves.
                 return
@@ -224,8 +224,8 @@ class Link:
             header, parent = unpack_header(signed[0]), unpack_header(signed[1])
         except BadFrame:
             return
-        if self._lane.leases:
-            self._lane.answered(parent.msg_id)
+        if self._attachment.leases:
+            self._attachment.answered(parent.msg_id)
         metadata, buffers = signed[2], [frame.buffer for frame in frames[6:]]
         reply: Received | SnakeError
         if buffers and _SEGMENTS in metadata:
@@ -241,7 +241,8 @@ class Link:
         self, msg_type: str, content: bytes, metadata: bytes, buffers: list[memoryview]
     ) -> Received | SnakeError:
         try:
-            return Received(msg_type, content, b"{}", self._lane.receive(unpack_object(metadata), buffers))
+            received = self._attachment.receive(unpack_object(metadata), buffers)
+            return Received(msg_type, content, b"{}", received)
         except SnakeError as error:
             return error
 
@@ -252,7 +253,7 @@ class Link:
             # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps: that
             # one refuses it by its epoch.
             self.epoch = None
-            self._lane.detach()
+            self._attachment.detach()
             self._fail_all(GONE)
 
     def _fail_all(self, reason: str) -> None:
@@ -275,7 +276,7 @@ class Link:
                 # After a fork the sockets are the parent's to close.
                 return
             self._fail_all("This client was closed before the reply came.")
-            self._lane.detach()
+            self._attachment.detach()
             self._sockets["shell"].disable_monitor()
             for socket in (*self._sockets.values(), self._monitor):
                 socket.close(0)

@@ -1,4 +1,4 @@
-"""``attach``: open a lane of shared memory between a client on this host and the kernel."""
+"""``attach``: open an attachment of shared memory between a client on this host and the kernel."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Open the ledger."""
-    lanes = scope.runtime.lanes
-    descriptor = lanes.attach(scope.sender, request.pid, request.descriptor, request.name)
+    attachments = scope.runtime.attachments
+    descriptor = attachments.attach(scope.sender, request.pid, request.descriptor, request.name)
     attached = descriptor is not None
     return Reply(attached=attached, pid=os.getpid() if attached else None, descriptor=descriptor)
 

@@ -162,7 +162,7 @@ class Run:
         frame, metadata = self.frame, _metadata(self.frame)
         check_buffers(metadata, frame.buffers, required=self.runtime.buffers_bound)
         if SEGMENTS in metadata:
-            buffers = self.runtime.lanes.receive(frame.session, metadata, frame.buffers)
+            buffers = self.runtime.attachments.receive(frame.session, metadata, frame.buffers)
             self.frame = frame = msgspec.structs.replace(frame, buffers=buffers)
         return frame
 

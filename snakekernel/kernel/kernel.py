@@ -23,8 +23,8 @@ from .._version import __version__
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
 from ..commands.runtime import Runtime
+from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES, SEGMENTS
-from ..memory.lanes import Lanes
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
@@ -114,7 +114,7 @@ class SnakeKernel(DebuggerOnDemand):
             buffers_bound=self._is_plain_tcp and not self._is_loopback,
             user_namespace=lambda: self.shell.user_ns,
             on_main=self._on_main,
-            lanes=Lanes(self.shared_memory_from, self._call_later_on_control),
+            attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         self.stored = StoredNamespace(self.runtime.store, time.time, self._notebook_writer)
         self._offer_stored()
@@ -245,7 +245,7 @@ class SnakeKernel(DebuggerOnDemand):
         buffers: Sequence[memoryview] = packed.buffers
         metadata: dict[str, Any] = {}
         if buffers:
-            sent = self.runtime.lanes.send(run.frame.session, buffers)
+            sent = self.runtime.attachments.send(run.frame.session, buffers)
             if sent is not None:
                 buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
         frames: list[Any] = self.session.reply_parts(

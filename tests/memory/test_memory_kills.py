@@ -79,7 +79,7 @@ def other(client: Client) -> Iterator[Other]:
 
 @pytest.fixture
 def client(snake: Client) -> Client:
-    """The module's client, with its lane open and nothing stored."""
+    """The module's client, with its attachment open and nothing stored."""
     attach(snake)
     eventually(lambda: not segments(kernel_pid(snake)))
     return snake

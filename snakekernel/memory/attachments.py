@@ -1,8 +1,8 @@
-"""The kernel's side: the lanes of the clients that attached, by their Jupyter session.
+"""The kernel's side: the clients that attached, by their Jupyter session.
 
-Rules: a lane belongs to a process, which is watched by its descriptor, and ends with it. A segment sent is
-kept until the client's byte in the ledger says that it is open, however slow the client is, or the client is
-gone. Looked after by a timer, while anything is lent, and not by messages.
+Rules: an attachment belongs to a process, which is watched by its descriptor, and ends with it. A segment
+sent is kept until the client's byte in the ledger says that it is open, however slow the client is, or the
+client is gone. Looked after by a timer, while anything is lent, and not by messages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SOON: Final = 0.05
 _LATEST: Final = 2.0
 
 
-class _Lane:
+class _Attachment:
     """One client's process."""
 
     def __init__(self, pid: int, ledger: Ledger) -> None:
@@ -46,7 +46,7 @@ class _Lane:
 
     @property
     def is_over(self) -> bool:
-        """Whether the client has closed the lane, or its process has ended."""
+        """Whether the client has closed the attachment, or its process has ended."""
         poll = select.poll()
         poll.register(self._process, select.POLLIN)
         return bool(poll.poll(0)) or self.ledger.read()[:1] == bytes((CLOSED,))
@@ -67,8 +67,8 @@ class _Lane:
         os.close(self._process)
 
 
-class Lanes:
-    """The lanes of one kernel.
+class Attachments:
+    """The attachments of one kernel.
 
     Args:
         from_bytes: buffers from this size on go through shared memory; None for none at all.
@@ -84,55 +84,55 @@ class Lanes:
         self._from_bytes = from_bytes if SUPPORTED else None
         self._call_later = call_later
         self._lock = threading.Lock()
-        self._lanes: dict[str, _Lane] = {}
+        self._attachments: dict[str, _Attachment] = {}
         self._delay = 0.0
 
     def attach(self, session: str, pid: int, descriptor: int, name: str) -> int | None:
-        """Open a lane to the client of a Jupyter session; our descriptor of its ledger, or None where that
-        cannot be opened. Asked again for the same ledger, the answer is the same."""
+        """Attach the client of a Jupyter session; our descriptor of its ledger, or None where that cannot be
+        opened. Asked again for the same ledger, the answer is the same."""
         if self._from_bytes is None or not session:
             return None
         with self._lock:
             self._close_those_over()
-            lane = self._lanes.get(session)
-            if lane is not None and (lane.pid, lane.ledger.name) == (pid, name):
-                return lane.ledger.descriptor
+            attachment = self._attachments.get(session)
+            if attachment is not None and (attachment.pid, attachment.ledger.name) == (pid, name):
+                return attachment.ledger.descriptor
             try:
                 ledger = Ledger.of(pid, descriptor, name)
             except (OSError, OverflowError):
                 # Another host, process table or user: the socket serves.
                 return None
             try:
-                opened = _Lane(pid, ledger)
+                opened = _Attachment(pid, ledger)
             except OSError:
                 ledger.close()
                 return None
-            if lane is not None:
-                lane.close()
-            self._lanes[session] = opened
+            if attachment is not None:
+                attachment.close()
+            self._attachments[session] = opened
             return ledger.descriptor
 
     def send(self, session: str, buffers: Sequence[memoryview]) -> Sent | None:
         """Put the big buffers of a reply into segments; None where all go through the socket."""
-        lane = self._lanes.get(session)
-        if lane is None or self._from_bytes is None or not lane.is_open:
+        attachment = self._attachments.get(session)
+        if attachment is None or self._from_bytes is None or not attachment.is_open:
             return None
         taken: list[int] = []
 
         def slot() -> int | None:
             try:
-                taken.append(lane.free.pop())
+                taken.append(attachment.free.pop())
             except IndexError:
                 return None
             return taken[-1]
 
         sent = send(buffers, self._from_bytes, slot)
         used = [entry["lease"] for entry in sent.entries if entry is not None] if sent is not None else []
-        lane.free.extend(set(taken).difference(used))
+        attachment.free.extend(set(taken).difference(used))
         if sent is not None:
             with self._lock:
-                lane.leases.update(zip(used, sent.leases, strict=True))
-                if self._lanes.get(session) is not lane:
+                attachment.leases.update(zip(used, sent.leases, strict=True))
+                if self._attachments.get(session) is not attachment:
                     # Gone meanwhile: nobody will read what goes out now.
                     for lease in sent.leases:
                         lease.end()
@@ -146,20 +146,20 @@ class Lanes:
     ) -> list[memoryview]:
         """The buffers of a request whose metadata names segments. Raises InvalidRequest, LimitExceeded."""
         entries = read_entries(metadata[SEGMENTS], frames)
-        lane = self._lanes.get(session)
-        if lane is None:
+        attachment = self._attachments.get(session)
+        if attachment is None:
             raise InvalidRequest(
                 "Segments come only from a client that attached; attach first, or send the buffers.",
                 at=f"$metadata.{SEGMENTS}",
             )
-        return receive(lane.pid, entries, frames)
+        return receive(attachment.pid, entries, frames)
 
     def close(self) -> None:
-        """Close all lanes; what was received stays. Idempotent."""
+        """Close all attachments; what was received stays. Idempotent."""
         with self._lock:
-            for lane in self._lanes.values():
-                lane.close()
-            self._lanes.clear()
+            for attachment in self._attachments.values():
+                attachment.close()
+            self._attachments.clear()
 
     def _look_later(self) -> None:
         if self._call_later is None:
@@ -169,15 +169,15 @@ class Lanes:
 
     def _look(self) -> None:
         with self._lock:
-            for lane in self._lanes.values():
-                if lane.leases:
-                    lane.settle()
+            for attachment in self._attachments.values():
+                if attachment.leases:
+                    attachment.settle()
             self._close_those_over()
-            pending = any(lane.leases for lane in self._lanes.values())
+            pending = any(attachment.leases for attachment in self._attachments.values())
             self._delay = min(2 * self._delay, _LATEST) if pending and self._call_later is not None else 0.0
         if self._delay:
             self._look_later()
 
     def _close_those_over(self) -> None:
-        for session in [session for session, lane in self._lanes.items() if lane.is_over]:
-            self._lanes.pop(session).close()
+        for session in [session for session, attachment in self._attachments.items() if attachment.is_over]:
+            self._attachments.pop(session).close()

@@ -1,8 +1,8 @@
-"""The client's side: one lane to the kernel of its connection.
+"""The client's side: one attachment to the kernel of its connection.
 
-Rules: the lane is open once both have opened something of the other's, which proves that they share host,
-process table and user. A segment sent is kept until its request is answered; one received is taken in the
-ledger as soon as it is open, whoever may still wait for it. No request waits for any of this.
+Rules: it is open once both have opened something of the other's, which proves that they share host, process
+table and user. A segment sent is kept until its request is answered; one received is taken in the ledger as
+soon as it is open, whoever may still wait for it. No request waits for any of this.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .exchange import SEGMENTS, Sent, read_entries, receive, send
 from .peers import CLOSED, READY, SUPPORTED, Ledger, open_of
 
 
-class Lane:
+class Attachment:
     """Shared memory with the kernel of one connection.
 
     Args:
@@ -46,7 +46,7 @@ class Lane:
         return {"pid": os.getpid(), "descriptor": self._ledger.descriptor, "name": self._ledger.name}
 
     def accept(self, content: Mapping[str, Any]) -> None:
-        """Take the kernel's answer: the lane is open if what the kernel has opened is ours."""
+        """Take the kernel's answer: the attachment is open if what the kernel has opened is ours."""
         pid, descriptor, ledger = content.get("pid"), content.get("descriptor"), self._ledger
         if ledger is None or not isinstance(pid, int) or not isinstance(descriptor, int):
             return
@@ -78,7 +78,7 @@ class Lane:
         check_buffers(metadata, frames, required=False)
         entries = read_entries(metadata[SEGMENTS], frames)
         if self._pid is None or self._ledger is None:
-            raise InvalidRequest("A segment came, and no lane is open.", at=f"$metadata.{SEGMENTS}")
+            raise InvalidRequest("A segment came, and none was asked for.", at=f"$metadata.{SEGMENTS}")
         try:
             return receive(self._pid, entries, frames)
         finally:
@@ -88,7 +88,7 @@ class Lane:
                     self._ledger.write(entry.lease, READY)
 
     def detach(self) -> None:
-        """Close the lane; what was received stays. Idempotent."""
+        """Close the attachment; what was received stays. Idempotent."""
         ledger, self._ledger, self._pid = self._ledger, None, None
         for msg_id in list(self.leases):
             self.answered(msg_id)

@@ -33,7 +33,7 @@ def numbers(nbytes: int = BIG, seed: int = 0) -> Any:
 
 @pytest.fixture
 def client(snake: Client) -> Client:
-    """The module's client, with its lane open and nothing stored."""
+    """The module's client, with its attachment open and nothing stored."""
     attach(snake)
     eventually(lambda: not held(snake))
     return snake
