@@ -253,10 +253,10 @@ class Link:
             # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps: that
             # one refuses it by its epoch.
             self.epoch = None
-            self._attachment.detach()
             self._fail_all(GONE)
 
     def _fail_all(self, reason: str) -> None:
+        self._attachment.detach()
         slots, self._slots = self._slots, {}
         for slot in slots.values():
             slot(KernelLost(reason))
@@ -276,7 +276,6 @@ class Link:
                 # After a fork the sockets are the parent's to close.
                 return
             self._fail_all("This client was closed before the reply came.")
-            self._attachment.detach()
             self._sockets["shell"].disable_monitor()
             for socket in (*self._sockets.values(), self._monitor):
                 socket.close(0)
