@@ -94,31 +94,47 @@ def test_a_client_is_killed_while_it_holds_what_is_stored(client: Client, other:
     eventually(lambda: not segments(kernel_pid(client)) | segments(os.getpid()))
 
 
-def test_a_client_is_killed_with_its_request_in_flight(client: Client, other: Other, tmp_path: Path) -> None:
+@pytest.fixture
+def busy(client: Client, tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """The kernel's shell is busy until this is called."""
     begun, end = tmp_path / "begun", tmp_path / "end"
     code = (
         "import pathlib, time\n"
         f"pathlib.Path({str(begun)!r}).touch()\n"
         f"while not pathlib.Path({str(end)!r}).exists(): time.sleep(0.01)\n"
     )
-    busy = threading.Thread(target=lambda: client.call("builtins.exec", args=[code, {}]))
-    busy.start()
+    thread = threading.Thread(target=lambda: client.call("builtins.exec", args=[code, {}]))
+    thread.start()
     eventually(begun.exists)
+
+    def release() -> None:
+        end.touch()
+        thread.join(PATIENCE)
+
+    yield release
+    release()
+
+
+def test_a_client_is_killed_with_its_request_in_flight(
+    client: Client, other: Other, busy: Callable[[], None]
+) -> None:
     content = b'{"id": "late", "value": {"$ndarray": {"buffer": 0, "dtype": "<i8", "shape": [262144]}}}'
     other.do(
         f"snake._link.request('snake_store_request', {content!r}, print, buffers=[memoryview(big).cast('B')])"
     )
     other.kill()
-    end.touch()
-    busy.join(PATIENCE)
+    busy()
     assert "late" not in client.list_stored()
     eventually(lambda: not segments(kernel_pid(client)))
 
 
-def test_a_reply_waits_for_a_silent_client_and_goes_with_a_killed_one(client: Client, other: Other) -> None:
+def test_a_reply_waits_for_a_silent_client_and_goes_with_a_killed_one(
+    client: Client, other: Other, busy: Callable[[], None]
+) -> None:
     content = b'{"target": "numpy.ones", "args": [1048576], "returns": "value"}'
     other.do(f"snake._link.request('snake_call_request', {content!r}, print)")
-    # It sleeps and reads nothing.
+    # It sleeps from here on and reads nothing.
+    busy()
     eventually(lambda: segments(kernel_pid(client)))
     (waiting,) = segments(kernel_pid(client))
     for _ in range(5):
