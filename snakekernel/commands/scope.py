@@ -93,6 +93,7 @@ class Scope:
         "produced",
         "results",
         "runtime",
+        "sender",
         "session",
         "static",
         "steps_follow",
