@@ -12,6 +12,7 @@ from functools import partial
 from typing import IO, Any
 
 from ..errors import KernelLost, ReplyTimeout
+from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
@@ -49,6 +50,7 @@ class AsyncClient(Operations):
         env: dict[str, str] | None = None,
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
+        shared_memory: int | None = FROM_BYTES,
         **manager_options: Any,
     ) -> AsyncClient:
         """As ``Client.start``; the kernel starts when the client is entered or awaited."""
@@ -58,7 +60,7 @@ class AsyncClient(Operations):
                 kernel_name, transport, asynchronous=True, manager_options=manager_options
             )
             await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
-            client._attach(Link(find(launch.manager)))
+            client._attach(Link(find(launch.manager), shared_memory))
             client._watch_process(launch.manager)
             try:
                 await client._greet(timeout, launch.manager.is_alive)
@@ -68,14 +70,16 @@ class AsyncClient(Operations):
         return cls(open)
 
     @classmethod
-    def connect(cls, where: Any, *, timeout: float = 10.0) -> AsyncClient:
+    def connect(
+        cls, where: Any, *, timeout: float = 10.0, shared_memory: int | None = FROM_BYTES
+    ) -> AsyncClient:
         """As ``Client.connect``; it connects when it is entered or awaited."""
 
         async def alive() -> bool:
             return True
 
         async def open(client: AsyncClient) -> None:
-            client._attach(Link(find(where)))
+            client._attach(Link(find(where), shared_memory))
             await client._greet(timeout, alive)
 
         return cls(open)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import IO, Any, Final
 
 from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
+from ..memory.exchange import FROM_BYTES
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .connection import find
@@ -72,6 +73,7 @@ class Client(Operations):
         env: dict[str, str] | None = None,
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
+        shared_memory: int | None = FROM_BYTES,
         **manager_options: Any,
     ) -> Client:
         """Start a kernel and connect to it; leaving the ``with`` block shuts it down.
@@ -82,13 +84,15 @@ class Client(Operations):
             timeout: seconds until it must answer.
             env, cwd: of the kernel process.
             output: what its process writes to stdout and stderr, outside of any call, goes to this file.
+            shared_memory: bytes from which a buffer goes through shared memory, where the kernel is on this
+                host; None for never.
             manager_options: traits of jupyter_client's KernelManager.
         """
         launch = Launch(kernel_name, transport, asynchronous=False, manager_options=manager_options)
         client = None
         try:
             launch.manager.start_kernel(**launch.process_options(env, cwd, output))
-            client = cls(Link(find(launch.manager)), launch)
+            client = cls(Link(find(launch.manager), shared_memory), launch)
             try:
                 client._greet(timeout, launch.manager.is_alive)
             except KernelLost:
@@ -103,19 +107,20 @@ class Client(Operations):
             raise
 
     @classmethod
-    def connect(cls, where: Any, *, timeout: float = 10.0) -> Client:
+    def connect(cls, where: Any, *, timeout: float = 10.0, shared_memory: int | None = FROM_BYTES) -> Client:
         """Connect to a running kernel; closing the client leaves the kernel running.
 
         Args:
             where: path of a connection file, id of a running kernel, or jupyter_client's KernelManager,
                 KernelClient or connection-info mapping.
             timeout: seconds until it must answer.
+            shared_memory: as for ``start``.
 
         Raises:
             FileNotFoundError: there is no such kernel. ReplyTimeout: it does not answer.
             NotASnakeKernel: it does not speak this protocol, or another major version.
         """
-        client = cls(Link(find(where)))
+        client = cls(Link(find(where), shared_memory))
         try:
             client._greet(timeout, lambda: True)
             return client

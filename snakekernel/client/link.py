@@ -19,8 +19,11 @@ from typing import Any, Final, Literal, NamedTuple
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from ..errors import KernelLost
-from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, pack_json
+from ..errors import KernelLost, SnakeError
+from ..memory.attachment import Attachment
+from ..memory.exchange import SEGMENTS
+from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, pack_json, unpack_object
+from ..wire.names import request_type
 from .connection import Connection
 from .shield import Shield
 from .sleeper import Sleeper
@@ -33,6 +36,7 @@ _WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
 _POLLIN, _MORE = int(zmq.POLLIN), int(zmq.RCVMORE)
 _SNDMORE, _NOBLOCK = int(zmq.SNDMORE), int(zmq.NOBLOCK)
 _SIX: Final = (0,) * 6
+_SEGMENTS: Final = SEGMENTS.encode()
 _NO_BUFFERS: Final[list[memoryview]] = []
 
 
@@ -111,8 +115,9 @@ class Message(NamedTuple):
 class Link:
     """A connection to one kernel, used by any number of threads or one event loop."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, shared_memory: int | None) -> None:
         self.connection = connection
+        self._attachment = Attachment(shared_memory)
         self._signer = Signer(connection.key, connection.signature_scheme)
         self._headers = Headers(uuid.uuid4().hex, "snakekernel")
         self.lock = threading.RLock()
@@ -160,10 +165,24 @@ class Link:
         """A request ready to be sent."""
         number, header = self._headers.next(msg_type, time.time())
         metadata = b"{}"
-        if buffers and self.connection.binds_buffers:
-            metadata = pack_json(bind_buffers(buffers))
+        if buffers:
+            metadata, buffers = self._place(number, buffers)
         signed = [header, b"{}", metadata, content]
         return Message(number, self._doors[channel], [DELIMITER, self._signer.sign(signed), *signed], buffers)
+
+    def _place(self, number: int, buffers: Sequence[memoryview]) -> tuple[bytes, Sequence[memoryview]]:
+        """The metadata and frames of a request's buffers: big ones go through shared memory."""
+        self.check_process()
+        # The answer to the offer may be waiting to be read.
+        self.pump()
+        metadata: dict[str, Any] = {}
+        with Shield():
+            sent = self._attachment.send(number, buffers)
+        if sent is not None:
+            buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
+        if self.connection.binds_buffers:
+            metadata.update(bind_buffers(buffers))
+        return pack_json(metadata), buffers
 
     def send(self, message: Message, slot: Slot) -> None:
         """Send a request; ``slot`` gets its reply, or the reason why none comes. The caller holds a Shield.
@@ -197,6 +216,8 @@ class Link:
                 if number in self._slots:
                     door.unread = True
                     door.put(frames, buffers)
+                elif buffers:
+                    self._attachment.answered(number)
             for door in self._sockets:
                 if door.unread:
                     self._read(door)
@@ -215,9 +236,29 @@ class Link:
             raise KernelLost("The kernel is gone; nothing was sent.")
 
     def learn(self, content: Mapping[str, Any]) -> None:
-        """Take the kernel process's epoch from a reply."""
+        """Take the kernel process's epoch from a reply, and offer shared memory to a new one."""
         if self.epoch is None and isinstance(content.get("epoch"), str):
             self.epoch = self.last_epoch = content["epoch"]
+            self._attach()
+
+    def _attach(self) -> None:
+        with Shield(), self.lock:
+            offer = None if self._closed else self._attachment.offer()
+            if offer is not None:
+                try:
+                    message = self.message(request_type("attach"), pack_json(offer), channel="control")
+                    self.send(message, self._attached)
+                except KernelLost:
+                    # Whoever needs the kernel next is told.
+                    return
+
+    def _attached(self, answer: Received | BaseException) -> None:
+        if isinstance(answer, Received):
+            try:
+                self._attachment.accept(unpack_object(answer.content))
+            except SnakeError:
+                # An answer that is none: the socket serves.
+                return
 
     def forget(self, number: int) -> None:
         """Nobody waits for this reply any more."""
@@ -281,9 +322,27 @@ class Link:
             number = self._headers.number(parent)
         except BadFrame:
             return
-        slot = self._slots.pop(number, None) if number is not None else None
+        if number is None:
+            return
+        if self._attachment.leases:
+            self._attachment.answered(number)
+        reply: Received | SnakeError
+        if buffers and _SEGMENTS in metadata:
+            # Opened here, whether anybody waits for it or not: the kernel keeps it until then.
+            reply = self._open_segments(content, metadata, buffers)
+        else:
+            reply = Received(content, metadata, buffers)
+        slot = self._slots.pop(number, None)
         if slot is not None:
-            slot(Received(content, metadata, buffers))
+            slot(reply)
+
+    def _open_segments(
+        self, content: bytes, metadata: bytes, buffers: Sequence[memoryview]
+    ) -> Received | SnakeError:
+        try:
+            return Received(content, b"{}", self._attachment.receive(unpack_object(metadata), buffers))
+        except SnakeError as error:
+            return error
 
     # -- loss and closing --------------------------------------------------------------------------
 
@@ -305,6 +364,7 @@ class Link:
         monitor.unread = False
 
     def _fail_all(self, reason: str) -> None:
+        self._attachment.detach()
         slots, self._slots = self._slots, {}
         for slot in slots.values():
             slot(KernelLost(reason))

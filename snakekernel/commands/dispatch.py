@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..memory.exchange import SEGMENTS
 from ..objects.secrets import Secrets
 from ..wire.errors import (
     Interrupted,
@@ -116,7 +117,7 @@ class Run:
         try:
             command = self._command()
             if frame.buffers or frame.metadata != b"{}":
-                check_buffers(_metadata(frame), frame.buffers, required=runtime.buffers_bound)
+                frame = self._receive()
             request = to_request(frame.content, command.request)
             if request.epoch is not None and request.epoch != runtime.epoch:
                 raise OutcomeUnknown(
@@ -138,6 +139,7 @@ class Run:
                 door=self._door,
                 session=session,
                 writer=request.call_id or frame.msg_id,
+                sender=frame.session,
                 received=frame.buffers,
                 interrupts=self.interrupts,
             )
@@ -154,6 +156,15 @@ class Run:
                 scope.end()
             if session is not None:
                 runtime.release(session)
+
+    def _receive(self) -> Frame:
+        """The request with its buffers, those in shared memory too. Raises InvalidRequest, LimitExceeded."""
+        frame, metadata = self.frame, _metadata(self.frame)
+        check_buffers(metadata, frame.buffers, required=self.runtime.buffers_bound)
+        if SEGMENTS in metadata:
+            buffers = self.runtime.attachments.receive(frame.session, metadata, frame.buffers)
+            self.frame = frame = msgspec.structs.replace(frame, buffers=buffers)
+        return frame
 
     async def _first_outcome(self, call_id: str) -> Packed | None:
         found = self.runtime.outcomes.begin(call_id, self.frame)

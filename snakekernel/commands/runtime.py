@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..memory.attachments import Attachments
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
@@ -82,6 +83,8 @@ class Runtime:
     secrets: Secrets = field(default_factory=Secrets)
     policy: TargetPolicy = field(default_factory=TargetPolicy)
     outcomes: Outcomes = field(default_factory=Outcomes)
+    #: Shared memory with the clients that attached.
+    attachments: Attachments = field(default_factory=Attachments)
     limits: Limits = field(default_factory=Limits)
     #: What ``returns="auto"`` sends as a value; beyond it a preview.
     auto_limits: Limits = field(default_factory=lambda: Limits(json_bytes=1 << 20, buffer_bytes=16 << 20))

@@ -77,7 +77,7 @@ class Scope:
 
     Attributes:
         runtime: what outlives the request. door: where it came in. session: its session, or None.
-        writer: who to name as the writer of what it stores.
+        writer: who to name as the writer of what it stores. sender: the Jupyter session that asks.
         produced: the object the last command made, for pipelines and translations.
         results: the objects of a pipeline's earlier steps. steps_follow: whether more steps may come.
         buffers: the reply's buffers. static: whether no user code may run, as on control.
@@ -93,6 +93,7 @@ class Scope:
         "produced",
         "results",
         "runtime",
+        "sender",
         "session",
         "static",
         "steps_follow",
@@ -106,6 +107,7 @@ class Scope:
         door: Door,
         session: Session | None = None,
         writer: str = "",
+        sender: str = "",
         received: Sequence[memoryview] = (),
         interrupts: Interrupts | None = None,
     ) -> None:
@@ -114,6 +116,7 @@ class Scope:
         self.static = door == "control"
         self.session = session
         self.writer = writer
+        self.sender = sender
         self.interrupts = interrupts or Interrupts()
         self.produced: Any = None
         self.results: list[Any] = []

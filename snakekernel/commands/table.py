@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from . import (
+    attach,
     call,
     cancel,
     close_session,
@@ -62,5 +63,6 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         close_session,
         list_sessions,
         cancel,
+        attach,
     )
 )

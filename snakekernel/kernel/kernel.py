@@ -13,7 +13,7 @@ import concurrent.futures
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ipykernel.subshell_manager import UnknownSubshellError
@@ -23,6 +23,8 @@ from .._version import __version__
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
 from ..commands.runtime import Runtime
+from ..memory.attachments import Attachments
+from ..memory.exchange import FROM_BYTES, SEGMENTS
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
@@ -76,6 +78,12 @@ class SnakeKernel(DebuggerOnDemand):
     # ipykernel's trait, of which mypy sees nothing.
     shell_stream: Any
 
+    shared_memory_from = Integer(
+        FROM_BYTES,
+        allow_none=True,
+        help="Bytes from which a buffer goes to a client on this host through shared memory; None for never.",
+    ).tag(config=True)
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._main_loop: asyncio.AbstractEventLoop | None = None
@@ -106,6 +114,7 @@ class SnakeKernel(DebuggerOnDemand):
             buffers_bound=self._is_plain_tcp and not self._is_loopback,
             user_namespace=lambda: self.shell.user_ns,
             on_main=self._on_main,
+            attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         self.stored = StoredNamespace(self.runtime.store, time.time, self._notebook_writer)
         self._offer_stored()
@@ -233,12 +242,19 @@ class SnakeKernel(DebuggerOnDemand):
 
     def reply_frames(self, incoming: Incoming, run: Run, packed: Packed) -> list[Any]:
         """The frames of a request's reply."""
+        buffers: Sequence[memoryview] = packed.buffers
+        metadata: dict[str, Any] = {}
+        if buffers:
+            sent = self.runtime.attachments.send(run.frame.session, buffers)
+            if sent is not None:
+                buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
         frames: list[Any] = self.session.reply_parts(
             incoming.identities,
             run.reply_type,
             incoming.signed[1],
             packed.content,
-            packed.buffers,
+            buffers,
+            metadata,
             bind=self._binds_buffers,
         )
         return frames

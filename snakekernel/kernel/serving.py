@@ -44,6 +44,7 @@ def admitted(kernel: SnakeKernel, incoming: Incoming) -> Frame:
         signed[4],
         signed[3],
         [memoryview(part) for part in incoming.buffers],
+        str(header.get("session", "")),
     )
 
 

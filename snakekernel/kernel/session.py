@@ -93,6 +93,7 @@ class KernelSession(Session):
         parent_header: bytes,
         content: bytes,
         buffers: Sequence[memoryview],
+        metadata: dict[str, Any],
         *,
         bind: bool,
     ) -> list[Any]:
@@ -104,8 +105,9 @@ class KernelSession(Session):
             # As stock: microseconds, in UTC.
             datetime.now(UTC).isoformat()[:-6].encode(),
         )
-        metadata = pack_json(bind_buffers(buffers)) if bind and buffers else b"{}"
-        signed = [header, parent_header, metadata, content]
+        if bind and buffers:
+            metadata = {**metadata, **bind_buffers(buffers)}
+        signed = [header, parent_header, pack_json(metadata) if metadata else b"{}", content]
         return [*idents, DELIMITER, self._signature(signed), *signed, *buffers]
 
     def send(  # the rest is passed on, by position or name, as it came

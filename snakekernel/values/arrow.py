@@ -8,6 +8,7 @@ the receiver may not have them.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,33 @@ if TYPE_CHECKING:
     from snakekernel.values.encoder import Encoder
 
 
+#: The streams that tables were read from, by the id of the living table. Arrow data never changes.
+_read_from: dict[int, tuple[weakref.ref[Any], memoryview]] = {}
+
+
 def write(data: Any, encoder: Encoder) -> int:
     """Write a Table or RecordBatch as an IPC stream; the index of its buffer."""
+    known = _read_from.get(id(data))
+    if known is not None and known[0]() is data:
+        # Sent as it came: nothing is serialised, nor copied where it came in shared memory.
+        return encoder.buffer(known[1])
     encoder.reserve(data.nbytes)
-    sink = pa.BufferOutputStream()
+    # Measured first: a stream that grows while it is written is copied several times.
+    measure = pa.MockOutputStream()
+    _stream(data, measure)
+    stream = pa.allocate_buffer(measure.size())
+    _stream(data, pa.FixedSizeBufferWriter(stream))
+    return encoder.buffer(stream)
+
+
+def _stream(data: Any, sink: Any) -> None:
     with pa.ipc.new_stream(sink, data.schema) as stream:
         stream.write(data)
-    return encoder.buffer(sink.getvalue())
+
+
+def _remember(data: Any, view: memoryview) -> None:
+    key = id(data)
+    _read_from[key] = (weakref.ref(data, lambda _: _read_from.pop(key, None)), view)
 
 
 def _plain_types(schema: Any) -> None:
@@ -86,11 +107,15 @@ def decode(payload: Any, decoder: Decoder) -> Any:
     """The object of an ``$arrow`` payload; shared with the pandas codecs."""
     decoder.fields(payload, {"buffer": int, "as": str}, {"meta": dict})
     kind = payload["as"]
-    table = _read(decoder.buffer(payload["buffer"], "buffer"), decoder)
+    view = decoder.buffer(payload["buffer"], "buffer")
+    table = _read(view, decoder)
     if kind in _KINDS:
         if "meta" in payload:
             raise InvalidRequest(f"{kind} has no meta", at=decoder.at("meta"))
-        return _KINDS[kind](table, decoder)
+        obj = _KINDS[kind](table, decoder)
+        if isinstance(obj, pa.Table | pa.RecordBatch):
+            _remember(obj, view)
+        return obj
     if kind.startswith("pandas."):
         from snakekernel.values import frames
 

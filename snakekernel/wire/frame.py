@@ -37,6 +37,8 @@ class Frame(msgspec.Struct, frozen=True):
     content: bytes | dict[str, Any]
     metadata: bytes | dict[str, Any] = {}
     buffers: Sequence[memoryview] = ()
+    #: Jupyter session of the sender.
+    session: str = ""
 
 
 class Header(msgspec.Struct):
@@ -125,11 +127,7 @@ def pack_json(data: Any, encode: Callable[[Any], bytes] = _encode) -> bytes:
     try:
         return encode(data)
     except UnicodeEncodeError:
-<<<<<<< HEAD
-        return _encode(_without_surrogates(msgspec.to_builtins(data)))
-=======
         return encode(_without_surrogates(data))
->>>>>>> ec11225a4f021993c49f38a9ff91711afcc0504f
 
 
 def _without_surrogates(data: Any) -> Any:
@@ -139,6 +137,8 @@ def _without_surrogates(data: Any) -> Any:
         return {_without_surrogates(key): _without_surrogates(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [_without_surrogates(item) for item in data]
+    if isinstance(data, msgspec.Struct):
+        return _without_surrogates(msgspec.structs.asdict(data))
     return data
 
 

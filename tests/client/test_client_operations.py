@@ -18,8 +18,8 @@ from snakekernel.plugins.load import CommandTable
 
 pytestmark = pytest.mark.kernel
 
-#: Known to the protocol, and answered "unsupported" by this build.
-_NOT_SERVED = {"cancel"}
+#: Answered "unsupported" by this build, and what a connection does by itself.
+_NOT_SERVED = {"cancel", "attach"}
 #: Parameters that say how to ask, not what.
 _CLIENT_SIDE = {"timeout", "details", "channel"}
 

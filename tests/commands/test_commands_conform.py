@@ -36,6 +36,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     ],
     "inspect": [{"target": "json.dumps"}, {"target": "stored.x", "offset": 0, "limit": 1, "budget": 0.1}],
     "ping": [{}],
+    "attach": [{"pid": 1, "descriptor": 0, "name": "0" * 32}],
     "create_session": [{"session_id": "new"}, {"ttl": 5}],
     "close_session": [{"session_id": "s"}],
     "list_sessions": [{}, {"session_id": "s"}],

@@ -66,6 +66,7 @@ def test_protocol_json_says_where_operations_are_served() -> None:
         "list_sessions",
         "inspect",
         "cancel",
+        "attach",
     }
     assert {op for op, channels in served.items() if channels["comm"]} == on_control | {"table"}
     assert data["operations"]["create_program"]["plugin"] == "dspy"

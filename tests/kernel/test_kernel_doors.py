@@ -225,6 +225,7 @@ class TestControl:
             "list_sessions",
             "inspect",
             "cancel",
+            "attach",
         }
 
     def test_list_rename_delete(self, stock: Stock, name: str) -> None:

@@ -1,0 +1,263 @@
+"""Segments: anonymous sealed memory that a peer opens through /proc, and private mappings of it.
+
+Rules: a segment is filled before anybody else knows of it and sealed then; nobody can write, shrink or grow
+it afterwards. A mapping is private: writes to it are copied page by page and seen by its owner alone. What
+was never written to since is still the segment, and can be sent on without a copy. Only files that carry
+the nonce the peer announced are opened. Linux alone has all of this.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import functools
+import mmap
+import os
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .peers import create, open_of
+
+_PAGE: Final = mmap.PAGESIZE
+_HUGE: Final = 2 << 20
+#: Filled piece by piece, while the zeros of the fresh huge pages are still in the cache.
+_PIECE: Final = 2 * _HUGE
+#: Linux 6.1: put huge pages under a range now, whatever the system's policy for shared memory.
+_MADV_COLLAPSE: Final = 25
+# Not in Python's own modules.
+_MAP_FIXED: Final = 0x10
+_MAP_NORESERVE: Final = 0x4000
+_F_SEAL_FUTURE_WRITE: Final = 0x10
+_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | _F_SEAL_FUTURE_WRITE
+_FAILED: Final = ctypes.c_void_p(-1).value
+
+# Bits 61 to 63 of a pagemap entry, in its top byte: a page of a file, swapped, present.
+_FILE, _SWAPPED, _PRESENT = 0x20, 0x40, 0x80
+#: Top bytes of pages that were never written to: absent, or still the file's.
+_CLEAN: Final = bytes(top for top in range(256) if not top & _SWAPPED and (not top & _PRESENT or top & _FILE))
+_TOP: Final = 7 if sys.byteorder == "little" else 0
+_PAGEMAP_READ: Final = 1 << 20
+
+
+class _Buffer(ctypes.Structure):
+    # Py_buffer of the stable ABI; of it only the address is read.
+    _fields_ = (
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.c_void_p),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_void_p),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("suboffsets", ctypes.c_void_p),
+        ("internal", ctypes.c_void_p),
+    )
+
+
+@functools.cache
+def _libc() -> Any:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return libc
+
+
+@functools.cache
+def _most_descriptors() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4
+
+
+def _address(view: memoryview) -> int:
+    buffer = _Buffer()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(view), ctypes.byref(buffer), 0)
+    address = buffer.buf
+    ctypes.pythonapi.PyBuffer_Release(ctypes.byref(buffer))
+    return address or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A part of somebody's segment in our memory, ``low`` to ``high``, with a descriptor to lend it on."""
+
+    descriptor: int
+    name: str
+    offset: int
+    low: int
+    high: int
+
+
+#: Descriptors held for segments, and mappings by theirs. Both belong to the process, as its address space
+#: does. A finalizer may run at any moment, so no lock guards them: every use is one operation.
+_held: set[int] = set()
+_mapped: dict[int, Mapped] = {}
+
+
+def _let_go(descriptor: int, held: set[int] = _held, close: Callable[[int], None] = os.close) -> None:
+    held.discard(descriptor)
+    close(descriptor)
+
+
+class _Memory(mmap.mmap):
+    """A reserved range of addresses; it is unmapped when nobody has a view of it any more."""
+
+    #: The segment's descriptor, where one is kept to lend it on.
+    descriptor = -1
+
+    def __del__(self, mapped: dict[int, Mapped] = _mapped, let_go: Callable[[int], None] = _let_go) -> None:
+        # Before it is unmapped, for another mapping may come to lie there at once. The names are bound here
+        # because those of the module may be gone when Python ends.
+        if mapped.pop(self.descriptor, None) is not None:
+            let_go(self.descriptor)
+
+
+class Lease:
+    """What a sender keeps until the receiver has opened the segment: the descriptor, or a view of memory
+    whose descriptor is kept with it."""
+
+    __slots__ = ("_descriptor", "_view")
+
+    def __init__(self, descriptor: int | None, view: memoryview | None) -> None:
+        self._descriptor = descriptor
+        self._view = view
+
+    def end(self) -> None:
+        """Let go. Idempotent."""
+        descriptor, self._descriptor, self._view = self._descriptor, None, None
+        if descriptor is not None:
+            _let_go(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Bytes in a segment: where the receiver finds them, and the lease that keeps them there."""
+
+    descriptor: int
+    name: str
+    offset: int
+    length: int
+    lease: Lease
+
+
+def place(view: memoryview) -> Placed:
+    """Put flat bytes where a peer can open them; copied once, or not at all where they came so.
+
+    Raises OSError where no memory or no descriptor is left.
+    """
+    address, length = _address(view), view.nbytes
+    for mapped in list(_mapped.values()):
+        if mapped.low <= address and address + length <= mapped.high:
+            if not _is_clean(address, length):
+                break
+            offset = mapped.offset + address - mapped.low
+            return Placed(mapped.descriptor, mapped.name, offset, length, Lease(None, view))
+    if len(_held) >= _most_descriptors():
+        raise OSError(errno.EMFILE, "enough descriptors are held for segments")
+    descriptor, name = create()
+    try:
+        os.ftruncate(descriptor, length)
+        _fill(descriptor, view, address)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_SEAL)
+    except BaseException:  # an interrupt too: nothing is kept of what was not sent
+        os.close(descriptor)
+        raise
+    _held.add(descriptor)
+    return Placed(descriptor, name, 0, length, Lease(descriptor, None))
+
+
+def _fill(descriptor: int, view: memoryview, address: int) -> None:
+    done, length = 0, view.nbytes
+    whole = length - length % _HUGE
+    if whole:
+        memory, at = _map(descriptor, 0, whole, mmap.MAP_SHARED)
+        try:
+            while done < whole:
+                size = min(_PIECE, whole - done)
+                if not _make_huge(descriptor, at + done, done, size):
+                    break
+                ctypes.memmove(at + done, address + done, size)
+                done += size
+        finally:
+            memory.close()
+    while done < length:
+        # Page by page this is faster than through a mapping, and says so where memory ends.
+        done += os.pwrite(descriptor, view[done : done + (1 << 30)], done)
+
+
+def _make_huge(descriptor: int, at: int, offset: int, size: int) -> bool:
+    # A range that holds no page yet is refused, so each huge page gets a first byte; it is written by a
+    # call that can fail, where a fault could only kill.
+    for start in range(offset, offset + size, _HUGE):
+        os.pwrite(descriptor, b"\0", start)
+    done: bool = _libc().madvise(at, size, _MADV_COLLAPSE) == 0
+    return done
+
+
+def _map(descriptor: int, offset: int, size: int, kind: int) -> tuple[_Memory, int]:
+    """Map ``size`` bytes of a segment from a page's ``offset``; the memory, which unmaps itself, and the
+    address in it. Addresses and offsets agree modulo 2 MiB, so that huge pages are mapped as such."""
+    spare = _HUGE if size >= _HUGE else 0
+    reserved = _Memory(-1, size + spare, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+    low = _address(memoryview(reserved))
+    at = low + (offset - low) % _HUGE if spare else low
+    protection = mmap.PROT_READ | mmap.PROT_WRITE
+    if _libc().mmap(at, size, protection, kind | _MAP_FIXED, descriptor, offset) != at:
+        number = ctypes.get_errno()
+        reserved.close()
+        raise OSError(number, os.strerror(number))
+    return reserved, at
+
+
+def open_segment(pid: int, descriptor: int, name: str, offset: int, length: int) -> memoryview:
+    """Bytes that process ``pid`` placed, as flat writable memory of our own; nothing is copied.
+
+    Raises OSError where there is no such segment, it is smaller, or it may still change.
+    """
+    ours = open_of(pid, descriptor, name, os.O_RDONLY)
+    try:
+        if fcntl.fcntl(ours, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+            raise OSError(errno.EPERM, "the segment is not sealed")
+        if offset + length > os.fstat(ours).st_size:
+            raise OSError(errno.EINVAL, "the segment is smaller than that")
+        first = offset - offset % _PAGE
+        span = offset + length - first
+        size = span + -span % _PAGE
+        memory, at = _map(ours, first, size, mmap.MAP_PRIVATE)
+    except BaseException:
+        os.close(ours)
+        raise
+    start = at - _address(memoryview(memory)) + offset - first
+    if len(_held) < _most_descriptors():
+        _held.add(ours)
+        _mapped[ours] = Mapped(ours, name, first, at, at + size)
+        memory.descriptor = ours
+    else:
+        # Held by its mapping; it can be read, but not lent on.
+        os.close(ours)
+    return memoryview(memory)[start : start + length]
+
+
+def _is_clean(address: int, length: int) -> bool:
+    """Whether no page of a private mapping was written to since it was mapped."""
+    first, end = address // _PAGE * 8, -(-(address + length) // _PAGE) * 8
+    try:
+        pagemap = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        while first < end:
+            entries = os.pread(pagemap, min(end - first, _PAGEMAP_READ), first)
+            if not entries or entries[_TOP::8].translate(None, _CLEAN):
+                return False
+            first += len(entries)
+    except OSError:
+        return False
+    finally:
+        os.close(pagemap)
+    return True
