@@ -42,7 +42,7 @@ from .incoming import Incoming, split
 from .lane import Lane, LaneSelector, unusable
 from .logs import keep_secrets_out
 from .namespace import StoredNamespace, forget_outputs
-from .serving import Serving, admitted, catch_interrupts, release_interrupts
+from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 
 
@@ -88,6 +88,7 @@ class SnakeKernel(DebuggerOnDemand):
         super().__init__(**kwargs)
         self._main_loop: asyncio.AbstractEventLoop | None = None
         self.lane: Lane | None = None
+        self.interrupts = InterruptsOfRequests()
         #: Whether this process is a child that user code forked.
         self.is_forked = False
         # Told, not looked up: asking for the process id is a system call.
@@ -98,6 +99,9 @@ class SnakeKernel(DebuggerOnDemand):
         secrets = Secrets()
         keep_secrets_out(secrets)
         self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
+        # Without the price of a trait, for every request asks.
+        self.envelope: Any = self.session
+        self._own_shell: Any = self.shell
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets)
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
@@ -112,7 +116,7 @@ class SnakeKernel(DebuggerOnDemand):
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
             buffers_bound=self._is_plain_tcp and not self._is_loopback,
-            user_namespace=lambda: self.shell.user_ns,
+            user_namespace=self._user_namespace,
             on_main=self._on_main,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
@@ -134,6 +138,7 @@ class SnakeKernel(DebuggerOnDemand):
             self.shell_stream = stream
             self.lane = Lane(self, selector)
             self.lane.start()
+            self.interrupts.install()
         else:
             super().start()
             if self.fast_lane:
@@ -248,7 +253,7 @@ class SnakeKernel(DebuggerOnDemand):
             sent = self.runtime.attachments.send(run.frame.session, buffers)
             if sent is not None:
                 buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
-        frames: list[Any] = self.session.reply_parts(
+        frames: list[Any] = self.envelope.reply_parts(
             incoming.identities,
             run.reply_type,
             incoming.signed[1],
@@ -262,13 +267,16 @@ class SnakeKernel(DebuggerOnDemand):
     def _guarded(self, run: Run, serve: Callable[[], Packed]) -> Packed:
         if threading.current_thread() is not threading.main_thread():
             return serve()
-        saved = catch_interrupts(run.interrupts)
+        caught = self.interrupts.catch(run.interrupts)
         try:
             return serve()
         finally:
-            release_interrupts(saved)
+            self.interrupts.release(caught)
 
     # -- the process around it ---------------------------------------------------------------------
+
+    def _user_namespace(self) -> Any:
+        return self._own_shell.user_ns
 
     def _on_main(self, function: Callable[[], Any]) -> Any:
         loop = self._main_loop

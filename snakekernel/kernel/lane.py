@@ -11,7 +11,7 @@ main thread is busy. The rules that make this safe:
 - The socket's descriptor tells of edges only, and any use of the socket may consume one. So nobody lets go
   of the baton while the socket has a message: whoever sends also reads and routes.
 - The leader's turn is exactly its wait in the loop's selector (``LaneSelector``). Outside of it the follower
-  is armed: an ``epoll`` of one shot that sleeps in the channel thread's own loop.
+  looks (``follower``).
 - Messages for the main thread stand in one queue in the order they came. A stock message first goes to the
   channel thread, where ipykernel's own code routes it; until that is done, its place in the queue is kept and
   nothing behind it passes. So the order with cells holds, and stock routing (comms, unknown subshells) stays.
@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import select
 import selectors
 import signal
 import sys
@@ -41,9 +40,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ipykernel
 import zmq
+import zmq.backend
+from zmq import zmq_poll
 
 from ..commands.dispatch import Outcome
 from ..wire.frame import DELIMITER, BadFrame
+from .follower import Follower
 from .incoming import Incoming, split
 from .serving import Serving
 
@@ -53,10 +55,11 @@ if TYPE_CHECKING:
 #: The versions of ipykernel whose own tests pass on the lane.
 _TESTED: Final = {(7, 4)}
 _SIGINT: Final = int(signal.SIGINT)
-_EVENTS: Final = int(zmq.EVENTS)
 _POLLIN: Final = int(zmq.POLLIN)
-_RCVMORE: Final = int(zmq.RCVMORE)
 _SNDMORE: Final = int(zmq.SNDMORE)
+#: pyzmq's own layer over libzmq; the classes above it convert what we do not need converted.
+_receive: Final = zmq.backend.Socket.recv
+_send: Final = zmq.backend.Socket.send
 #: Parts between the delimiter and the buffers.
 _SIGNED: Final = 5
 #: Requests served before the loop's other callbacks get their turn.
@@ -90,13 +93,13 @@ class LaneSelector(selectors.DefaultSelector):
         lane = self.lane
         if lane is None:
             return super().select(timeout)
-        lane.rest()
+        lane.follower.rest()
         events: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
         for key, _ in events:
             if key.fd == lane.descriptor:
                 lane.lead()
                 break
-        lane.watch()
+        lane.follower.watch()
         return events
 
 
@@ -116,22 +119,20 @@ def unusable(kernel: SnakeKernel, selector: LaneSelector | None) -> str | None:
 def _received(socket: zmq.Socket[bytes]) -> tuple[list[Any], int]:
     """One message that is there: its parts as bytes up to the content, buffers as frames, not copied.
 
-    The other value is where the delimiter stands. ``recv_multipart`` makes either all or none into frames,
-    and a frame costs more than a small part.
+    The other value is where the delimiter stands. A frame knows whether more follow; asking the socket costs
+    more than the frame.
     """
-    receive, get = socket.recv, socket.get
-    msg: list[Any] = [receive()]
-    while get(_RCVMORE):
-        msg.append(receive())
+    frame: Any = _receive(socket, 0, False)
+    msg: list[Any] = [frame.bytes]
+    while frame.more:
+        frame = _receive(socket, 0, False)
+        msg.append(frame.bytes)
         if msg[-1] == DELIMITER:
             break
     at = len(msg) - 1
-    for _ in range(_SIGNED):
-        if not get(_RCVMORE):
-            return msg, at
-        msg.append(receive())
-    while get(_RCVMORE):
-        msg.append(receive(0, False))
+    while frame.more:
+        frame = _receive(socket, 0, False)
+        msg.append(frame.bytes if len(msg) <= at + _SIGNED else frame)
     return msg, at
 
 
@@ -140,6 +141,7 @@ class Lane:
 
     Attributes:
         descriptor: the shell socket's, readable when there may be something to read.
+        follower: the channel thread's part.
     """
 
     def __init__(self, kernel: SnakeKernel, selector: LaneSelector) -> None:
@@ -147,6 +149,7 @@ class Lane:
         self._selector = selector
         self._stream = kernel.shell_stream
         self._socket: zmq.Socket[bytes] = self._stream.socket
+        self._polled = [(self._socket, _POLLIN)]
         self.descriptor = int(self._socket.getsockopt(zmq.FD))
         self._loop: asyncio.AbstractEventLoop = kernel.io_loop.asyncio_loop
         self._channel: asyncio.AbstractEventLoop = kernel.shell_channel_thread.io_loop.asyncio_loop
@@ -158,9 +161,7 @@ class Lane:
         self._queue: deque[Incoming | _Slot] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._consuming = False
-        self._watching = False
-        self._epoll = select.epoll()
-        self._epoll.register(self.descriptor, 0)
+        self.follower = Follower(self.descriptor, self._channel, self.read)
         self._forwarding: set[asyncio.Task[None]] = set()
 
     # -- taking over and giving back -----------------------------------------------------------------
@@ -202,10 +203,7 @@ class Lane:
     def _join(self) -> None:
         """On the channel thread: the stream stops watching the socket, the follower begins."""
         self._stream.io_loop.remove_handler(self._socket)
-        self._channel.add_reader(self._epoll.fileno(), self._follow)
-
-    def _leave(self) -> None:
-        self._channel.remove_reader(self._epoll.fileno())
+        self.follower.join()
 
     def _on_channel(self, function: Callable[[], None]) -> None:
         done: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -227,29 +225,10 @@ class Lane:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self.descriptor)
             if self._kernel.shell_channel_thread.is_alive():
-                self._on_channel(self._leave)
-            self._epoll.close()
+                self._on_channel(self.follower.leave)
+            self.follower.close()
 
     # -- the leader and the follower -----------------------------------------------------------------
-
-    def watch(self) -> None:
-        """The main thread gets busy: the channel thread reads now."""
-        if not self._watching:
-            self._watching = True
-            self._epoll.modify(self.descriptor, select.EPOLLIN | select.EPOLLONESHOT)
-
-    def rest(self) -> None:
-        """The main thread is about to wait, and reads itself."""
-        if self._watching:
-            self._watching = False
-            self._epoll.modify(self.descriptor, 0)
-
-    def _follow(self) -> None:
-        """On the channel thread: the main thread is busy and something came."""
-        self._epoll.poll(0)
-        self.read()
-        if self._watching:
-            self._epoll.modify(self.descriptor, select.EPOLLIN | select.EPOLLONESHOT)
 
     def lead(self) -> None:
         """In the main thread's wait: read; the loop's callback for the descriptor serves what came."""
@@ -269,7 +248,8 @@ class Lane:
     def _read(self) -> bool:
         """Read and route while there is something; the caller holds the baton. Tells if some is ours."""
         socket, came = self._socket, False
-        while int(socket.get(_EVENTS)) & _POLLIN:
+        # Cheaper than the socket's events, which pyzmq looks up by an enum.
+        while zmq_poll(self._polled, 0):
             came |= self._route(*_received(socket))
         return came
 
@@ -342,12 +322,12 @@ class Lane:
                 saved(_SIGINT, struck[0])
 
     def _send(self, parts: Any, copy: bool = True, track: bool = False) -> Any:
-        send = self._socket.send
+        socket = self._socket
         with self._baton:
             # Each by itself: send_multipart looks at every part first, which costs as much again.
             for part in parts[:-1]:
-                send(part, _SNDMORE, copy, track)
-            sent = send(parts[-1], 0, copy, track)
+                _send(socket, part, _SNDMORE, copy, track)
+            sent = _send(socket, parts[-1], 0, copy, track)
             came = self._read()
         # Where this thread serves the queue it goes on with it after this.
         if came and not (self._consuming and threading.get_ident() == self._main):
@@ -357,7 +337,7 @@ class Lane:
     def reply(self, frames: list[Any]) -> None:
         """Send the reply of a request that the lane serves; its interrupts raise nothing here."""
         # The next request most often follows the reply at once, and the leader is as good as waiting.
-        self.rest()
+        self.follower.rest()
         self._send(frames)
 
     # -- the main thread's queue ---------------------------------------------------------------------
@@ -374,8 +354,9 @@ class Lane:
                     return
         finally:
             self._consuming = False
-            # Other callbacks of the loop may have their turn before the next wait, a GUI's loop among them.
-            self.watch()
+            # Other callbacks may have their turn before the loop's next wait, and last: a GUI's loop does.
+            if getattr(self._loop, "_ready", True):
+                self.follower.watch()
         self._wake()
 
     def _next(self) -> bool:
@@ -386,7 +367,7 @@ class Lane:
                 self._let_comms_pass()
                 return False
             self._queue.popleft()
-            self.watch()
+            self.follower.watch()
             self._context.run(self._serve, first)
             return True
         if not first.routed:

@@ -10,7 +10,10 @@ import os
 import signal
 import sys
 import threading
-from _signal import signal as swap_handler  # type: ignore[import-not-found]  # typeshed leaves it out
+
+# The C functions under signal's, whose conversions to enums a small call feels; typeshed leaves them out.
+from _signal import getsignal  # type: ignore[import-not-found]
+from _signal import signal as swap_handler
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +39,7 @@ Send = Callable[[list[Any]], object]
 
 def admitted(kernel: SnakeKernel, incoming: Incoming) -> Frame:
     """Verify a request's signature; raises BadFrame where it is wrong or was seen before."""
-    kernel.session.admit(incoming.signed)
+    kernel.envelope.admit(incoming.signed)
     header, signed = incoming.header, incoming.signed
     return Frame(
         header["msg_type"],
@@ -48,21 +51,46 @@ def admitted(kernel: SnakeKernel, incoming: Incoming) -> Frame:
     )
 
 
-def catch_interrupts(interrupts: Interrupts) -> Any:
-    """Give interrupts to a request; returns what ``release_interrupts`` puts back."""
-    # The C function under signal.signal, whose conversions to enums a small call would feel.
-    return swap_handler(_SIGINT, lambda signum, frame: interrupts.request())
+class InterruptsOfRequests:
+    """Gives interrupts to the request that runs on the main thread.
 
+    Its handler stays installed, since changing handlers costs two system calls: between requests it ignores
+    interrupts, as stock does there. Where user code has put another handler in its place, it takes that one's
+    for as long as a request runs.
+    """
 
-def release_interrupts(saved: Any) -> None:
-    """Put back the handler that ``catch_interrupts`` replaced."""
-    swap_handler(_SIGINT, saved)
+    def __init__(self) -> None:
+        self._current: Interrupts | None = None
+        self._handler = self._struck
+
+    def install(self) -> None:
+        """Take the place of a handler that ignores interrupts."""
+        if signal.getsignal(_SIGINT) is signal.SIG_IGN:
+            swap_handler(_SIGINT, self._handler)
+
+    def catch(self, interrupts: Interrupts) -> Any:
+        """Give interrupts to a request; returns what ``release`` puts back."""
+        saved = getsignal(_SIGINT)
+        if saved is not self._handler:
+            swap_handler(_SIGINT, self._handler)
+        before, self._current = self._current, interrupts
+        return saved, before
+
+    def release(self, caught: Any) -> None:
+        """The request is over."""
+        saved, self._current = caught
+        if getsignal(_SIGINT) is not saved:
+            swap_handler(_SIGINT, saved)
+
+    def _struck(self, signum: int, frame: Any) -> None:
+        if self._current is not None:
+            self._current.request()
 
 
 class Serving:
     """A request under way. Making one verifies it; raises BadFrame."""
 
-    __slots__ = ("_activity", "_incoming", "_kernel", "_on_main", "_saved", "_send", "run")
+    __slots__ = ("_activity", "_caught", "_incoming", "_kernel", "_on_main", "_send", "run")
 
     def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door, send: Send) -> None:
         self._kernel = kernel
@@ -76,7 +104,7 @@ class Serving:
         kernel, parent = self._kernel, self._incoming.parent()
         self._activity = kernel.activities.begin(parent)
         if self._on_main:
-            self._saved = catch_interrupts(self.run.interrupts)
+            self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:
             kernel.set_parent(self._incoming.identities, parent, channel="shell")
         except BaseException:  # it tells sys.stdout, and user code may have put anything there
@@ -108,7 +136,7 @@ class Serving:
     def _close(self) -> None:
         self._kernel.activities.end(self._activity)
         if self._on_main:
-            release_interrupts(self._saved)
+            self._kernel.interrupts.release(self._caught)
         self._kernel.arm_expiry()
 
 

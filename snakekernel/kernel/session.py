@@ -6,21 +6,18 @@ are not ours go the stock way; all that is packed passes the secrets filter.
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
-from typing import Any, Final
+from time import time
+from typing import Any
 
 from jupyter_client.session import Session
 
 from ..objects.secrets import Secrets
-from ..wire.frame import DELIMITER, BadFrame, bind_buffers, pack_json
+from ..wire.frame import DELIMITER, BadFrame, Headers, bind_buffers, pack_json
 from .activity import Activities
 from .digests import Digests
-
-_HEADER: Final = b'{"msg_id":%b,"msg_type":%b,%b,"date":"%bZ","version":"5.4"}'
 
 
 class KernelSession(Session):
@@ -28,11 +25,8 @@ class KernelSession(Session):
 
     _activities: Activities
     _secrets: Secrets
-    #: The part of a header that is the same in all of them, packed.
-    _names: bytes
-    #: Message ids of replies: the session, the process, and a number.
-    _prefix: bytes
-    _numbers: Iterator[int]
+    #: Of our replies; their message ids must not be those that stock counts.
+    _headers: Headers
 
     @classmethod
     def adopt(cls, session: Session, activities: Activities, secrets: Secrets) -> KernelSession:
@@ -42,12 +36,7 @@ class KernelSession(Session):
         session._activities = activities
         session._secrets = secrets
         session.pack = _scrubbing(session.pack, secrets)
-        session._names = b'"username":%s,"session":%s' % (
-            pack_json(session.username),
-            pack_json(session.session),
-        )
-        session._prefix = pack_json(f"{session.session}_{os.getpid()}")[1:-1]
-        session._numbers = itertools.count()
+        session._headers = Headers(session.session, session.username, f"{session.session}_{os.getpid()}_r")
         session.digest_history = Digests(session.digest_history_size)
         return session
 
@@ -57,7 +46,7 @@ class KernelSession(Session):
         assert isinstance(copy, KernelSession)
         # ``pack`` came along with the traits, scrubbing already.
         copy._activities, copy._secrets = self._activities, self._secrets
-        copy._names, copy._prefix, copy._numbers = self._names, self._prefix, self._numbers
+        copy._headers = self._headers
         # Stock put a plain set there.
         copy.digest_history = Digests(copy.digest_history_size)
         copy.digest_history.update(self.digest_history)
@@ -98,13 +87,7 @@ class KernelSession(Session):
         bind: bool,
     ) -> list[Any]:
         """A reply of ours as frames; the request's header bytes are its parent as they came."""
-        header = _HEADER % (
-            b'"%b_r%d"' % (self._prefix, next(self._numbers)),
-            pack_json(msg_type),
-            self._names,
-            # As stock: microseconds, in UTC.
-            datetime.now(UTC).isoformat()[:-6].encode(),
-        )
+        _, header = self._headers.next(msg_type, time())
         if bind and buffers:
             metadata = {**metadata, **bind_buffers(buffers)}
         signed = [header, parent_header, pack_json(metadata) if metadata else b"{}", content]

@@ -71,31 +71,32 @@ class Signer:
 class Headers:
     """Headers of one sender's messages, from a template: only message id, type and date change.
 
-    Message ids are ``<session>_<number>``; a kernel copies the header into its reply, as its parent header.
+    Message ids are ``<session>_<number>``, or ``<prefix>_<number>``; a kernel copies the header into its
+    reply, as its parent header. Thread-safe.
     """
 
-    def __init__(self, session: str, username: str) -> None:
+    def __init__(self, session: str, username: str, prefix: str | None = None) -> None:
         self.session = session
-        self._begin = b'{"msg_id":"%b_' % session.encode()
+        self._begin = b'{"msg_id":"%b_' % pack_json(prefix or session)[1:-1]
         middle = {"username": username, "session": session}
-        self._middle = b'",%b,"date":"' % _encode(middle)[1:-1]
+        self._middle = b',%b,"date":"' % pack_json(middle)[1:-1]
         self._numbers = itertools.count()
-        self._second = -1
-        self._date = b""
+        self._date = (-1, b"")
 
     def next(self, msg_type: str, now: float) -> tuple[int, bytes]:
         """The number and the header of a new message; ``now`` in seconds since 1970."""
-        second = int(now)
-        if second != self._second:
-            self._date = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-            self._second = second
+        second, date = self._date
+        if second != int(now):
+            second = int(now)
+            date = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+            self._date = second, date
         number = next(self._numbers)
-        return number, b'%b%d","msg_type":"%b%b%b.%06dZ","version":"5.4"}' % (
+        return number, b'%b%d","msg_type":%b%b%b.%06dZ","version":"5.4"}' % (
             self._begin,
             number,
-            msg_type.encode(),
+            pack_json(msg_type),
             self._middle,
-            self._date,
+            date,
             (now - second) * 1_000_000,
         )
 
