@@ -6,18 +6,23 @@ are not ours go the stock way; all that is packed passes the secrets filter.
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from time import time
-from typing import Any
+from typing import Any, Final
 
+import zmq
 from jupyter_client.session import Session
 
 from ..objects.secrets import Secrets
-from ..wire.frame import DELIMITER, BadFrame, Headers, bind_buffers, pack_json
+from ..wire.frame import DELIMITER, BadFrame, Headers, bind_buffers, flat, pack_json
 from .activity import Activities
 from .digests import Digests
+
+#: Bytes from which on malloc takes fresh memory every time.
+_HUGE: Final = 32 << 20
 
 
 class KernelSession(Session):
@@ -91,7 +96,7 @@ class KernelSession(Session):
         if bind and buffers:
             metadata = {**metadata, **bind_buffers(buffers)}
         signed = [header, parent_header, pack_json(metadata) if metadata else b"{}", content]
-        return [*idents, DELIMITER, self._signature(signed), *signed, *buffers]
+        return [*idents, DELIMITER, self._signature(signed), *signed, *map(_as_sent, buffers)]
 
     def send(  # the rest is passed on, by position or name, as it came
         self,
@@ -113,6 +118,24 @@ class KernelSession(Session):
                 if activity is not None:
                     activity.count_output()
         return super().send(stream, msg_or_type, content, parent, *args, **kwargs)
+
+
+def _as_sent(buffer: memoryview) -> Any:
+    """A buffer as it is now, whatever happens to the object that it shows.
+
+    zmq copies what is sent, into memory of malloc's; from some size on that is fresh memory in small pages,
+    which takes five times as long to fill as huge ones. So big buffers are copied here.
+    """
+    if buffer.nbytes < _HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return buffer
+    copy = mmap.mmap(-1, buffer.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        copy.madvise(mmap.MADV_HUGEPAGE)
+    except OSError:
+        # A system without huge pages: it costs what zmq's own copy would.
+        pass
+    copy[:] = flat(buffer)
+    return zmq.Frame(copy, copy=False)
 
 
 def _scrubbing(pack: Callable[[Any], bytes], secrets: Secrets) -> Callable[[Any], bytes]:
