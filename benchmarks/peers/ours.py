@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from typing import Any, Final
 
 import snakekernel
 from snakekernel import step
+from snakekernel.memory.exchange import FROM_BYTES
 
-from ..peer import OUTSTANDING, STEPS, Kind, LeftOut, Peer, Transport, one_by_one
+from ..peer import OUTSTANDING, STEPS, Kind, Peer, Transport, one_by_one
 from ..processes import environment
 
 _ADD: Final = "operator.add"
@@ -23,21 +23,12 @@ _CHAIN: Final = [
 ]
 
 
-def _options(*, sockets_only: bool) -> dict[str, Any]:
-    """What ``start`` and ``connect`` are told so that big buffers take the socket: the one place for it."""
-    if not sockets_only:
-        return {}
-    if "shared_memory" not in inspect.signature(snakekernel.start).parameters:
-        raise LeftOut("this version has no shared memory, so that it is the same as without")
-    return {"shared_memory": None}
-
-
 def _start(transport: Transport, sockets_only: bool) -> snakekernel.Client:
     return snakekernel.start(
         transport=transport,
         output=subprocess.DEVNULL,
         env=environment(),
-        **_options(sockets_only=sockets_only),
+        shared_memory=None if sockets_only else FROM_BYTES,
     )
 
 
@@ -53,11 +44,9 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
         call = snake.call
 
         def batch(count: int) -> list[Any]:
-            if hasattr(snake, "batch"):
-                with snake.batch() as calls:
-                    items = [calls.call(_ADD, args=(i, 1)) for i in range(count)]
-                return [item.result() for item in items]
-            return snake.pipeline([{"target": _ADD, "args": (i, 1)} for i in range(count)])  # type: ignore[no-any-return]
+            with snake.batch() as calls:
+                items = [calls.call(_ADD, args=(i, 1)) for i in range(count)]
+            return [item.result() for item in items]
 
         def in_flight(count: int) -> list[Any]:
             got = []
@@ -70,7 +59,7 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
 
         yield Peer(
             call=lambda: call(_ADD, args=(2, 3)),
-            in_flight=in_flight if hasattr(snake, "submit") else None,
+            in_flight=in_flight,
             batch=batch,
             swap=lambda record: call("stored.kept.swap", args=(record,)),
             put=lambda array: snake.store("array", array),
@@ -109,11 +98,9 @@ def asynchronous(transport: Transport) -> Iterator[Peer]:
             return got
 
         async def batch(count: int) -> list[Any]:
-            if hasattr(snake, "batch"):
-                async with snake.batch() as calls:
-                    items = [calls.call(_ADD, args=(i, 1)) for i in range(count)]
-                return [item.result() for item in items]
-            return await snake.pipeline([{"target": _ADD, "args": (i, 1)} for i in range(count)])  # type: ignore[no-any-return]
+            async with snake.batch() as calls:
+                items = [calls.call(_ADD, args=(i, 1)) for i in range(count)]
+            return [item.result() for item in items]
 
         async def loop() -> Any:
             value = 0
