@@ -54,9 +54,11 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
     def close(self) -> None:
         """As stock; the lane lets go of the shell socket first."""
         lane = getattr(getattr(self, "kernel", None), "lane", None)
-        if lane is not None:
-            lane.stop()
-        super().close()
+        try:
+            if lane is not None:
+                lane.stop()
+        finally:
+            super().close()
 
     def init_kernel(self) -> None:
         """As stock; what a start makes is made, and garbage is collected again (see ``__main__``)."""

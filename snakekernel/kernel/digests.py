@@ -7,6 +7,7 @@ random sample, for which the kernel stands still every few thousand messages.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,13 +18,17 @@ class Digests(set[bytes]):
     def __init__(self, size: int) -> None:
         super().__init__()
         self._generation = max(1, size // 2)
+        self._lock = threading.Lock()
         self._younger: set[bytes] = set()
         self._older: set[bytes] = set()
 
     def add(self, signature: bytes) -> None:
         """Remember a signature."""
         if len(self._younger) >= self._generation:
-            self._older, self._younger = self._younger, set()
+            with self._lock:
+                # Asked again: another thread may have come first.
+                if len(self._younger) >= self._generation:
+                    self._older, self._younger = self._younger, set()
         self._younger.add(signature)
 
     def update(self, *others: Iterable[bytes]) -> None:

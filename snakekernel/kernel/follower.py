@@ -41,7 +41,7 @@ class Follower:
         #: Since when the main thread is busy, 0 while it waits.
         self._busy = 0.0
         self._turns = 0
-        self._armed = False
+        self._armed = self._closed = False
         #: When the channel thread was last woken.
         self._woken = 0.0
         #: Whether it looks instead, and how many turns it had seen at the last look.
@@ -60,12 +60,14 @@ class Follower:
     def rest(self) -> None:
         """The main thread is about to wait, and reads itself."""
         self._busy = 0.0
-        if self._armed:
-            self._armed = False
+        if self._armed and not self._closed:
+            # The flag last: the channel thread may arm in between, and armed without the flag is harmless.
             self._epoll.modify(self._descriptor, 0)
+            self._armed = False
 
     def close(self) -> None:
         """After ``leave``: give the descriptor back."""
+        self._closed = True
         self._epoll.close()
 
     # -- on the channel thread -----------------------------------------------------------------------
@@ -105,5 +107,6 @@ class Follower:
     # -- on either -----------------------------------------------------------------------------------
 
     def _arm(self) -> None:
-        self._armed = True
-        self._epoll.modify(self._descriptor, select.EPOLLIN | select.EPOLLONESHOT)
+        if not self._closed:
+            self._armed = True
+            self._epoll.modify(self._descriptor, select.EPOLLIN | select.EPOLLONESHOT)

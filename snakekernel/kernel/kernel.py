@@ -92,7 +92,8 @@ class SnakeKernel(DebuggerOnDemand):
         #: Whether this process is a child that user code forked.
         self.is_forked = False
         # Told, not looked up: asking for the process id is a system call.
-        os.register_at_fork(after_in_child=self._forked)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
         self._binds_buffers = self._is_plain_tcp
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due: float | None = None
@@ -271,7 +272,7 @@ class SnakeKernel(DebuggerOnDemand):
         try:
             return serve()
         finally:
-            self.interrupts.release(caught)
+            self.interrupts.release(caught, was_long=True)
 
     # -- the process around it ---------------------------------------------------------------------
 
@@ -312,6 +313,8 @@ class SnakeKernel(DebuggerOnDemand):
         if due is None or self._main_loop is None:
             return
         if self._expiry_due is None or due < self._expiry_due:
+            # Noted now: the main loop may be busy, and a busy subshell asks at every request.
+            self._expiry_due = due
             self._main_loop.call_soon_threadsafe(self._set_expiry, due)
 
     def _set_expiry(self, due: float) -> None:

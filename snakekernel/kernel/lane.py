@@ -12,11 +12,9 @@ main thread is busy. The rules that make this safe:
   of the baton while the socket has a message: whoever sends also reads and routes.
 - The leader's turn is exactly its wait in the loop's selector (``LaneSelector``). Outside of it the follower
   looks (``follower``).
-- Messages for the main thread stand in one queue in the order they came. A stock message first goes to the
-  channel thread, where ipykernel's own code routes it; until that is done, its place in the queue is kept and
-  nothing behind it passes. So the order with cells holds, and stock routing (comms, unknown subshells) stays.
-- One of ours runs when its turn comes and no earlier request still runs or awaits. It runs at once, in the
-  loop's callback: no task, no lock. Comm messages pass a waiting one, as they pass a waiting cell in stock.
+- Messages for the main thread stand in one queue (``main_queue``) in the order they came, those that
+  ipykernel's own code routes on the channel thread included. So the order with cells holds, and stock routing
+  (comms, unknown subshells) stays.
 - Interrupts never strike while the main thread holds the baton: half a message on a socket cannot be mended.
 
 This reaches into ipykernel: the shell stream, the subshell manager's getters, ``shell_main`` and
@@ -32,25 +30,26 @@ import selectors
 import signal
 import sys
 import threading
-from _signal import signal as swap_handler  # type: ignore[import-not-found]  # typeshed leaves it out
-from collections import deque
+from _signal import getsignal  # type: ignore[import-not-found]  # typeshed leaves it out
+from _signal import signal as swap_handler
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, Final
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import ipykernel
 import zmq
 import zmq.backend
 from zmq import zmq_poll
 
-from ..commands.dispatch import Outcome
-from ..wire.frame import DELIMITER, BadFrame
+from ..wire.frame import DELIMITER, BadFrame, unpack_any_header
 from .follower import Follower
-from .incoming import Incoming, split
-from .serving import Serving
+from .incoming import split
+from .main_queue import MainQueue, Place
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
+
+T = TypeVar("T")
 
 #: The versions of ipykernel whose own tests pass on the lane.
 _TESTED: Final = {(7, 4)}
@@ -62,25 +61,11 @@ _receive: Final = zmq.backend.Socket.recv
 _send: Final = zmq.backend.Socket.send
 #: Parts between the delimiter and the buffers.
 _SIGNED: Final = 5
-#: Requests served before the loop's other callbacks get their turn.
-_BURST: Final = 16
 _COMM: Final = b'"comm_'
+#: What a waiting cell may be waiting for.
+_COMMS: Final = {"comm_open", "comm_msg", "comm_close"}
 
-_slot: ContextVar[_Slot] = ContextVar("slot")
-
-
-class _Slot:
-    """The place of a stock message in the queue: open until it is routed, then its frames, or none."""
-
-    __slots__ = ("is_comm", "msg", "routed")
-
-    def __init__(self, *, is_comm: bool = False) -> None:
-        self.is_comm = is_comm
-        self.routed = False
-        self.msg: list[Any] | None = None
-
-    def fill(self, msg: list[Any] | None) -> None:
-        self.msg, self.routed = msg, True
+_slot: ContextVar[Place] = ContextVar("slot")
 
 
 class LaneSelector(selectors.DefaultSelector):
@@ -91,15 +76,18 @@ class LaneSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As of any selector; the shell socket is read before the loop's callbacks run."""
         lane = self.lane
-        if lane is None:
+        if lane is None or lane.is_forked:
             return super().select(timeout)
         lane.follower.rest()
-        events: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
-        for key, _ in events:
-            if key.fd == lane.descriptor:
-                lane.lead()
-                break
-        lane.follower.watch()
+        try:
+            events: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
+            for key, _ in events:
+                if key.fd == lane.descriptor:
+                    lane.lead()
+                    break
+        finally:
+            # Also where an interrupt ends a loop within a cell.
+            lane.follower.watch()
         return events
 
 
@@ -136,6 +124,15 @@ def _received(socket: zmq.Socket[bytes]) -> tuple[list[Any], int]:
     return msg, at
 
 
+def _is_comm(header: bytes) -> bool:
+    if _COMM not in header:
+        return False
+    try:
+        return unpack_any_header(header)["msg_type"] in _COMMS
+    except BadFrame:
+        return False
+
+
 class Lane:
     """The shell channel of one kernel. Made and used on the main thread, but where a method says otherwise.
 
@@ -155,13 +152,11 @@ class Lane:
         self._channel: asyncio.AbstractEventLoop = kernel.shell_channel_thread.io_loop.asyncio_loop
         self._manager = kernel.shell_channel_thread.manager
         self._main = threading.get_ident()
-        # All requests of the main shell see one context, as in stock.
-        self._context = copy_context()
         self._baton = threading.Lock()
-        self._queue: deque[Incoming | _Slot] = deque()
-        self._running: set[asyncio.Task[None]] = set()
-        self._consuming = False
         self.follower = Follower(self.descriptor, self._channel, self.read)
+        self._queue = MainQueue(
+            kernel, self._loop, reply=self.reply, busy=self.follower.watch, wake=self._wake
+        )
         self._forwarding: set[asyncio.Task[None]] = set()
 
     # -- taking over and giving back -----------------------------------------------------------------
@@ -173,12 +168,10 @@ class Lane:
         manager.set_on_recv_callback(self._kernel.shell_main)
         # What GUI event loops watch; it brings nothing but wake-ups now.
         self._wake_gui = manager.get_shell_channel_to_subshell_pair(None)
-        self._wake_gui.on_recv(self._kernel.io_loop, lambda msg: self._loop.call_soon(self._consume))
+        self._wake_gui.on_recv(self._kernel.io_loop, lambda msg: self._loop.call_soon(self._queue.consume))
         flush = self._wake_gui.to_stream.flush
         # They ask so whether to give way. What was begun, or waits, must not wait for the next message.
-        self._wake_gui.to_stream.flush = lambda *args, **options: bool(
-            flush(*args, **options) or self._queue or self._running
-        )
+        self._wake_gui.to_stream.flush = lambda *args, **options: bool(flush(*args, **options) or self._queue)
         find_entry = manager.get_shell_channel_to_subshell_socket
         find_exit = manager.get_subshell_to_shell_channel_socket
         entry, exit_ = _Entry(self), self
@@ -195,7 +188,7 @@ class Lane:
         manager.get_subshell_to_shell_channel_socket = from_subshell
         self._stream.send_multipart = self.send_multipart
         self._on_channel(self._join)
-        self._loop.add_reader(self.descriptor, self._consume)
+        self._loop.add_reader(self.descriptor, self._queue.consume)
         self._selector.lane = self
         # The stream may have consumed the edge of what came before.
         self.read()
@@ -216,27 +209,37 @@ class Lane:
                 done.set_exception(error)
 
         self._channel.call_soon_threadsafe(work)
-        done.result(timeout=10)
+        done.result(timeout=1)
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a child that user code forked: what it would let go of is the parent's too."""
+        return self._kernel.is_forked
 
     def stop(self) -> None:
         """Read no more. Sending goes on until the socket is closed. Idempotent."""
-        if self._selector.lane is self:
+        if self._selector.lane is self and not self.is_forked:
             self._selector.lane = None
             if not self._loop.is_closed():
                 self._loop.remove_reader(self.descriptor)
-            if self._kernel.shell_channel_thread.is_alive():
+            try:
                 self._on_channel(self.follower.leave)
+            except (RuntimeError, TimeoutError):
+                # That thread's loop has ended before, or is about to.
+                pass
             self.follower.close()
 
     # -- the leader and the follower -----------------------------------------------------------------
 
     def lead(self) -> None:
         """In the main thread's wait: read; the loop's callback for the descriptor serves what came."""
-        with self._baton:
-            came = self._read()
-        if came and self._kernel.eventloop is not None:
+        if self._uninterrupted(self._lead) and self._kernel.eventloop is not None:
             # A GUI's loop may be entered before that callback's turn.
             self._wake()
+
+    def _lead(self) -> bool:
+        with self._baton:
+            return self._read()
 
     def read(self) -> None:
         """On any thread: read and route all that has come."""
@@ -260,22 +263,26 @@ class Lane:
             self._kernel.dropped(error)
             return False
         if incoming is not None and incoming.subshell_id is None:
-            self._queue.append(incoming)
+            self._queue.put(incoming)
             return True
         # ipykernel knows frames only.
         msg = [part if isinstance(part, zmq.Frame) else zmq.Frame(part) for part in msg]
-        slot = _Slot(is_comm=len(msg) > at + 2 and _COMM in msg[at + 2].bytes)
-        self._queue.append(slot)
-        self._channel.call_soon_threadsafe(self._forward, slot, msg)
+        slot = Place(is_comm=len(msg) > at + 2 and _is_comm(msg[at + 2].bytes))
+        self._queue.put(slot)
+        try:
+            self._channel.call_soon_threadsafe(self._forward, slot, msg)
+        except RuntimeError:
+            # That thread's loop is closed: the kernel ends, and stock would not serve this either.
+            slot.fill(None)
         return False
 
-    def _forward(self, slot: _Slot, msg: list[Any]) -> None:
+    def _forward(self, slot: Place, msg: list[Any]) -> None:
         """On the channel thread: have ipykernel route a message."""
         task = self._channel.create_task(self._routed(slot, msg))
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
 
-    async def _routed(self, slot: _Slot, msg: list[Any]) -> None:
+    async def _routed(self, slot: Place, msg: list[Any]) -> None:
         _slot.set(slot)
         try:
             await self._kernel.shell_channel_thread_main(msg)
@@ -290,8 +297,8 @@ class Lane:
         slot = _slot.get(None)
         if slot is None or slot.routed:
             # ipykernel's own, made here: the end of aborting.
-            slot = _Slot()
-            self._queue.append(slot)
+            slot = Place()
+            self._queue.put(slot)
         slot.fill(msg)
         self._wake()
 
@@ -300,9 +307,13 @@ class Lane:
         if self._kernel.eventloop is not None:
             # A GUI's loop has the main thread and watches this pair alone.
             with self._baton:
-                self._wake_gui.from_socket.send(b"")
+                try:
+                    self._wake_gui.from_socket.send(b"", zmq.DONTWAIT)
+                except zmq.ZMQError:
+                    # Full: it has wake-ups to read. Or closed: the kernel ends.
+                    pass
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._consume)
+            self._loop.call_soon_threadsafe(self._queue.consume)
 
     # -- sending -------------------------------------------------------------------------------------
 
@@ -310,15 +321,22 @@ class Lane:
         self, parts: Any, flags: int = 0, copy: bool = True, track: bool = False, **_: Any
     ) -> Any:
         """On any thread: send a message of ipykernel's; its streams and sockets are used so."""
-        if threading.get_ident() != self._main or not callable(signal.getsignal(_SIGINT)):
+        if threading.get_ident() != self._main:
             return self._send(parts, copy, track)
+        return self._uninterrupted(self._send, parts, copy, track)
+
+    def _uninterrupted(self, work: Callable[..., T], *args: Any) -> T:
+        """On the main thread: do something on the socket; an interrupt of a cell's strikes after it."""
+        saved = getsignal(_SIGINT)
+        if not callable(saved) or self._kernel.interrupts.is_ours(saved):
+            return work(*args)
         struck: list[Any] = []
-        saved = swap_handler(_SIGINT, lambda signum, frame: struck.append(frame))
+        swap_handler(_SIGINT, lambda signum, frame: struck.append(frame))
         try:
-            return self._send(parts, copy, track)
+            return work(*args)
         finally:
             swap_handler(_SIGINT, saved)
-            if struck and callable(saved):
+            if struck:
                 saved(_SIGINT, struck[0])
 
     def _send(self, parts: Any, copy: bool = True, track: bool = False) -> Any:
@@ -330,97 +348,16 @@ class Lane:
             sent = _send(socket, parts[-1], 0, copy, track)
             came = self._read()
         # Where this thread serves the queue it goes on with it after this.
-        if came and not (self._consuming and threading.get_ident() == self._main):
+        if came and not (self._queue.is_serving and threading.get_ident() == self._main):
             self._wake()
         return sent
 
     def reply(self, frames: list[Any]) -> None:
         """Send the reply of a request that the lane serves; its interrupts raise nothing here."""
-        # The next request most often follows the reply at once, and the leader is as good as waiting.
-        self.follower.rest()
+        if self._queue.is_serving:
+            # The next request most often follows the reply at once, and the leader is as good as waiting.
+            self.follower.rest()
         self._send(frames)
-
-    # -- the main thread's queue ---------------------------------------------------------------------
-
-    def _consume(self) -> None:
-        """Serve what stands in the queue, as far as its turn has come."""
-        if self._consuming:
-            # A request of ours runs a loop within the loop; what comes waits for its end.
-            return
-        self._consuming = True
-        try:
-            for _ in range(_BURST):
-                if not self._queue or not self._next():
-                    return
-        finally:
-            self._consuming = False
-            # Other callbacks may have their turn before the loop's next wait, and last: a GUI's loop does.
-            if getattr(self._loop, "_ready", True):
-                self.follower.watch()
-        self._wake()
-
-    def _next(self) -> bool:
-        """Serve the first in the queue; False where it must wait."""
-        first = self._queue[0]
-        if isinstance(first, Incoming):
-            if self._running:
-                self._let_comms_pass()
-                return False
-            self._queue.popleft()
-            self.follower.watch()
-            self._context.run(self._serve, first)
-            return True
-        if not first.routed:
-            return False
-        self._queue.popleft()
-        if first.msg is not None:
-            self._run(self._kernel.shell_main(None, first.msg))
-        return True
-
-    def _let_comms_pass(self) -> None:
-        for waiting in list(self._queue):
-            if isinstance(waiting, _Slot) and waiting.is_comm and waiting.msg is not None:
-                # Its place stays, empty.
-                msg, waiting.msg = waiting.msg, None
-                self._run(self._kernel.shell_main(None, msg))
-
-    def _serve(self, incoming: Incoming) -> None:
-        kernel = self._kernel
-        try:
-            serving = Serving(kernel, incoming, "shell", self.reply)
-            step = serving.begin()
-            if isinstance(step, Outcome):
-                serving.end(step)
-            else:
-                self._run(serving.finish(step), locked=True)
-        except BadFrame as error:
-            kernel.dropped(error)
-        except Exception:
-            # A mistake of ours; what stands behind in the queue is served all the same.
-            kernel.log.exception("A request failed in the kernel")
-
-    def _run(self, work: Any, *, locked: bool = False) -> None:
-        task = self._loop.create_task(self._guarded(work, locked), context=self._context)
-        self._running.add(task)
-        task.add_done_callback(self._ran)
-
-    async def _guarded(self, work: Any, locked: bool) -> None:
-        try:
-            if locked:
-                # Comm messages look at this lock to know that a request is under way.
-                async with self._kernel._main_asyncio_lock:
-                    await work
-            else:
-                await work
-        except KeyboardInterrupt:
-            # Between two lines of ipykernel's; out of a task it would end the kernel.
-            self._kernel.log.error("KeyboardInterrupt caught in kernel.")
-        except Exception:
-            self._kernel.log.exception("A request failed in the kernel")
-
-    def _ran(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._consume()
 
 
 class _Entry:

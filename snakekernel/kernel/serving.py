@@ -15,6 +15,7 @@ import threading
 from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as swap_handler
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands.dispatch import Outcome, Run
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _SIGINT: Final = int(signal.SIGINT)
 _INLINE: Final = "matplotlib_inline.backend_inline"
 
+#: Seconds from which on two system calls more make no difference.
+_LONG: Final = 0.001
 _MAIN: Final = threading.main_thread().ident
 
 #: Sends the frames of a reply.
@@ -76,10 +79,20 @@ class InterruptsOfRequests:
         before, self._current = self._current, interrupts
         return saved, before
 
-    def release(self, caught: Any) -> None:
+    def hold(self) -> None:
+        """User code is over: what handler it may have put there must not strike in the reply."""
+        if getsignal(_SIGINT) is not self._handler:
+            swap_handler(_SIGINT, self._handler)
+
+    def is_ours(self, handler: Any) -> bool:
+        """Whether a handler is this one, which raises nothing outside of user code."""
+        return handler is self._handler
+
+    def release(self, caught: Any, *, was_long: bool) -> None:
         """The request is over."""
         saved, self._current = caught
-        if getsignal(_SIGINT) is not saved:
+        # Long ones may have loaded a library that changed the handler where Python does not see it.
+        if was_long or getsignal(_SIGINT) is not saved:
             swap_handler(_SIGINT, saved)
 
     def _struck(self, signum: int, frame: Any) -> None:
@@ -88,14 +101,19 @@ class InterruptsOfRequests:
 
 
 class Serving:
-    """A request under way. Making one verifies it; raises BadFrame."""
+    """A request under way. Making one verifies it; raises BadFrame.
 
-    __slots__ = ("_activity", "_caught", "_incoming", "_kernel", "_on_main", "_send", "run")
+    Attributes:
+        run: the request's run through the dispatcher. is_over: whether its reply is sent, or being sent.
+    """
+
+    __slots__ = ("_activity", "_caught", "_incoming", "_kernel", "_on_main", "_send", "is_over", "run")
 
     def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door, send: Send) -> None:
         self._kernel = kernel
         self._incoming = incoming
         self._send = send
+        self.is_over = False
         self.run = Run(admitted(kernel, incoming), kernel.runtime, door)
         self._on_main = threading.get_ident() == _MAIN
 
@@ -116,28 +134,39 @@ class Serving:
         try:
             while not isinstance(step, Outcome):
                 step = await awaited(self.run, step.awaitable)
-        except BaseException:
-            self._close()
+        except BaseException as error:
+            self.end(self.run.fail(error))
             raise
         self.end(step)
 
     def end(self, outcome: Outcome) -> None:
         """Reply."""
+        kernel = self._kernel
+        self.is_over = True
+        if self._on_main:
+            self.run.interrupts.disarm()
+            kernel.interrupts.hold()
         try:
-            if self._kernel.is_forked:
+            if kernel.is_forked:
                 # The call forked and its child came back to us: one reply is the parent's to send.
                 os._exit(0)
-            _flush_output(self._kernel)
-            packed = self.run.pack(outcome, output=self._activity.outputs)
-            self._send(self._kernel.reply_frames(self._incoming, self.run, packed))
+            _flush_output(kernel)
+            try:
+                frames = self._frames(outcome)
+            except Exception as error:
+                # A buffer of a plugin's that is none, say.
+                frames = self._frames(self.run.fail(error))
+            self._send(frames)
         finally:
-            self._close()
+            kernel.activities.end(self._activity)
+            if self._on_main:
+                was_long = monotonic() - self._activity.started > _LONG
+                kernel.interrupts.release(self._caught, was_long=was_long)
+            kernel.arm_expiry()
 
-    def _close(self) -> None:
-        self._kernel.activities.end(self._activity)
-        if self._on_main:
-            self._kernel.interrupts.release(self._caught)
-        self._kernel.arm_expiry()
+    def _frames(self, outcome: Outcome) -> list[Any]:
+        packed = self.run.pack(outcome, output=self._activity.outputs)
+        return self._kernel.reply_frames(self._incoming, self.run, packed)
 
 
 def _flush_output(kernel: SnakeKernel) -> None:

@@ -127,7 +127,8 @@ def _as_sent(buffer: memoryview) -> Any:
     which takes five times as long to fill as huge ones. So big buffers are copied here.
     """
     if buffer.nbytes < _HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return buffer
+        # Flat, or an error now: a part that zmq refuses would leave half a message on the socket.
+        return flat(buffer)
     copy = mmap.mmap(-1, buffer.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     try:
         copy.madvise(mmap.MADV_HUGEPAGE)

@@ -122,6 +122,32 @@ class TestOrder:
         assert stock.only_reply(call)["content"]["status"] == "ok"
         assert stock.call("user.log.copy") == ["cell", "call"]
 
+    def test_only_comm_messages_pass(self, stock: Stock) -> None:
+        """Not what merely begins like one, in its type or in another field."""
+        cell = stock.send("execute_request", {"code": "print('waits'); await asyncio.sleep(0.3)"})
+        call = stock.send("call", {"target": "user.log.append", "args": ["call"]})
+        stock.until_it_prints(cell)
+        info = stock.send("comm_info_request")
+        msg_id, frames = stock.frames(
+            "execute_request", content=b'{"code": ""}', header={"username": "comm_x"}
+        )
+        stock.send_frames(frames)
+        stock.fence()
+        order = [m["parent_header"]["msg_id"] for m in stock.messages["shell"]]
+        sent = [cell, call, info, msg_id]
+        assert [each for each in order if each in sent] == sent
+
+    def test_a_cancelled_request_is_answered(self, stock: Stock) -> None:
+        """User code may cancel all tasks that it finds; ours are among them."""
+        stock.cell(
+            "async def cancels():\n"
+            "    for task in asyncio.all_tasks(): task.cancel()\n"
+            "    await asyncio.sleep(1)\n"
+        )
+        reply = stock.only_reply(stock.send("call", {"target": "user.cancels"}))["content"]
+        assert reply["status"] == "error"
+        assert stock.call("operator.add", 2, 3) == 5
+
     def test_variables_of_the_context_last_from_cell_to_call(self, stock: Stock) -> None:
         stock.cell("import contextvars; where = contextvars.ContextVar('where')")
         stock.call("user.where.set", "set by a call")
@@ -201,6 +227,51 @@ class TestBesideABusyMainThread:
             assert stock.only_reply(busy)["content"]["result"]["value"] is True
         finally:
             stock.cell("%gui")
+
+
+def test_a_flood_while_a_gui_has_the_loop(fresh_kernel: Callable[..., Any]) -> None:
+    """Every message wakes the GUI, which looks at none of them while a call runs."""
+    _, stock = fresh_kernel()
+    stock.cell(
+        textwrap.dedent("""
+        import threading, time
+        from ipykernel.eventloops import get_shell_stream, register_integration
+        go = threading.Event()
+        @register_integration("polling")
+        def polling(kernel):
+            stream = get_shell_stream(kernel)
+            while not stream.flush(limit=1):
+                time.sleep(0.001)
+        """)
+    )
+    stock.cell("%gui polling")
+    made = stock.send("create_subshell_request", channel="control")
+    subshell = stock.reply(made, channel="control")["content"]["subshell_id"]
+    busy = stock.send("call", {"target": "user.go.wait", "args": [PATIENCE]})
+    for _ in range(2_600):
+        stock.send("kernel_info_request")
+    stock.ok("call", {"target": "user.go.set"}, subshell_id=subshell)
+    assert stock.reply(busy)["content"]["result"]["value"] is True
+
+    def answers() -> bool:
+        # The kernel's socket drops replies beyond its high-water mark: asked until one gets through.
+        ping = stock.send("ping")
+        return stock.poll(lambda: bool(stock.replies(ping)), 5)
+
+    assert any(answers() for _ in range(10))
+
+
+def test_a_loop_within_a_cell(fresh_kernel: Callable[..., Any]) -> None:
+    """nest_asyncio: what comes while a cell runs a loop of its own is answered after the cell."""
+    _, stock = fresh_kernel()
+    stock.cell("import asyncio, nest_asyncio; nest_asyncio.apply()")
+    code = "print('in'); asyncio.get_event_loop().run_until_complete(asyncio.sleep(0.5))"
+    cell = stock.send("execute_request", {"code": code})
+    stock.until_it_prints(cell)
+    info, call = stock.send("kernel_info_request"), stock.send("call", {"target": "os.getpid"})
+    assert stock.reply(cell)["content"]["status"] == "ok"
+    stock.reply(info)
+    stock.only_reply(call)
 
 
 def test_no_wake_up_is_lost(snake: Client, stock: Stock, subshell: str) -> None:
