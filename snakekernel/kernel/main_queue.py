@@ -141,6 +141,8 @@ class MainQueue:
     def _serve(self, incoming: Incoming) -> tuple[Serving, Suspended] | None:
         """Serve a request; what awaits is given back, to be gone on with."""
         kernel = self._kernel
+        # Nothing else runs: where a handler that raises is left over, it must not strike between requests.
+        kernel.interrupts.hold()
         try:
             serving = Serving(kernel, incoming, "shell", self._reply)
             step = serving.begin()
@@ -169,6 +171,9 @@ class MainQueue:
         except KeyboardInterrupt:
             # Between two lines of ipykernel's; out of a task it would end the kernel.
             self._kernel.log.error("KeyboardInterrupt caught in kernel.")
+            if len(self._running) == 1:
+                # It may have kept ipykernel from putting back the handler that raises nothing.
+                self._kernel.interrupts.hold()
         except Exception:
             self._kernel.log.exception("A request failed in the kernel")
 

@@ -80,7 +80,7 @@ class InterruptsOfRequests:
         return saved, before
 
     def hold(self) -> None:
-        """User code is over: what handler it may have put there must not strike in the reply."""
+        """No user code runs: what handler it may have left must not strike."""
         if getsignal(_SIGINT) is not self._handler:
             swap_handler(_SIGINT, self._handler)
 
