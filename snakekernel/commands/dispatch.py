@@ -116,13 +116,14 @@ class Run:
         session = scope = None
         try:
             command = self._command()
-            if frame.buffers or frame.metadata != b"{}":
-                frame = self._receive()
             request = to_request(frame.content, command.request)
             if request.epoch is not None and request.epoch != runtime.epoch:
                 raise OutcomeUnknown(
                     "This is another kernel process than the one the request was meant for.", at="$.epoch"
                 )
+            # After the epoch: what another process was to be sent, this one cannot open.
+            if frame.buffers or frame.metadata != b"{}":
+                frame = self._receive()
             if request.call_id is not None and command.idempotent:
                 self._replay = await self._first_outcome(request.call_id)
                 if self._replay is not None:

@@ -251,7 +251,11 @@ class SnakeKernel(DebuggerOnDemand):
         buffers: Sequence[memoryview] = packed.buffers
         metadata: dict[str, Any] = {}
         if buffers:
-            sent = self.runtime.attachments.send(run.frame.session, buffers)
+            try:
+                sent = self.runtime.attachments.send(run.frame.session, buffers)
+            except Exception:  # whatever went wrong, the reply goes out: by the socket
+                self.log.exception("Shared memory could not be used for a reply")
+                sent = None
             if sent is not None:
                 buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
         frames: list[Any] = self.envelope.reply_parts(

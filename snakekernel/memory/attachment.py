@@ -80,15 +80,17 @@ class Attachment:
         """The buffers of a reply whose metadata names segments. Raises InvalidRequest, LimitExceeded."""
         check_buffers(metadata, frames, required=False)
         entries = read_entries(metadata[SEGMENTS], frames)
-        if self._pid is None or self._ledger is None:
+        ledger = self._ledger
+        if self._pid is None or ledger is None:
             raise InvalidRequest("A segment came, and none was asked for.", at=f"$metadata.{SEGMENTS}")
         try:
             return receive(self._pid, entries, frames)
         finally:
-            # Open or not, the kernel need not keep them.
+            # Open or not, the kernel need not keep them. What an earlier attachment lent ended with it:
+            # in the ledger of this one the number is another lease's.
             for entry in entries:
-                if entry is not None and entry.lease:
-                    self._ledger.write(entry.lease, READY)
+                if entry is not None and entry.lease and entry.ledger == ledger.name:
+                    ledger.write(entry.lease, READY)
 
     def detach(self) -> None:
         """Close the attachment; what was received stays. Idempotent."""

@@ -126,20 +126,32 @@ class Attachments:
                 return None
             return taken[-1]
 
-        sent = send(buffers, self._from_bytes, slot)
-        used = [entry["lease"] for entry in sent.entries if entry is not None] if sent is not None else []
-        attachment.free.extend(set(taken).difference(used))
-        if sent is not None:
+        sent, used = None, list[int]()
+        try:
+            sent = send(buffers, self._from_bytes, slot, attachment.ledger.name)
+            if sent is not None:
+                used = [entry["lease"] for entry in sent.entries if entry is not None]
+                self._lend(session, attachment, dict(zip(used, sent.leases, strict=True)))
+        except BaseException:  # what the client never hears of, it never takes
             with self._lock:
-                attachment.leases.update(zip(used, sent.leases, strict=True))
-                if self._attachments.get(session) is not attachment:
-                    # Gone meanwhile: nobody will read what goes out now.
-                    for lease in sent.leases:
-                        lease.end()
-                waiting, self._delay = self._delay > 0, _SOON
-            if not waiting:
-                self._look_later()
+                for number in used:
+                    attachment.leases.pop(number, None)
+            for lease in sent.leases if sent is not None else ():
+                lease.end()
+            attachment.free.extend(taken)
+            raise
+        attachment.free.extend(set(taken).difference(used))
         return sent
+
+    def _lend(self, session: str, attachment: _Attachment, leases: dict[int, Lease]) -> None:
+        with self._lock:
+            if self._attachments.get(session) is not attachment:
+                # Gone meanwhile: nobody will read what goes out now.
+                return
+            attachment.leases.update(leases)
+            waiting, self._delay = self._delay > 0, _SOON
+        if not waiting:
+            self._look_later()
 
     def receive(
         self, session: str, metadata: Mapping[str, Any], frames: Sequence[memoryview]
@@ -164,8 +176,13 @@ class Attachments:
     def _look_later(self) -> None:
         if self._call_later is None:
             self._look()
-        else:
+            return
+        try:
             self._call_later(self._delay, self._look)
+        except BaseException:
+            # Nobody will look: the next to lend something tries again.
+            self._delay = 0.0
+            raise
 
     def _look(self) -> None:
         with self._lock:

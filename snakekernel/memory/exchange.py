@@ -28,15 +28,17 @@ _OURS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a buffer is: bytes ``offset`` to ``offset + length`` of the file that the sending process has as
-    ``descriptor`` and that carries ``name``. lease: byte of the ledger to set once it is open; 0 for none."""
+    ``descriptor`` and that carries ``name``. lease: byte of the ledger to set once it is open; 0 for none.
+    ledger: the name of that ledger, so that a message read late sets nothing in a later one."""
 
     descriptor: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
     name: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
     offset: _Count
     length: Annotated[int, msgspec.Meta(ge=1, le=2**62)]
     lease: Annotated[int, msgspec.Meta(ge=0, lt=4096)] = 0
+    ledger: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
 
 
 class Sent(NamedTuple):
@@ -47,11 +49,15 @@ class Sent(NamedTuple):
     leases: list[Lease]
 
 
-def send(buffers: Sequence[memoryview], from_bytes: int, slots: Callable[[], int | None]) -> Sent | None:
+def send(
+    buffers: Sequence[memoryview], from_bytes: int, slots: Callable[[], int | None], ledger: str = ""
+) -> Sent | None:
     """Put the big ones among the buffers into segments; None where none is.
 
-    ``slots`` gives a place in the ledger for each, or None where no more may be sent so.
+    ``slots`` gives a place in the ledger of that name for each, or None where no more may be sent so.
     """
+    # An empty buffer has no bytes to put anywhere.
+    from_bytes = max(1, from_bytes)
     if all(buffer.nbytes < from_bytes for buffer in buffers):
         return None
     from .segments import place
@@ -70,7 +76,7 @@ def send(buffers: Sequence[memoryview], from_bytes: int, slots: Callable[[], int
                 sent.entries.append(None)
                 continue
             sent.leases.append(placed.lease)
-            entry = Entry(placed.descriptor, placed.name, placed.offset, placed.length, slot)
+            entry = Entry(placed.descriptor, placed.name, placed.offset, placed.length, slot, ledger)
             sent.frames.append(_EMPTY)
             sent.entries.append(msgspec.to_builtins(entry))
     except BaseException:  # an interrupt: what was not sent is not kept

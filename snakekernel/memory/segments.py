@@ -1,9 +1,10 @@
 """Segments: anonymous sealed memory that a peer opens through /proc, and private mappings of it.
 
-Rules: a segment is filled before anybody else knows of it and sealed then; nobody can write, shrink or grow
-it afterwards. A mapping is private: writes to it are copied page by page and seen by its owner alone. What
-was never written to since is still the segment, and can be sent on without a copy. Only files that carry
-the nonce the peer announced are opened. Linux alone has all of this.
+Rules: a segment is filled before anybody else knows of it and sealed then; nobody can shrink or grow it
+afterwards, nor open or map it for writing (a sender could keep an older mapping; ours keeps none). A mapping
+is private: writes to it are copied page by page and seen by its owner alone. What was never written to since
+is still the segment, and can be sent on without a copy. Only files that carry the nonce the peer announced
+are opened. A forked child holds none of its parent's descriptors. Linux alone has all of this.
 """
 
 from __future__ import annotations
@@ -82,6 +83,28 @@ def _address(view: memoryview) -> int:
     return address or 0
 
 
+#: What is held for segments, and mappings by theirs. Both belong to the process, as its address space does.
+#: A finalizer may run at any moment, so no lock guards them: every use is one operation.
+_held: set[_Descriptor] = set()
+_mapped: dict[_Descriptor, Mapped] = {}
+
+
+class _Descriptor:
+    """A segment's descriptor in this process, shared by whoever may let go of it; -1 once it is closed."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = -1
+
+    def close(self, held: set[_Descriptor] = _held, close: Callable[[int], None] = os.close) -> None:
+        # The names are bound here because those of the module may be gone when Python ends.
+        number, self.number = self.number, -1
+        held.discard(self)
+        if number >= 0:
+            close(number)
+
+
 @dataclass(frozen=True, slots=True)
 class Mapped:
     """A part of somebody's segment in our memory, ``low`` to ``high``, with a descriptor to lend it on."""
@@ -93,37 +116,36 @@ class Mapped:
     high: int
 
 
-#: Descriptors held for segments, and mappings by theirs. Both belong to the process, as its address space
-#: does. A finalizer may run at any moment, so no lock guards them: every use is one operation.
-_held: set[int] = set()
-_mapped: dict[int, Mapped] = {}
+def _let_go_of_parents() -> None:
+    # A child of user code may live for long. Its mappings stay, for its code may use them.
+    _mapped.clear()
+    for descriptor in list(_held):
+        descriptor.close()
 
 
-def _let_go(descriptor: int, held: set[int] = _held, close: Callable[[int], None] = os.close) -> None:
-    held.discard(descriptor)
-    close(descriptor)
+os.register_at_fork(after_in_child=_let_go_of_parents)
 
 
 class _Memory(mmap.mmap):
     """A reserved range of addresses; it is unmapped when nobody has a view of it any more."""
 
-    #: The segment's descriptor, where one is kept to lend it on.
-    descriptor = -1
+    #: The segment's, where it is kept to lend it on.
+    descriptor: _Descriptor | None = None
 
-    def __del__(self, mapped: dict[int, Mapped] = _mapped, let_go: Callable[[int], None] = _let_go) -> None:
-        # Before it is unmapped, for another mapping may come to lie there at once. The names are bound here
-        # because those of the module may be gone when Python ends.
-        if mapped.pop(self.descriptor, None) is not None:
-            let_go(self.descriptor)
+    def __del__(self, mapped: dict[_Descriptor, Mapped] = _mapped) -> None:
+        # Before it is unmapped, for another mapping may come to lie there at once.
+        if self.descriptor is not None:
+            mapped.pop(self.descriptor, None)
+            self.descriptor.close()
 
 
 class Lease:
     """What a sender keeps until the receiver has opened the segment: the descriptor, or a view of memory
-    whose descriptor is kept with it."""
+    whose descriptor is kept with it. It ends with its last reference at the latest."""
 
     __slots__ = ("_descriptor", "_view")
 
-    def __init__(self, descriptor: int | None, view: memoryview | None) -> None:
+    def __init__(self, descriptor: _Descriptor | None, view: memoryview | None) -> None:
         self._descriptor = descriptor
         self._view = view
 
@@ -131,7 +153,10 @@ class Lease:
         """Let go. Idempotent."""
         descriptor, self._descriptor, self._view = self._descriptor, None, None
         if descriptor is not None:
-            _let_go(descriptor)
+            descriptor.close()
+
+    def __del__(self) -> None:
+        self.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +184,17 @@ def place(view: memoryview) -> Placed:
             return Placed(mapped.descriptor, mapped.name, offset, length, Lease(None, view))
     if len(_held) >= _most_descriptors():
         raise OSError(errno.EMFILE, "enough descriptors are held for segments")
-    descriptor, name = create()
+    descriptor = _Descriptor()
     try:
-        os.ftruncate(descriptor, length)
-        _fill(descriptor, view, address)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_SEAL)
+        descriptor.number, name = create()
+        _held.add(descriptor)
+        os.ftruncate(descriptor.number, length)
+        _fill(descriptor.number, view, address)
+        fcntl.fcntl(descriptor.number, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_SEAL)
+        return Placed(descriptor.number, name, 0, length, Lease(descriptor, None))
     except BaseException:  # an interrupt too: nothing is kept of what was not sent
-        os.close(descriptor)
+        descriptor.close()
         raise
-    _held.add(descriptor)
-    return Placed(descriptor, name, 0, length, Lease(descriptor, None))
 
 
 def _fill(descriptor: int, view: memoryview, address: int) -> None:
@@ -187,7 +213,10 @@ def _fill(descriptor: int, view: memoryview, address: int) -> None:
             memory.close()
     while done < length:
         # Page by page this is faster than through a mapping, and says so where memory ends.
-        done += os.pwrite(descriptor, view[done : done + (1 << 30)], done)
+        written = os.pwrite(descriptor, view[done : done + (1 << 30)], done)
+        if not written:
+            raise OSError(errno.EIO, "nothing could be written to the segment")
+        done += written
 
 
 def _make_huge(descriptor: int, at: int, offset: int, size: int) -> bool:
@@ -219,28 +248,31 @@ def open_segment(pid: int, descriptor: int, name: str, offset: int, length: int)
 
     Raises OSError where there is no such segment, it is smaller, or it may still change.
     """
-    ours = open_of(pid, descriptor, name, os.O_RDONLY)
+    ours = _Descriptor()
     try:
-        if fcntl.fcntl(ours, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
+        ours.number = open_of(pid, descriptor, name, os.O_RDONLY)
+        if fcntl.fcntl(ours.number, fcntl.F_GET_SEALS) & _SEALS != _SEALS:
             raise OSError(errno.EPERM, "the segment is not sealed")
-        if offset + length > os.fstat(ours).st_size:
+        if offset + length > os.fstat(ours.number).st_size:
             raise OSError(errno.EINVAL, "the segment is smaller than that")
         first = offset - offset % _PAGE
         span = offset + length - first
         size = span + -span % _PAGE
-        memory, at = _map(ours, first, size, mmap.MAP_PRIVATE)
-    except BaseException:
-        os.close(ours)
+        memory, at = _map(ours.number, first, size, mmap.MAP_PRIVATE)
+        start = at - _address(memoryview(memory)) + offset - first
+        if len(_held) < _most_descriptors():
+            _held.add(ours)
+            # First, for an entry that its memory knows nothing of would stay for ever.
+            memory.descriptor = ours
+            _mapped[ours] = Mapped(ours.number, name, first, at, at + size)
+        else:
+            # Held by its mapping; it can be read, but not lent on.
+            ours.close()
+        return memoryview(memory)[start : start + length]
+    except BaseException:  # an interrupt too
+        _mapped.pop(ours, None)
+        ours.close()
         raise
-    start = at - _address(memoryview(memory)) + offset - first
-    if len(_held) < _most_descriptors():
-        _held.add(ours)
-        _mapped[ours] = Mapped(ours, name, first, at, at + size)
-        memory.descriptor = ours
-    else:
-        # Held by its mapping; it can be read, but not lent on.
-        os.close(ours)
-    return memoryview(memory)[start : start + length]
 
 
 def _is_clean(address: int, length: int) -> bool:

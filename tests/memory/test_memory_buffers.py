@@ -19,8 +19,7 @@ from stock_client import Stock
 
 import snakekernel
 from snakekernel import AsyncClient, Client
-from snakekernel.memory.peers import SUPPORTED, create
-from snakekernel.memory.segments import Placed, place
+from snakekernel.memory.peers import SUPPORTED
 
 pytestmark = [pytest.mark.kernel, pytest.mark.skipif(not SUPPORTED, reason="segments need Linux")]
 
@@ -268,6 +267,28 @@ def test_a_client_chooses_the_size(client: Client) -> None:
     eventually(lambda: not held(client))
 
 
+def test_a_client_may_share_all_but_empty_buffers(client: Client) -> None:
+    with snakekernel.connect(client.connection_file, shared_memory=0) as other:
+        attach(other)
+        other.store("x", numpy.ones(1))
+        assert segments(kernel_pid(client))
+        assert other.call("builtins.len", args=[b""]) == 0
+        assert other.call("copy.copy", args=[numpy.zeros((0, 3))], returns="value").shape == (0, 3)
+    client.delete_stored("x")
+    eventually(lambda: not held(client))
+
+
+def test_a_reply_goes_by_the_socket_where_sharing_fails(fresh_kernel: Callable[..., Any]) -> None:
+    snake, _ = fresh_kernel()
+    attach(snake)
+    # User code may break whatever the kernel imports.
+    code = "import sys; sys.modules['snakekernel.memory.segments'] = None"
+    snake.call("builtins.exec", args=[code, {}], returns="none")
+    back = snake.call("numpy.ones", args=[BIG // 8], returns="value")
+    assert back.sum() == BIG // 8
+    assert not is_shared(back)
+
+
 def test_a_kernel_may_do_without(fresh_kernel: Callable[..., Any], tmp_path: Path) -> None:
     profile = tmp_path / "profile_default"
     profile.mkdir()
@@ -310,97 +331,6 @@ def test_no_descriptors_left_means_the_socket(fresh_kernel: Callable[..., Any]) 
         snake.store(f"x{number}", array)
     backs = [snake.retrieve(f"x{number}", returns="value") for number in range(40)]
     assert all(array.sum() == MIB // 8 for array in backs)
-
-
-# -- what others may send -----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def forger(stock: Stock) -> Stock:
-    """A stock client whose session is attached by hand."""
-    descriptor, name = create()
-    os.ftruncate(descriptor, 4096)
-    content = {"pid": os.getpid(), "descriptor": descriptor, "name": name}
-    first, second = (stock.ok("attach", content, channel="control") for _ in range(2))
-    assert (first["attached"], first["pid"]) == (True, second["pid"])
-    assert first["descriptor"] == second["descriptor"]
-    os.close(descriptor)
-    return stock
-
-
-def _entry(placed: Placed, **changes: Any) -> dict[str, Any]:
-    entry = {"descriptor": placed.descriptor, "name": placed.name, "offset": 0, "length": placed.length}
-    return {**entry, **changes}
-
-
-def test_a_stock_client_may_send_segments_too(forger: Stock) -> None:
-    placed = place(memoryview(b"a" * 5000))
-    content = {"target": "builtins.len", "args": [{"$bytes": 0}]}
-    reply = forger.ok("call", content, metadata={"snake_segments": [_entry(placed)]}, buffers=[b""])
-    assert reply["result"]["value"] == 5000
-    placed.lease.end()
-
-
-@pytest.mark.parametrize(
-    ("changes", "at"),
-    [
-        ({"name": "0" * 32}, "[0]"),
-        ({"name": "../../x"}, "[0].name"),
-        ({"descriptor": 0}, "[0]"),
-        ({"descriptor": 2**31 - 1}, "[0]"),
-        ({"descriptor": -1}, "[0].descriptor"),
-        ({"length": 4097}, "[0]"),
-        ({"length": 2**60}, "[0]"),
-        ({"length": 0}, "[0].length"),
-        ({"offset": 4096}, "[0]"),
-        ({"offset": 2**62}, "[0]"),
-        ({"offset": 2**64}, "[0].offset"),
-        ({"lease": 4096}, "[0].lease"),
-        ({"pid": 1}, "[0]"),
-    ],
-)
-def test_a_forged_segment_is_refused(forger: Stock, changes: dict[str, Any], at: str) -> None:
-    placed = place(memoryview(b"a" * 4096))
-    content = {"target": "builtins.len", "args": [{"$bytes": 0}]}
-    metadata = {"snake_segments": [_entry(placed, **changes)]}
-    reply = forger.fails("call", content, metadata=metadata, buffers=[b""])
-    assert (reply["code"], reply["fault"]) == ("invalid_request", "caller"), reply
-    assert reply["at"].startswith(f"$metadata.snake_segments{at}")
-    placed.lease.end()
-
-
-@pytest.mark.parametrize(
-    ("entries", "buffers"),
-    [([None], []), ([], [b""]), ({}, [b""]), ("x", [b""]), ([5], [b""]), (None, [b""])],
-)
-def test_forged_entries_are_refused(forger: Stock, entries: Any, buffers: list[bytes]) -> None:
-    content = {"target": "builtins.len", "args": [[]]}
-    reply = forger.fails("call", content, metadata={"snake_segments": entries}, buffers=buffers)
-    assert (reply["code"], reply["fault"]) == ("invalid_request", "caller"), reply
-    assert reply["at"].startswith("$metadata.snake_segments")
-
-
-def test_a_frame_beside_its_segment_is_refused(forger: Stock) -> None:
-    placed = place(memoryview(b"a" * 4096))
-    metadata = {"snake_segments": [_entry(placed)]}
-    reply = forger.fails("call", {"target": "builtins.len"}, metadata=metadata, buffers=[b"b"])
-    assert reply["at"] == "$metadata.snake_segments[0]"
-    placed.lease.end()
-
-
-def test_segments_of_who_has_not_attached_are_refused(fresh_kernel: Callable[..., Any]) -> None:
-    _, stock = fresh_kernel()
-    placed = place(memoryview(b"a" * 4096))
-    reply = stock.fails("ping", {}, metadata={"snake_segments": [_entry(placed)]}, buffers=[b""])
-    assert (reply["code"], reply["at"]) == ("invalid_request", "$metadata.snake_segments")
-    placed.lease.end()
-
-
-def test_who_never_says_ready_gets_no_segments(forger: Stock) -> None:
-    content = {"target": "numpy.ones", "args": [BIG // 8], "returns": "value"}
-    reply = forger.only_reply(forger.send("call", content))
-    assert "snake_segments" not in reply["metadata"]
-    assert len(reply["buffers"][0]) == BIG
 
 
 def test_a_stock_client_sees_nothing_of_it(client: Client, stock: Stock) -> None:

@@ -7,6 +7,9 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import numpy
 import pytest
@@ -19,6 +22,7 @@ if not SUPPORTED:
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snakekernel.memory import segments
 from snakekernel.memory.peers import create, open_of
 from snakekernel.memory.segments import Placed, open_segment, place
 
@@ -124,17 +128,24 @@ def test_only_what_is_sealed_large_enough_and_rightly_named_is_opened() -> None:
         open_segment(pid, placed.descriptor, placed.name, 0, PAGE)
 
 
-def test_everything_goes_with_its_last_holder() -> None:
-    def mine() -> list[str]:
-        links = []
-        for descriptor in os.listdir("/proc/self/fd"):
-            try:
-                links.append(os.readlink(f"/proc/self/fd/{descriptor}"))
-            except OSError:
-                continue
-        with open("/proc/self/maps") as maps:
-            return [text for text in (*links, *maps) if "memfd:snakekernel-" in text]
+def links() -> list[str]:
+    """What the descriptors of this process lead to, as far as it is ours."""
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        except OSError:
+            continue
+    return [link for link in found if "memfd:snakekernel-" in link]
 
+
+def mine() -> list[str]:
+    """All descriptors and mappings of segments in this process."""
+    with open("/proc/self/maps") as maps:
+        return [*links(), *(line for line in maps if "memfd:snakekernel-" in line)]
+
+
+def test_everything_goes_with_its_last_holder() -> None:
     gc.collect()
     before = mine()
     placed = place(data(HUGE))
@@ -171,6 +182,90 @@ def test_a_forked_child_keeps_its_views_and_takes_nothing_from_its_parent() -> N
     lent = place(got)
     assert lent.name == placed.name
     lent.lease.end()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_keeps_no_descriptor_of_its_parent() -> None:
+    lent = place(data(HUGE))
+    got = opened(lent)
+    expected = bytes(got)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            kept = links()
+            while (number := os.open(os.devnull, os.O_RDONLY)) < lent.descriptor:
+                continue
+            os.close(number)
+            # Its own gets the number that the parent's had, and stays open when that one is let go of.
+            own = place(got)
+            reused = own.descriptor == lent.descriptor
+            del lent
+            code = not (not kept and reused and bytes(opened(own)) == bytes(got) == expected)
+        finally:
+            os._exit(code)
+    assert os.waitpid(child, 0)[1] == 0
+    assert bytes(opened(lent)) == expected
+    assert place(got).name == lent.name
+
+
+def test_a_lease_that_nobody_holds_is_over() -> None:
+    before = mine()
+    place(data(HUGE))
+    assert mine() == before
+
+
+def interrupted_at(line: int, work: Callable[[], object], names: set[str]) -> bool:
+    """Run with an interrupt before that line, counted over the functions of those names; whether it came."""
+    left = line
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal left
+        if frame.f_code.co_name not in names or not frame.f_code.co_filename.endswith("segments.py"):
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    former = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(former)
+    return False
+
+
+@pytest.mark.parametrize("descriptors", [None, 0])
+def test_an_interrupt_at_any_line_leaves_nothing(
+    descriptors: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, placed = data(HUGE + PAGE), place(data(HUGE))
+    if descriptors is not None:
+        monkeypatch.setattr(segments, "_most_descriptors", lambda: descriptors)
+    before, mapped = mine(), set(segments._mapped)
+    for work, names in (
+        (lambda: opened(placed), {"open_segment", "_map"}),
+        (lambda: descriptors is None and place(view), {"place", "_fill"}),
+    ):
+        line = 1
+        while interrupted_at(line, work, names):
+            gc.collect()
+            assert mine() == before, f"{names}, line {line}"
+            line += 1
+    assert set(segments._mapped) == mapped
+    placed.lease.end()
+
+
+def test_a_view_of_other_items_than_bytes_is_refused_not_written_for_ever() -> None:
+    before = mine()
+    with pytest.raises(OSError, match="nothing could be written"):
+        place(memoryview(numpy.ones((HUGE + PAGE) // 8)))
+    assert mine() == before
 
 
 def test_another_process_opens_it_by_its_name_alone() -> None:
