@@ -12,7 +12,7 @@ from ipykernel.kernelapp import IPKernelApp
 from traitlets import Type, default
 
 from .kernel import SnakeKernel
-from .lane import LaneSelector
+from .lane import LaneLoop, LaneSelector
 
 
 class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -47,8 +47,9 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         if sys.platform != "win32":
             # Some launchers block SIGINT, and children inherit the mask: interrupts would be lost.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-            self.selector = LaneSelector()
-            asyncio.set_event_loop(asyncio.SelectorEventLoop(self.selector))
+            loop = LaneLoop()
+            self.selector = loop.selector
+            asyncio.set_event_loop(loop)
         super().initialize(argv)
 
     def close(self) -> None:

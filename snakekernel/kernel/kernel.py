@@ -205,6 +205,13 @@ class SnakeKernel(DebuggerOnDemand):
         else:
             await serving.finish(serving.begin())
 
+    def post_handler_hook(self) -> None:
+        """As stock, which puts back the handler it found; an interrupt may have left it one that raises."""
+        if self.lane is not None and threading.current_thread() is threading.main_thread():
+            self.interrupts.hold()
+        else:
+            super().post_handler_hook()
+
     async def process_control(self, msg: list[Any]) -> None:
         """Serve ours here, without any status, all else the stock way."""
         incoming = self._ours(msg)

@@ -91,6 +91,25 @@ class LaneSelector(selectors.DefaultSelector):
         return events
 
 
+class LaneLoop(asyncio.SelectorEventLoop):
+    """The main thread's loop. An interrupt between two steps of a cell ends the cell, not the loop."""
+
+    def __init__(self) -> None:
+        self.selector = LaneSelector()
+        super().__init__(self.selector)
+
+    def run_forever(self) -> None:
+        """As of any loop, and on after a KeyboardInterrupt, which leaves a loop between two callbacks."""
+        while True:
+            try:
+                super().run_forever()
+                return
+            except KeyboardInterrupt:
+                lane = self.selector.lane
+                if lane is not None:
+                    lane.go_on()
+
+
 def unusable(kernel: SnakeKernel, selector: LaneSelector | None) -> str | None:
     """Why the lane cannot be used here, or None."""
     if sys.platform != "linux":
@@ -291,6 +310,10 @@ class Lane:
                 # It was for a subshell, or for nobody.
                 slot.fill(None)
                 self._wake()
+
+    def go_on(self) -> None:
+        """The loop was left, perhaps before it came to the queue."""
+        self._loop.call_soon(self._queue.consume)
 
     def enter(self, msg: list[Any]) -> None:
         """On any thread: a stock message is for the main thread."""

@@ -171,7 +171,7 @@ class MainQueue:
         except KeyboardInterrupt:
             # Between two lines of ipykernel's; out of a task it would end the kernel.
             self._kernel.log.error("KeyboardInterrupt caught in kernel.")
-            if len(self._running) == 1:
+            if not self._kernel._main_asyncio_lock.locked():
                 # It may have kept ipykernel from putting back the handler that raises nothing.
                 self._kernel.interrupts.hold()
         except Exception:

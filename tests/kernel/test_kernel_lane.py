@@ -323,7 +323,7 @@ def test_a_storm_of_interrupts_loses_no_reply(fresh_kernel: Callable[..., Any]) 
     over = threading.Event()
 
     def storm() -> None:
-        while not over.wait(0.002):
+        while not over.wait(0.005):
             os.kill(pid, signal.SIGINT)
 
     thread = threading.Thread(target=storm)
