@@ -206,7 +206,7 @@ class Lane:
         manager.get_shell_channel_to_subshell_socket = to_subshell
         manager.get_subshell_to_shell_channel_socket = from_subshell
         self._stream.send_multipart = self.send_multipart
-        self._on_channel(self._join)
+        self._on_channel(self._join, timeout=60)
         self._loop.add_reader(self.descriptor, self._queue.consume)
         self._selector.lane = self
         # The stream may have consumed the edge of what came before.
@@ -217,7 +217,7 @@ class Lane:
         self._stream.io_loop.remove_handler(self._socket)
         self.follower.join()
 
-    def _on_channel(self, function: Callable[[], None]) -> None:
+    def _on_channel(self, function: Callable[[], None], timeout: float) -> None:
         done: concurrent.futures.Future[None] = concurrent.futures.Future()
 
         def work() -> None:
@@ -228,7 +228,7 @@ class Lane:
                 done.set_exception(error)
 
         self._channel.call_soon_threadsafe(work)
-        done.result(timeout=1)
+        done.result(timeout)
 
     @property
     def is_forked(self) -> bool:
@@ -242,7 +242,7 @@ class Lane:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self.descriptor)
             try:
-                self._on_channel(self.follower.leave)
+                self._on_channel(self.follower.leave, timeout=1)
             except (RuntimeError, TimeoutError):
                 # That thread's loop has ended before, or is about to.
                 pass
