@@ -6,7 +6,7 @@ Rules: it belongs to the event loop it was opened on; any number of tasks of tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import IO, Any
@@ -18,7 +18,8 @@ from .batch import AsyncBatch
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .launch import Launch
-from .link import GONE, Channel, Link, Message, Received
+from .link import GONE, Link
+from .message import Channel, Message, Received
 from .operations import Operations
 from .payload import Finish
 from .shield import Shield
@@ -60,8 +61,9 @@ class AsyncClient(Operations):
                 kernel_name, transport, asynchronous=True, manager_options=manager_options
             )
             await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
-            client._attach(Link(find(launch.manager), shared_memory))
-            client._watch_process(launch.manager)
+            link = Link(find(launch.manager), shared_memory)
+            client._attach(link)
+            client._watch_process(launch.manager, link)
             try:
                 await client._greet(timeout, launch.manager.is_alive)
             except KernelLost:
@@ -92,15 +94,17 @@ class AsyncClient(Operations):
         for descriptor in self._descriptors:
             self._loop.add_reader(descriptor, self._post.read, descriptor)
 
-    def _watch_process(self, manager: Any) -> None:
+    def _watch_process(self, manager: Any, link: Link) -> None:
         loop = asyncio.get_running_loop()
-        self._watch = Watch(manager, lambda fd: loop.add_reader(fd, self._process_ended), loop.remove_reader)
+        self._watch = Watch(
+            manager, link.lock, lambda fd: loop.add_reader(fd, self._process_ended, fd), loop.remove_reader
+        )
 
-    def _process_ended(self) -> None:
+    def _process_ended(self, descriptor: int) -> None:
         if self._watch is not None and self._link is not None:
             self._link.pump()
-            self._watch.ended()
-            self._link.fail(GONE)
+            if self._watch.ended(descriptor):
+                self._link.fail(GONE)
 
     async def _greet(self, timeout: float, is_alive: Callable[[], Awaitable[bool]]) -> None:
         assert self._loop is not None
@@ -111,10 +115,11 @@ class AsyncClient(Operations):
             left = deadline - self._loop.time()
             await asyncio.wait([reply], timeout=min(_ASK_AFTER, max(left, 0)))
             if reply.done():
-                pong = read_reply(reply.result())
+                received = reply.result()
+                pong = read_reply(received)
                 check_identity(pong)
                 if self._link is not None:
-                    self._link.learn(pong)
+                    self._link.learn(pong, received.generation)
                 return
             if asked is not None and asked.done():
                 check_kernel_info(read_reply(asked.result()))
@@ -213,19 +218,29 @@ class AsyncClient(Operations):
         timeout: float | None,
     ) -> Any:
         # Sent here, not in the coroutine, so that requests go out in the order they were made.
-        link, post = self._opened()
-        message = link.message(request_type(op), content, buffers, channel)
-        reply = post.send(message)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
-        return _finished(link, message.number, op, reply, finish, timeout)
+        return self._sent(op, content, buffers, finish, channel, timeout, keep=False)
+
+    def _sent(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        channel: Channel,
+        timeout: float | None,
+        *,
+        keep: bool,
+    ) -> Coroutine[Any, Any, Any]:
+        link, post = self._opened()
+        message = link.message(request_type(op), content, buffers, channel, keep=keep)
+        return _finished(link, message.number, op, post.send(message), finish, timeout)
 
     def _begin(
         self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish
     ) -> asyncio.Future[Any]:
-        reply = self._submit(op, content, buffers, finish, channel="shell", timeout=None)
-        task: asyncio.Future[Any] = asyncio.ensure_future(reply)
-        return task
+        return asyncio.ensure_future(self._sent(op, content, buffers, finish, "shell", None, keep=True))
 
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
         link, post = self._opened()
@@ -308,7 +323,7 @@ async def _finished(
         link.forget(number)
         raise
     content = read_reply(received)
-    link.learn(content)
+    link.learn(content, received.generation)
     return finish(content, received.buffers)
 
 

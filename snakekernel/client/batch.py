@@ -20,7 +20,8 @@ from ..errors import OutcomeUnknown, ReplyTimeout, SnakeError
 from ..wire.errors import InvalidRequest, LimitExceeded
 from ..wire.frame import pack_json
 from .batch_item import BatchEncoder, BatchItem, packer
-from .link import Channel
+from .buffers import private
+from .message import Channel
 from .operations import Operations
 from .payload import Finish, encode_fields
 from .waiting import Future
@@ -110,6 +111,7 @@ class BaseBatch(Operations):
         encoder.begin()
         try:
             content = encode_fields(encoder, "$", fields, keep_none)
+            buffers[before:] = [private(buffer) for buffer in buffers[before:]]
         except BaseException as error:
             del buffers[before:]
             if isinstance(error, SnakeError) and error.at is not None:

@@ -16,7 +16,8 @@ from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .connection import find
 from .launch import Launch
-from .link import GONE, Channel, Link
+from .link import GONE, Link
+from .message import Channel
 from .operations import Operations
 from .payload import Finish, whole
 from .waiting import Future, Turns
@@ -51,6 +52,9 @@ def check_kernel_info(content: dict[str, Any]) -> None:
 
 class Client(Operations):
     """A blocking client of one kernel; made by ``start`` or ``connect``.
+
+    A signal handler may use it while its thread waits. Where the handler breaks into the sending or reading
+    of a message it gets a RuntimeError.
 
     Attributes:
         manager: the kernel's manager where this client started it, else None.
@@ -161,11 +165,16 @@ class Client(Operations):
 
     def close(self) -> None:
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
-        self._link.close()
-        self._turns.close()
-        launch, self._launch = self._launch, None
-        if launch is not None and launch.is_ours:
-            _end(launch)
+        self._link.check_free()
+        try:
+            self._link.close()
+        finally:
+            try:
+                self._turns.close()
+            finally:
+                launch, self._launch = self._launch, None
+                if launch is not None and launch.is_ours:
+                    _end(launch)
 
     def interrupt(self) -> None:
         """Interrupt what the kernel runs on its main thread."""
@@ -223,12 +232,21 @@ class Client(Operations):
         return self._turns.call(message, op, finish, timeout)
 
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
-        return self._turns.request(self._link.message(request_type(op), content, buffers), op, finish)
+        message = self._link.message(request_type(op), content, buffers, keep=True)
+        return self._turns.request(message, op, finish)
 
 
 def _end(launch: Launch) -> None:
-    if launch.manager.has_kernel:
-        # Asked first, so that the kernel's own atexit functions run and its children end.
-        launch.manager.shutdown_kernel()
-    launch.manager.cleanup_resources()
-    launch.clean_up()
+    manager = launch.manager
+    try:
+        if manager.has_kernel:
+            # Asked first, so that the kernel's own atexit functions run and its children end.
+            manager.shutdown_kernel()
+    except BaseException:  # an interrupt: it is not asked any longer
+        manager.shutdown_kernel(now=True)
+        raise
+    finally:
+        try:
+            manager.cleanup_resources()
+        finally:
+            launch.clean_up()

@@ -4,7 +4,8 @@ Rules: one lock guards every use of the sockets, which zmq allows to move betwee
 used by two at once. Threads sleep on the sockets' file descriptors, outside the lock; those tell only of what
 comes after the socket was last looked at. So whoever used a socket, also to send, reads what is there, or
 leaves ``unread`` set for who sleeps next. Each reply goes to the one slot that waits for it. A lost
-connection fails all slots at once.
+connection fails all slots at once. A signal handler may break into any of this: where it finds its own
+thread within the lock it is refused, and where it raises, the socket is mended.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -24,92 +25,22 @@ from ..memory.attachment import Attachment
 from ..memory.exchange import SEGMENTS
 from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, pack_json, unpack_object
 from ..wire.names import request_type
+from .buffers import flattened, private
 from .connection import Connection
+from .door import Door
+from .message import Channel, Leases, Message, Received, Slot
 from .shield import Shield
 from .sleeper import Sleeper
 
-Channel = Literal["shell", "control"]
 #: Said to whoever waits when the kernel goes.
 GONE: Final = "The kernel is gone: it ended before the reply came."
 _WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
-# As plain integers: pyzmq's enums cost more than the calls they are given to.
-_POLLIN, _MORE = int(zmq.POLLIN), int(zmq.RCVMORE)
-_SNDMORE, _NOBLOCK = int(zmq.SNDMORE), int(zmq.NOBLOCK)
-_SIX: Final = (0,) * 6
+_NOBLOCK: Final = int(zmq.NOBLOCK)
 _SEGMENTS: Final = SEGMENTS.encode()
-_NO_BUFFERS: Final[list[memoryview]] = []
-
-
-class Received(NamedTuple):
-    """One reply as it came: packed content, metadata and buffers."""
-
-    content: bytes
-    metadata: bytes
-    buffers: Sequence[memoryview]
-
-
-#: Gets a reply, or the reason why none comes; called under the link's lock, so it only takes note.
-Slot = Callable[[Received | BaseException], None]
-
-
-class _Socket:
-    """A zmq socket by the methods of its C base class: pyzmq's own around them cost a message twice as much.
-
-    unread: something may have come that the descriptor does not tell of.
-    """
-
-    __slots__ = ("_polled", "descriptor", "get", "recv", "send", "socket", "unread")
-
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        base: Any = super(zmq.Socket, socket)
-        self.socket = socket
-        self.get, self.recv, self.send = base.get, base.recv, base.send
-        self.descriptor = int(socket.getsockopt(zmq.FD))
-        self._polled = [(socket, _POLLIN)]
-        self.unread = True
-
-    def has_message(self) -> bool:
-        """Whether there is a message to take."""
-        # Cheaper than the socket's events, which pyzmq looks up by an enum.
-        return bool(zmq.zmq_poll(self._polled, 0))
-
-    def put(self, frames: Sequence[bytes], buffers: Sequence[memoryview]) -> None:
-        """Send one message; the buffers are not copied, as zmq decides by their size."""
-        send = self.send
-        for frame in frames[:-1]:
-            send(frame, _SNDMORE)
-        if not buffers:
-            send(frames[-1], 0)
-        else:
-            send(frames[-1], _SNDMORE)
-            self.socket.send_multipart(buffers, copy=False)
-
-    def take(self) -> tuple[list[bytes], Sequence[memoryview]]:
-        """Receive the message that is there: six frames, and buffers, which are not copied.
-
-        Messages come whole, and those of Jupyter have six frames at least; zmq.Again tells of a shorter one.
-        """
-        recv = self.recv
-        frames = [
-            recv(_NOBLOCK),
-            recv(_NOBLOCK),
-            recv(_NOBLOCK),
-            recv(_NOBLOCK),
-            recv(_NOBLOCK),
-            recv(_NOBLOCK),
-        ]
-        if not self.get(_MORE):
-            return frames, _NO_BUFFERS
-        return frames, [frame.buffer for frame in self.socket.recv_multipart(_NOBLOCK, copy=False)]
-
-
-class Message(NamedTuple):
-    """A request ready to be sent."""
-
-    number: int
-    door: _Socket
-    frames: list[bytes]
-    buffers: Sequence[memoryview]
+_TORN: Final = "An exception broke into the sending or reading of a message, so replies under way are lost."
+_BROKE_IN: Final = (
+    "A signal handler or a finalizer used the client while its own thread was in the middle of a message."
+)
 
 
 class Link:
@@ -121,6 +52,8 @@ class Link:
         self._signer = Signer(connection.key, connection.signature_scheme)
         self._headers = Headers(uuid.uuid4().hex, "snakekernel")
         self.lock = threading.RLock()
+        #: Whether this very thread holds the lock; asked of the lock, which alone knows it at any moment.
+        self._is_within: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]
         self._slots: dict[int, Slot] = {}
         self._outbox: list[Message] = []
         self._lost = False
@@ -130,16 +63,18 @@ class Link:
         self.epoch: str | None = None
         #: The last one known, for requests that must not run in another.
         self.last_epoch: str | None = None
+        #: Counts the losses: what a reply says of the kernel holds in its own generation only.
+        self._generation = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         shell, control = self._connect(connection.shell_port), self._connect(connection.control_port)
-        monitor = shell.get_monitor_socket(_WATCHED)
+        monitor = shell.socket.get_monitor_socket(_WATCHED)
         monitor.linger = 0
-        self._doors: dict[Channel, _Socket] = {"shell": _Socket(shell), "control": _Socket(control)}
+        self._doors: dict[Channel, Door] = {"shell": shell, "control": control}
         self._sockets = list(self._doors.values())
-        self._monitor = _Socket(monitor)
+        self._monitor = Door(monitor, "")
         self._monitor_sleeper = Sleeper([self._monitor.descriptor])
 
-    def _connect(self, port: int) -> zmq.Socket[bytes]:
+    def _connect(self, port: int) -> Door:
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
         socket.sndhwm = socket.rcvhwm = 0
@@ -150,8 +85,9 @@ class Link:
             socket.curve_serverkey = self.connection.curve_publickey
             socket.curve_publickey = self.connection.curve_publickey
             socket.curve_secretkey = self.connection.curve_secretkey or b""
-        socket.connect(self.connection.address(port))
-        return socket
+        address = self.connection.address(port)
+        socket.connect(address)
+        return Door(socket, address)
 
     def descriptors(self) -> list[int]:
         """File descriptors that become readable when ``pump`` may have something to do."""
@@ -160,46 +96,79 @@ class Link:
     # -- sending -----------------------------------------------------------------------------------
 
     def message(
-        self, msg_type: str, content: bytes, buffers: Sequence[memoryview] = (), channel: Channel = "shell"
+        self,
+        msg_type: str,
+        content: bytes,
+        buffers: Sequence[memoryview] = (),
+        channel: Channel = "shell",
+        *,
+        keep: bool = False,
     ) -> Message:
-        """A request ready to be sent."""
-        number, header = self._headers.next(msg_type, time.time())
-        metadata = b"{}"
-        if buffers:
-            metadata, buffers = self._place(number, buffers)
-        signed = [header, b"{}", metadata, content]
-        return Message(number, self._doors[channel], [DELIMITER, self._signer.sign(signed), *signed], buffers)
+        """A request ready to be sent.
 
-    def _place(self, number: int, buffers: Sequence[memoryview]) -> tuple[bytes, Sequence[memoryview]]:
+        Args:
+            keep: its buffers are kept as they are now, whatever their owner writes to them later.
+        """
+        number, header = self._headers.next(msg_type, time.time())
+        metadata, leases = b"{}", None
+        if buffers:
+            metadata, buffers, leases = self._place(number, buffers, keep)
+        signed = [header, b"{}", metadata, content]
+        frames = [DELIMITER, self._signer.sign(signed), *signed]
+        return Message(number, self._doors[channel], frames, buffers, leases)
+
+    def _place(
+        self, number: int, buffers: Sequence[memoryview], keep: bool
+    ) -> tuple[bytes, Sequence[memoryview], Leases | None]:
         """The metadata and frames of a request's buffers: big ones go through shared memory."""
         self.check_process()
         # The answer to the offer may be waiting to be read.
         self.pump()
+        buffers = [flattened(buffer) for buffer in buffers]
         metadata: dict[str, Any] = {}
+        leases = None
         with Shield():
             sent = self._attachment.send(number, buffers)
+            if sent is not None:
+                # They are the message's until it is sent, and go with it.
+                leases = Leases(self._attachment.leases.pop(number, ()))
         if sent is not None:
             buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
+        if keep:
+            buffers = [private(buffer) for buffer in buffers]
         if self.connection.binds_buffers:
             metadata.update(bind_buffers(buffers))
-        return pack_json(metadata), buffers
+        return pack_json(metadata), buffers, leases
 
     def send(self, message: Message, slot: Slot) -> None:
         """Send a request; ``slot`` gets its reply, or the reason why none comes. The caller holds a Shield.
 
         Raises KernelLost where the connection is lost or closed already: nothing was sent.
         """
-        number, door, frames, buffers = message
+        self.check_free()
         with self.lock:
-            self._check_open()
-            self._slots[number] = slot
-            door.unread = True
-            door.put(frames, buffers)
-            # The send may have consumed the descriptor's edge: read what has come meanwhile.
-            self._read(door)
+            try:
+                self._check_open()
+                self._slots[message.number] = slot
+                self._put(message)
+                # The send may have consumed the descriptor's edge: read what has come meanwhile.
+                self._read(message.door)
+            except BaseException:
+                self._mend()
+                raise
+
+    def _put(self, message: Message) -> None:
+        number, door, frames, buffers, leases = message
+        if door.torn:
+            self._mend()
+        if leases is not None:
+            self._attachment.leases[number] = leases
+        door.unread = True
+        door.put(frames, buffers)
 
     def send_later(self, message: Message, slot: Slot) -> None:
         """As ``send``, at the next ``flush``."""
+        self.check_free()
         with Shield(), self.lock:
             self._check_open()
             self._slots[message.number] = slot
@@ -207,24 +176,35 @@ class Link:
 
     def flush(self) -> None:
         """Send what was to be sent later, but for what nobody waits for any more."""
+        self.check_free()
         with Shield(), self.lock:
             outbox, self._outbox = self._outbox, []
             if self._closed:
                 return
-            self._notice_loss()
-            for number, door, frames, buffers in outbox:
-                if number in self._slots:
-                    door.unread = True
-                    door.put(frames, buffers)
-                elif buffers:
-                    self._attachment.answered(number)
-            for door in self._sockets:
-                if door.unread:
-                    self._read(door)
+            try:
+                self._notice_loss()
+                for message in outbox:
+                    if message.number in self._slots:
+                        self._put(message)
+                for door in self._sockets:
+                    if door.unread:
+                        self._read(door)
+            except BaseException:
+                self._mend()
+                raise
+
+    def check_free(self) -> None:
+        """Raise RuntimeError where this thread is in the middle of using the sockets: a handler broke in."""
+        if self._is_within():
+            raise RuntimeError(_BROKE_IN)
+
+    def is_foreign(self) -> bool:
+        """Whether this is a forked child: the sockets are its parent's."""
+        return os.getpid() != self._pid
 
     def check_process(self) -> None:
-        """Raise KernelLost in a forked child: the sockets are its parent's."""
-        if os.getpid() != self._pid:
+        """Raise KernelLost in a forked child."""
+        if self.is_foreign():
             raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
 
     def _check_open(self) -> None:
@@ -235,22 +215,29 @@ class Link:
         if self._lost:
             raise KernelLost("The kernel is gone; nothing was sent.")
 
-    def learn(self, content: Mapping[str, Any]) -> None:
-        """Take the kernel process's epoch from a reply, and offer shared memory to a new one."""
-        if self.epoch is None and isinstance(content.get("epoch"), str):
-            self.epoch = self.last_epoch = content["epoch"]
-            self._attach()
+    def learn(self, content: Mapping[str, Any], generation: int) -> None:
+        """Take the kernel process's epoch from a reply, and offer shared memory to a new one.
 
-    def _attach(self) -> None:
-        with Shield(), self.lock:
-            offer = None if self._closed else self._attachment.offer()
-            if offer is not None:
-                try:
-                    message = self.message(request_type("attach"), pack_json(offer), channel="control")
-                    self.send(message, self._attached)
-                except KernelLost:
-                    # Whoever needs the kernel next is told.
+        A reply of an earlier ``generation`` is one of a kernel that is gone: it tells nothing.
+        """
+        if self.epoch is None and isinstance(content.get("epoch"), str) and not self._is_within():
+            with Shield(), self.lock:
+                if self.epoch is None and generation == self._generation:
+                    self.epoch = self.last_epoch = content["epoch"]
+                    offer = None if self._closed else self._attachment.offer()
+                else:
                     return
+            if offer is not None:
+                self._attach(offer)
+
+    def _attach(self, offer: dict[str, Any]) -> None:
+        try:
+            message = self.message(request_type("attach"), pack_json(offer), channel="control")
+            with Shield():
+                self.send(message, self._attached)
+        except KernelLost:
+            # Whoever needs the kernel next is told.
+            return
 
     def _attached(self, answer: Received | BaseException) -> None:
         if isinstance(answer, Received):
@@ -285,29 +272,39 @@ class Link:
             ready: the descriptors that are readable; None looks at every socket.
             until: whether that is enough; what is left stays ``unread``.
         """
+        self.check_free()
         with self.lock:
             if self._closed:
                 return
-            for door in self._sockets:
-                if ready is None or door.unread:
-                    self._read(door, until)
-                elif door.descriptor in ready:
-                    self._read(door, until, told=True)
-            monitor = self._monitor
-            if ready is None or monitor.unread or monitor.descriptor in ready:
-                self._read_monitor()
+            try:
+                for door in self._sockets:
+                    if ready is None or door.unread:
+                        self._read(door, until)
+                    elif door.descriptor in ready:
+                        self._read(door, until, told=True)
+                monitor = self._monitor
+                if ready is None or monitor.unread or monitor.descriptor in ready:
+                    self._read_monitor()
+            except BaseException:
+                self._mend()
+                raise
 
-    def _read(self, door: _Socket, until: Callable[[], bool] | None = None, *, told: bool = False) -> None:
+    def _read(self, door: Door, until: Callable[[], bool] | None = None, *, told: bool = False) -> None:
+        if door.torn:
+            self._mend()
         door.unread = True
         # Where the descriptor told of it, a look at the events is saved.
         while told or door.has_message():
             told = False
+            door.torn = True
             try:
                 frames, buffers = door.take()
             except zmq.Again:
                 # The descriptor told of something else; or it was too short to be a message of Jupyter's.
+                door.torn = False
                 continue
             self._deliver(frames, buffers)
+            door.torn = False
             if until is not None and until():
                 return
         door.unread = False
@@ -331,7 +328,7 @@ class Link:
             # Opened here, whether anybody waits for it or not: the kernel keeps it until then.
             reply = self._open_segments(content, metadata, buffers)
         else:
-            reply = Received(content, metadata, buffers)
+            reply = Received(content, metadata, buffers, self._generation)
         slot = self._slots.pop(number, None)
         if slot is not None:
             slot(reply)
@@ -340,7 +337,8 @@ class Link:
         self, content: bytes, metadata: bytes, buffers: Sequence[memoryview]
     ) -> Received | SnakeError:
         try:
-            return Received(content, b"{}", self._attachment.receive(unpack_object(metadata), buffers))
+            opened = self._attachment.receive(unpack_object(metadata), buffers)
+            return Received(content, b"{}", opened, self._generation)
         except SnakeError as error:
             return error
 
@@ -353,21 +351,39 @@ class Link:
     def _read_monitor(self) -> None:
         monitor = self._monitor
         monitor.unread = True
+        if monitor.torn:
+            # An event was lost; it may have told of a loss.
+            self._lose(_TORN)
+            monitor.drop()
         while monitor.has_message():
-            event = parse_monitor_message(monitor.socket.recv_multipart(zmq.NOBLOCK))
+            monitor.torn = True
+            event = parse_monitor_message(monitor.socket.recv_multipart(_NOBLOCK))
+            monitor.torn = False
             self._lost = event["event"] == zmq.EVENT_DISCONNECTED
             if self._lost:
                 # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps:
                 # that one refuses it by its epoch.
-                self.epoch = None
-                self._fail_all(GONE)
+                self._lose(GONE)
         monitor.unread = False
+
+    def _mend(self) -> None:
+        """Make torn sockets usable again; which of the replies were lost is not known, so all are."""
+        for door in self._sockets:
+            if door.torn and not self._closed:
+                self._lose(_TORN)
+                door.mend()
+
+    def _lose(self, reason: str) -> None:
+        self._generation += 1
+        self.epoch = None
+        self._fail_all(reason)
 
     def _fail_all(self, reason: str) -> None:
         self._attachment.detach()
-        slots, self._slots = self._slots, {}
-        for slot in slots.values():
-            slot(KernelLost(reason))
+        for number in list(self._slots):
+            slot = self._slots.pop(number, None)
+            if slot is not None:
+                slot(KernelLost(reason))
 
     def fail(self, reason: str) -> None:
         """End all waits with KernelLost."""
@@ -376,13 +392,15 @@ class Link:
 
     def close(self) -> None:
         """Close the sockets; whoever still waits gets KernelLost. Idempotent."""
-        with self.lock:
+        if self.is_foreign():
+            # The sockets are the parent's to close, and nobody may be left who frees the lock.
+            self._closed = True
+            return
+        self.check_free()
+        with Shield(), self.lock:
             if self._closed:
                 return
             self._closed = True
-            if os.getpid() != self._pid:
-                # After a fork the sockets are the parent's to close.
-                return
             self._fail_all("This client was closed before the reply came.")
             self._doors["shell"].socket.disable_monitor()
             for door in (*self._sockets, self._monitor):

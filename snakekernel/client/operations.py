@@ -12,7 +12,7 @@ from typing import Any
 from ..commands.scope import to_request
 from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
-from .link import Channel
+from .message import Channel
 from .payload import Target, check_plain, field, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy

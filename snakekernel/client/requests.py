@@ -17,7 +17,7 @@ from ..wire.errors import InvalidRequest, Unsupported
 from ..wire.frame import pack_json
 from ..wire.path import Item
 from .description import Description
-from .link import Channel
+from .message import Channel
 from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
 from .proxy import StoredProxy
 

@@ -8,6 +8,7 @@ call a tenth of its time.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from _signal import getsignal  # type: ignore[import-not-found]  # typeshed leaves it out
@@ -16,7 +17,17 @@ from types import FrameType
 from typing import Any, Final
 
 _SIGINT: Final = int(signal.SIGINT)
-_MAIN: Final = threading.main_thread().ident
+_main = threading.main_thread().ident
+
+
+def _after_fork() -> None:
+    # The thread that forked is the child's main thread.
+    global _main
+    _main = threading.get_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Shield:
@@ -27,7 +38,7 @@ class Shield:
     def __enter__(self) -> None:
         self._handler: Any = None
         self._held: tuple[int, FrameType | None] | None = None
-        if threading.get_ident() == _MAIN:
+        if threading.get_ident() == _main:
             handler = getsignal(_SIGINT)
             if callable(handler):
                 self._handler = handler

@@ -61,8 +61,8 @@ class Pipe:
         """Make the descriptor readable."""
         try:
             self._writer.send(b"\0")
-        except BlockingIOError:
-            # Full means that it is readable already.
+        except OSError:
+            # Full means that it is readable already; where it is closed, nobody sleeps any more.
             return
 
     def drain(self) -> None:

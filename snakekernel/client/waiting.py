@@ -2,7 +2,8 @@
 
 Rules: a client has no thread of its own. One of the threads that wait reads the sockets for all (the leader);
 when it has its own reply it wakes another to lead. What comes in is only noted under the link's lock; it is
-decoded by whoever asks for the result, and callbacks run after the lock was left.
+decoded by whoever asks for the result, and callbacks run after the lock was left. A signal handler may break
+in and raise anywhere: the lead is a lock that knows its thread, and no sleep relies on being ended.
 """
 
 from __future__ import annotations
@@ -10,21 +11,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Collection
 from concurrent.futures import CancelledError
-from contextlib import nullcontext
+from contextlib import suppress
 from typing import Any, Final
 
 from ..errors import ReplyTimeout, from_reply
 from ..wire.frame import check_buffers, unpack_object
-from .link import GONE, Link, Message, Received
+from .link import GONE, Link
+from .message import Message, Received
 from .payload import Finish
 from .shield import Shield
 from .sleeper import Pipe, Sleeper
 from .watch import Watch
 
 _log: Final = logging.getLogger(__name__)
+#: Seconds after which one who sleeps looks whether the lead is free: an exception of a signal handler may
+#: have come just before the wake-up.
+_AT_MOST: Final = 1.0
+#: In place of a reply that was made a result, so that it is not kept twice.
+_SETTLED: Final = Received(b"", b"", (), 0)
 
 
 def read_reply(received: Received) -> dict[str, Any]:
@@ -58,25 +66,29 @@ class Future:
         self._came: Received | BaseException | None = None
         self._result: tuple[Any, BaseException | None] | None = None
         #: Of threads that wait for it while another leads; most calls never have one.
-        self._sleeping: list[threading.Event] = []
+        self._sleeping: list[_Wait] = []
         self._callbacks: list[Callable[[Future], object]] | None = None
 
     def _receive(self, came: Received | BaseException) -> None:
         # The link's lock is held.
-        self._came = came
-        self._turns.came(self)
+        if self._came is None:
+            self._came = came
+            self._turns.came(self)
 
     def _has_come(self) -> bool:
         return self._came is not None
 
     def _settle(self) -> tuple[Any, BaseException | None]:
-        if self._result is None:
+        # In this order: what is settled has its result.
+        came, result = self._came, self._result
+        if result is None:
+            assert came is not None
             try:
-                assert self._came is not None
-                self._result = self._turns.finish(self._came, self._finish), None
+                result = self._turns.finish(came, self._finish), None
             except Exception as error:
-                self._result = None, error
-        return self._result
+                result = None, error
+            result = self._turns.settled(self, result)
+        return result
 
     def result(self, timeout: float | None = None) -> Any:
         """The result, or the exception that the call ended with.
@@ -150,14 +162,26 @@ def _call_back(function: Callable[[Future], object], future: Future) -> None:
 
 
 class _Wait:
-    """One thread that waits for a future while another leads."""
+    """One thread that waits for a future while another leads.
 
-    __slots__ = ("event", "future")
+    A plain lock: what is in Python, as ``threading.Event``, an exception of a signal handler leaves locked.
+    """
+
+    __slots__ = ("_asleep", "future")
 
     def __init__(self, future: Future) -> None:
         self.future = future
-        #: Set by its reply, or by whoever leaves the lead to it.
-        self.event = threading.Event()
+        self._asleep = allocate_lock()
+        self._asleep.acquire()
+
+    def sleep(self, seconds: float) -> None:
+        self._asleep.acquire(True, seconds)
+
+    def wake(self) -> None:
+        """Its reply is there, or the lead is left to it."""
+        with suppress(RuntimeError):
+            # Raised where it is awake already.
+            self._asleep.release()
 
 
 class Turns:
@@ -166,15 +190,16 @@ class Turns:
     def __init__(self, link: Link, manager: Any = None) -> None:
         self._link = link
         self._pipe = Pipe()
-        self._leading = threading.Lock()
+        #: Who leads holds it. A lock that knows its thread: a handler that breaks in must know it as well.
+        self._leading = threading.RLock()
+        self._is_leading: Callable[[], bool] = self._leading._is_owned  # type: ignore[attr-defined]
         self._leader: Future | None = None
-        self._leading_thread: int | None = None
         self._waiting: dict[_Wait, None] = {}
         self._to_call: deque[Future] = deque()
         self._sleeper = self._new_sleeper()
         self._watch = None
         if manager is not None:
-            self._watch = Watch(manager, self._sleeper.add, self._sleeper.remove)
+            self._watch = Watch(manager, link.lock, self._sleeper.add, self._sleeper.remove)
 
     def _new_sleeper(self) -> Sleeper:
         return Sleeper((*self._link.descriptors(), self._pipe.descriptor))
@@ -208,8 +233,8 @@ class Turns:
 
     def came(self, future: Future) -> None:
         """A future has its reply; the link's lock is held."""
-        for sleeping in future._sleeping:
-            sleeping.set()
+        for sleeping in list(future._sleeping):
+            sleeping.wake()
         if future is self._leader:
             # The leader sleeps on descriptors; another thread's send has read its reply.
             self._pipe.wake()
@@ -221,8 +246,19 @@ class Turns:
         if isinstance(came, BaseException):
             raise came
         content = read_reply(came)
-        self._link.learn(content)
+        self._link.learn(content, came.generation)
         return finish(content, came.buffers)
+
+    def settled(
+        self, future: Future, result: tuple[Any, BaseException | None]
+    ) -> tuple[Any, BaseException | None]:
+        """The future's result for all who ask: this one, or that of a thread that was quicker."""
+        with self._link.lock:
+            if future._result is None:
+                future._result = result
+                if not isinstance(future._came, BaseException):
+                    future._came = _SETTLED
+            return future._result
 
     def look(self) -> None:
         """Read what has come, without waiting."""
@@ -286,27 +322,35 @@ class Turns:
                     return False
         finally:
             if self._waiting:
-                self._promote()
+                with Shield():
+                    self._promote()
 
     def _lead_if_free(self, future: Future, deadline: float | None, message: Message | None) -> bool:
-        leads = False
+        # Of a signal handler that broke into our own lead: it leads within.
+        within = self._is_leading()
         try:
             with Shield():
-                if self._leading.acquire(blocking=False):
-                    leads = True
-                    self._leading_thread = threading.get_ident()
+                leads = within or self._leading.acquire(blocking=False)
                 if message is not None:
                     self._link.send(message, future._receive)
             if leads:
-                self._lead(future, deadline, self._sleeper)
+                self._lead(future, deadline, self._new_sleeper() if within else self._sleeper)
             return leads
         finally:
-            if leads and self._leading_thread == threading.get_ident():
-                with Shield():
-                    self._leave()
+            if within:
+                self._pipe.wake()
+            else:
+                try:
+                    if self._is_leading():
+                        with Shield():
+                            self._leave()
+                finally:
+                    # Whatever broke in, the lead is not kept.
+                    if self._is_leading():
+                        self._leave()
 
     def _leave(self) -> None:
-        self._leader = self._leading_thread = None
+        self._leader = None
         self._leading.release()
         if self._waiting:
             self._promote()
@@ -336,45 +380,50 @@ class Turns:
             # Asked for now: a signal handler may have closed the client.
             if self._pipe.descriptor in ready:
                 self._pipe.drain()
-            if self._watch is not None and self._watch.descriptor in ready:
+            if self._watch is not None and (ended := self._watch.descriptor) in ready:
                 link.pump()
-                self._watch.ended()
-                link.fail(GONE)
+                if self._watch.ended(ended):
+                    link.fail(GONE)
 
     def _follow(self, future: Future, deadline: float | None) -> None:
-        """Sleep until the future has its reply, its time is over, or the lead is free."""
-        if self._leading_thread == threading.get_ident():
-            # A signal handler that broke into our own wait: it leads within, and wakes us after.
-            try:
-                self._lead(future, deadline, self._new_sleeper())
-            finally:
-                self._pipe.wake()
-            return
+        """Sleep until the future has its reply, its time is over, or the lead may be free."""
         wait = _Wait(future)
-        self._waiting[wait] = None
         try:
-            with self._link.lock:
-                future._sleeping = [*future._sleeping, wait.event]
+            self._waiting[wait] = None
+            future._sleeping.append(wait)
             # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
-            if future._came is None and self._leading.locked():
-                wait.event.wait(None if deadline is None else deadline - time.monotonic())
+            if future._came is None and not self._is_free():
+                left = _AT_MOST if deadline is None else deadline - time.monotonic()
+                wait.sleep(max(0.0, min(left, _AT_MOST)))
         finally:
             self._waiting.pop(wait, None)
-            with self._link.lock:
-                future._sleeping = [event for event in future._sleeping if event is not wait.event]
+            with suppress(ValueError):
+                future._sleeping.remove(wait)
+
+    def _is_free(self) -> bool:
+        try:
+            return self._leading.acquire(blocking=False)
+        finally:
+            if self._is_leading():
+                self._leading.release()
 
     def _promote(self) -> None:
-        for other in list(self._waiting):
+        # The latest first: an earlier one may be of a thread that waits within a signal handler.
+        for other in reversed(list(self._waiting)):
             if other.future._came is None:
-                other.event.set()
+                # Once only, for it may be what an exception left behind.
+                self._waiting.pop(other, None)
+                other.wake()
                 return
 
     def close(self) -> None:
         """Wake the leader and close what it sleeps on; the link is closed already. Idempotent."""
+        if self._link.is_foreign():
+            # After a fork the leader is no thread of this process.
+            return
         # The leader is awake now; it must be gone before its descriptors are anybody else's. A signal
-        # handler that broke into our own wait cannot wait for it.
-        leads_itself = self._leading_thread == threading.get_ident()
-        with nullcontext() if leads_itself else self._leading:
+        # handler that broke into our own lead does not wait for it.
+        with self._leading:
             self._pipe.close()
             if self._watch is not None:
                 self._watch.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -21,14 +22,20 @@ class Watch:
 
     Args:
         manager: jupyter_client's kernel manager.
+        lock: held while what is watched changes; threads share the client.
         register, unregister: add a descriptor to what the client sleeps on, and take it off; whoever sleeps
             calls ``ended`` when it becomes readable.
     """
 
     def __init__(
-        self, manager: Any, register: Callable[[int], None], unregister: Callable[[int], object]
+        self,
+        manager: Any,
+        lock: AbstractContextManager[Any],
+        register: Callable[[int], None],
+        unregister: Callable[[int], object],
     ) -> None:
         self._manager = manager
+        self._lock = lock
         self._register = register
         self._unregister = unregister
         self._pid: int | None = None
@@ -46,25 +53,35 @@ class Watch:
             raise KernelLost("The kernel's process has ended; nothing was sent.")
 
     def _watch(self, pid: int) -> None:
-        self.close()
-        self._pid, self._is_over = pid, False
-        if not hasattr(os, "pidfd_open"):
-            return
-        try:
-            self.descriptor = os.pidfd_open(pid)
-        except OSError:
-            # It is gone already, or the system forbids it: the connection tells.
-            return
-        self._register(self.descriptor)
+        with self._lock:
+            if pid == self._pid:
+                # Another thread was quicker.
+                return
+            self._pid, self._is_over = pid, False
+            descriptor = -1
+            if hasattr(os, "pidfd_open"):
+                # Where it is gone already, or the system forbids it, the connection tells.
+                with suppress(OSError):
+                    descriptor = os.pidfd_open(pid)
+            # Closed after the new one was opened: who sleeps on the old one must not take it for the new.
+            self.close()
+            if descriptor >= 0:
+                self.descriptor = descriptor
+                self._register(descriptor)
 
-    def ended(self) -> None:
-        """The descriptor became readable."""
-        self._is_over = True
-        self.close()
+    def ended(self, descriptor: int) -> bool:
+        """The descriptor became readable; whether it is the one watched, whose process ended so."""
+        with self._lock:
+            if descriptor != self.descriptor:
+                return False
+            self._is_over = True
+            self.close()
+            return True
 
     def close(self) -> None:
         """Stop watching. Idempotent."""
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            self._unregister(descriptor)
-            os.close(descriptor)
+        with self._lock:
+            descriptor, self.descriptor = self.descriptor, -1
+            if descriptor >= 0:
+                self._unregister(descriptor)
+                os.close(descriptor)
