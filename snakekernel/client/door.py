@@ -80,13 +80,13 @@ class Door:
         """Drop what is left of a message that was read in part."""
         while self.get(_MORE):
             self.recv(_NOBLOCK)
-        self.torn = False
 
     def mend(self) -> None:
         """Drop what is left of a message, also of one sent in part, by connecting anew.
 
         Replies still under way are lost.
         """
+        self.drop()
         with suppress(zmq.ZMQError):
             # With its connection zmq drops the frames sent so far, and those up to the message's end.
             self.socket.disconnect(self._address)
@@ -94,4 +94,4 @@ class Door:
             self.send(b"", _NOBLOCK)
         self.socket.connect(self._address)
         self.unread = True
-        self.drop()
+        self.torn = False

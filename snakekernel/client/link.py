@@ -355,6 +355,7 @@ class Link:
             # An event was lost; it may have told of a loss.
             self._lose(_TORN)
             monitor.drop()
+            monitor.torn = False
         while monitor.has_message():
             monitor.torn = True
             event = parse_monitor_message(monitor.socket.recv_multipart(_NOBLOCK))
