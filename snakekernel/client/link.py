@@ -329,9 +329,10 @@ class Link:
             reply = self._open_segments(content, metadata, buffers)
         else:
             reply = Received(content, metadata, buffers, self._generation)
-        slot = self._slots.pop(number, None)
+        slot = self._slots.get(number)
         if slot is not None:
             slot(reply)
+            self._slots.pop(number, None)
 
     def _open_segments(
         self, content: bytes, metadata: bytes, buffers: Sequence[memoryview]
@@ -381,10 +382,10 @@ class Link:
 
     def _fail_all(self, reason: str) -> None:
         self._attachment.detach()
-        for number in list(self._slots):
-            slot = self._slots.pop(number, None)
-            if slot is not None:
-                slot(KernelLost(reason))
+        # Taken out once they are told: what breaks in between leaves them to be told again.
+        for number, slot in list(self._slots.items()):
+            slot(KernelLost(reason))
+            self._slots.pop(number, None)
 
     def fail(self, reason: str) -> None:
         """End all waits with KernelLost."""

@@ -22,7 +22,8 @@ class Received(NamedTuple):
     generation: int
 
 
-#: Gets a reply, or the reason why none comes; called under the link's lock, so it only takes note.
+#: Gets a reply, or the reason why none comes; called under the link's lock, so it only takes
+#: note. Called again, it keeps what came first.
 Slot = Callable[[Received | BaseException], None]
 
 

@@ -73,7 +73,7 @@ class Future:
         # The link's lock is held.
         if self._came is None:
             self._came = came
-            self._turns.came(self)
+        self._turns.came(self)
 
     def _has_come(self) -> bool:
         return self._came is not None
