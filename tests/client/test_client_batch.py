@@ -328,3 +328,12 @@ class TestEndings:
         assert item.done()
         assert item.exception() is not None
         assert snake.call("operator.add", args=[1, 2]) == 3
+
+
+@pytest.mark.parametrize("items", [10, 12_000, 200_000])
+def test_later_changes_of_arguments_change_nothing(snake: Client, items: int) -> None:
+    array = np.zeros(items)
+    with snake.batch() as batch:
+        mean = batch.call("numpy.mean", args=[array])
+        array[:] = 1
+    assert mean.result() == 0

@@ -116,6 +116,53 @@ class TestProcesses:
         assert all("fork" in results.get() for _ in range(2))
         assert future.result() == 3
 
+    def test_a_forked_child_closes_whatever_its_parent_was_doing(self, snake: Client) -> None:
+        begun, over = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with snake._turns._leading, snake._link.lock:
+                begun.set()
+                over.wait(30)
+
+        holding = threading.Thread(target=hold)
+        holding.start()
+        begun.wait(30)
+        process = multiprocessing.get_context("fork").Process(target=snake.close)
+        try:
+            process.start()
+            process.join(20)
+            assert process.exitcode == 0
+        finally:
+            over.set()
+            holding.join()
+            process.kill()
+        assert snake.call("operator.add", args=[1, 2]) == 3
+
+
+class TestBuffers:
+    @pytest.mark.parametrize("strided", [False, True])
+    def test_an_exchange_takes_views_of_any_shape(self, snake: Client, strided: bool) -> None:
+        import numpy as np
+
+        array = np.arange(400_000, dtype="<f8")
+        view = memoryview(np.repeat(array, 2))[::2] if strided else memoryview(array.reshape(2, -1))
+        value = {"$ndarray": {"buffer": 0, "dtype": "<f8", "shape": [400_000]}}
+        snake.exchange("store", {"id": "flat", "value": value}, buffers=[view], timeout=30)
+        assert np.array_equal(snake.retrieve("flat"), array)
+
+    def test_a_request_that_is_never_sent_lends_nothing(self, snake: Client) -> None:
+        import numpy as np
+
+        from snakekernel.memory import segments
+
+        big = np.zeros(1 << 20)
+        assert snake.call("builtins.len", args=[big]) == 1 << 20
+        held = set(segments._held)
+        message = snake._link.message("snake_call_request", b"{}", [memoryview(big)])
+        del message
+        assert segments._held == held
+        assert not snake._link._attachment.leases
+
 
 class TestSignalHandlers:
     def test_a_call_within_a_call(self, snake: Client) -> None:

@@ -117,6 +117,63 @@ def test_a_restarted_kernel_is_a_new_one_for_the_same_client() -> None:
             snake.call("os._exit", args=[1])
 
 
+def test_an_old_result_does_not_bind_to_the_kernel_that_is_gone() -> None:
+    with snakekernel.start() as snake:
+        old = snake.submit("math.sqrt", args=[9])
+        # Reads the old reply as well.
+        snake.call("math.sqrt", args=[4])
+        snake.manager.restart_kernel(now=True)
+        _wait_for_loss(snake)
+        assert old.result() == 3.0
+        assert _eventually(lambda: snake.call("math.sqrt", args=[16])) == 4.0
+
+
+async def test_an_old_result_does_not_bind_an_async_client() -> None:
+    async with AsyncClient.start() as client:
+        old = client.call("math.sqrt", args=[9])
+        await client.call("math.sqrt", args=[4])
+        await client.manager.restart_kernel(now=True)
+        while client._link.epoch is not None:
+            await asyncio.sleep(0.005)
+        assert await old == 3.0
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                assert await client.call("math.sqrt", args=[16]) == 4.0
+                break
+            except KernelLost:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+
+
+def _wait_for_loss(snake: Client) -> None:
+    deadline = time.monotonic() + 30
+    while snake._link.epoch is not None:
+        assert time.monotonic() < deadline
+        snake._link.pump()
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs descriptors of processes")
+def test_threads_that_notice_a_restart_watch_the_new_kernel_once() -> None:
+    def watched() -> int:
+        folder = "/proc/self/fd"
+        links = [os.path.join(folder, name) for name in os.listdir(folder)]
+        return sum("pidfd" in os.readlink(link) for link in links if os.path.islink(link))
+
+    with snakekernel.start() as snake, ThreadPoolExecutor(8) as pool:
+        snake.ping()
+        watch, before = snake._turns._watch, watched()
+        assert watch is not None
+        stale = watch.descriptor
+        snake.manager.restart_kernel(now=True)
+        assert list(pool.map(lambda _: watch.check(), range(64))) == [None] * 64
+        assert watched() == before
+        assert watch.descriptor != stale
+        # Who slept on the old one must not take its end for that of the new kernel.
+        assert not watch.ended(stale)
+        _eventually(snake.ping)
+
+
 def _eventually(ask: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + 30
     while True:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import threading
 import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -48,6 +50,44 @@ def test_a_result_is_there_again_and_again(snake: Client) -> None:
         with pytest.raises(ValueError):
             failed.result()
     assert snake.submit("math.sqrt", args=[4]).exception() is None
+
+
+def test_threads_that_ask_at_once_get_the_same_result(snake: Client) -> None:
+    future = snake.submit("numpy.arange", args=[100_000])
+    snake.call("builtins.int")
+    start = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: (start.wait(), future.result())[1], range(4)))
+    assert len({id(result) for result in results}) == 1
+    # The reply is not kept beside the result.
+    assert not future._came.buffers
+
+
+@pytest.mark.parametrize("items", [10, 12_000, 100_000, 200_000])
+def test_later_changes_of_arguments_do_not_reach_the_kernel(snake: Client, items: int) -> None:
+    array = np.zeros(items)
+    # So that nothing is read before the last change.
+    os.kill(snake.manager.provisioner.pid, signal.SIGSTOP)
+    try:
+        futures = []
+        for number in range(10):
+            array[:] = number
+            futures.append(snake.submit("numpy.mean", args=[array]))
+        array[:] = -1
+    finally:
+        os.kill(snake.manager.provisioner.pid, signal.SIGCONT)
+    assert [future.result() for future in futures] == list(range(10))
+
+
+async def test_nor_do_they_with_the_async_client(snake: Client) -> None:
+    array = np.zeros(50_000)
+    async with AsyncClient.connect(snake.connection_file) as client:
+        futures = []
+        for number in range(10):
+            array[:] = number
+            futures.append(client.submit("numpy.mean", args=[array]))
+        array[:] = -1
+        assert await asyncio.gather(*futures) == list(range(10))
 
 
 def test_a_future_can_be_asked_again_after_a_timeout(snake: Client) -> None:
