@@ -5,9 +5,11 @@ Rules: threads may share a client; how they wait is in ``waiting``. A lost kerne
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import InvalidStateError
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Final
 
 from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
@@ -243,7 +245,9 @@ def _end(launch: Launch) -> None:
             # Asked first, so that the kernel's own atexit functions run and its children end.
             manager.shutdown_kernel()
     except BaseException:  # an interrupt: it is not asked any longer
-        manager.shutdown_kernel(now=True)
+        # Raised of the state that the shutdown broken off shares with this one; the kernel has ended then.
+        with suppress(asyncio.InvalidStateError, InvalidStateError):
+            manager.shutdown_kernel(now=True)
         raise
     finally:
         try:

@@ -234,7 +234,7 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_while_closing_leaves_no_kernel() -> None:
     done = subprocess.run([sys.executable, "-c", _CLOSING], capture_output=True, text=True, timeout=60)
-    assert done.stdout.split() == ["interrupted", "True", "False"]
+    assert done.stdout.split() == ["interrupted", "True", "False"], (done.returncode, done.stderr[-1500:])
 
 
 _FORKING = """
