@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from .client.aio import AsyncClient as AsyncClient
     from .client.client import Client as Client
     from .client.description import Description as Description
+    from .client.future import Future as Future
     from .client.proxy import ref as ref
     from .client.proxy import step as step
-    from .client.waiting import Future as Future
 
     start = Client.start
     connect = Client.connect
@@ -39,7 +39,7 @@ _HOMES = {
     "AsyncClient": "client.aio",
     "Client": "client.client",
     "Description": "client.description",
-    "Future": "client.waiting",
+    "Future": "client.future",
     "errors": "errors",
     "ref": "client.proxy",
     "step": "client.proxy",

@@ -17,13 +17,13 @@ from ..wire.names import request_type
 from .batch import AsyncBatch
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
+from .future import read_reply
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel, Message, Received
 from .operations import Operations
 from .payload import Finish
 from .shield import Shield
-from .waiting import read_reply
 from .watch import Watch
 
 

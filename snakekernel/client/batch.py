@@ -21,10 +21,10 @@ from ..wire.errors import InvalidRequest, LimitExceeded
 from ..wire.frame import pack_json
 from .batch_item import BatchEncoder, BatchItem, packer
 from .buffers import private
+from .future import Future
 from .message import Channel
 from .operations import Operations
 from .payload import Finish, encode_fields
-from .waiting import Future
 
 #: Steps that one request may have.
 _MOST: Final = 10_000

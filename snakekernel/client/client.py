@@ -17,12 +17,13 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .connection import find
+from .future import Future
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel
 from .operations import Operations
 from .payload import Finish, whole
-from .waiting import Future, Turns
+from .waiting import Turns
 
 #: Seconds that operations on control may take: they run no user code.
 CONTROL_TIMEOUT: Final = 30.0

@@ -1,4 +1,4 @@
-"""How threads wait for replies: futures, and the turns that threads take in reading the sockets.
+"""How threads wait for replies: the turns that they take in reading the sockets.
 
 Rules: a client has no thread of its own. One of the threads that wait reads the sockets for all (the leader);
 when it has its own reply it wakes another to lead. What comes in is only noted under the link's lock; it is
@@ -8,18 +8,16 @@ in and raise anywhere: the lead is a lock that knows its thread, and no sleep re
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Collection
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, Final
 
-from ..errors import ReplyTimeout, from_reply
-from ..wire.frame import check_buffers, unpack_object
+from ..errors import ReplyTimeout
+from .future import SETTLED, Future, call_back, read_reply
 from .link import GONE, Link
 from .message import Message, Received
 from .payload import Finish
@@ -27,141 +25,12 @@ from .shield import Shield
 from .sleeper import Pipe, Sleeper
 from .watch import Watch
 
-_log: Final = logging.getLogger(__name__)
 #: Seconds after which one who sleeps looks whether the lead is free: an exception of a signal handler may
 #: have come just before the wake-up.
 _AT_MOST: Final = 1.0
-#: In place of a reply that was made a result, so that it is not kept twice.
-_SETTLED: Final = Received(b"", b"", (), 0)
 
 
-def read_reply(received: Received) -> dict[str, Any]:
-    """The content of a reply; raises the exception that an error reply stands for."""
-    if received.metadata != b"{}":
-        check_buffers(unpack_object(received.metadata), received.buffers, required=False)
-    content = unpack_object(received.content)
-    if content.get("status") != "ok":
-        error = from_reply(content)
-        error.buffers = received.buffers
-        raise error
-    return content
-
-
-class Future:
-    """The result of a call that is under way: as ``concurrent.futures.Future``, but for what follows.
-
-    No thread stands behind it. Replies are read while some thread waits on the client, sends a request
-    through it, or asks ``done()``. ``concurrent.futures.wait`` and ``as_completed`` know nothing of that and
-    do not work with it. To have many results, ask one after the other: each wait reads what came for all.
-    """
-
-    __slots__ = ("_callbacks", "_came", "_finish", "_number", "_op", "_result", "_sleeping", "_turns")
-
-    def __init__(self, turns: Turns, op: str, finish: Finish, number: int) -> None:
-        self._turns = turns
-        self._op = op
-        self._finish = finish
-        self._number = number
-        #: What came, until somebody asks for the result: then ``_result`` makes it a value or an exception.
-        self._came: Received | BaseException | None = None
-        self._result: tuple[Any, BaseException | None] | None = None
-        #: Of threads that wait for it while another leads; most calls never have one.
-        self._sleeping: list[_Wait] = []
-        self._callbacks: list[Callable[[Future], object]] | None = None
-
-    def _receive(self, came: Received | BaseException) -> None:
-        # The link's lock is held.
-        if self._came is None:
-            self._came = came
-        self._turns.came(self)
-
-    def _has_come(self) -> bool:
-        return self._came is not None
-
-    def _settle(self) -> tuple[Any, BaseException | None]:
-        # In this order: what is settled has its result.
-        came, result = self._came, self._result
-        if result is None:
-            assert came is not None
-            try:
-                result = self._turns.finish(came, self._finish), None
-            except Exception as error:
-                result = None, error
-            result = self._turns.settled(self, result)
-        return result
-
-    def result(self, timeout: float | None = None) -> Any:
-        """The result, or the exception that the call ended with.
-
-        Args:
-            timeout: seconds to wait; None waits as long as the kernel lives. The future can be asked again.
-
-        Raises:
-            ReplyTimeout: nothing came in time. CancelledError: it was cancelled.
-            KernelLost: the kernel ended, or the client was closed.
-        """
-        error = self.exception(timeout)
-        if error is not None:
-            raise error
-        return self._settle()[0]
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """The exception that the call ended with, or None; waits like ``result``, and raises ReplyTimeout and
-        CancelledError like it."""
-        if self._came is None and not self._turns.wait(self, timeout):
-            raise ReplyTimeout(f"No reply to {self._op!r} within {timeout} s; it may still run.")
-        error = self._settle()[1]
-        if isinstance(error, CancelledError):
-            raise error
-        return error
-
-    def done(self) -> bool:
-        """Whether the result is there, or it was cancelled; reads what has come."""
-        if self._came is None:
-            self._turns.look()
-        return self._came is not None
-
-    def running(self) -> bool:
-        """Whether the reply is still to come: it may run, or wait for its turn in the kernel."""
-        return not self.done()
-
-    def cancel(self) -> bool:
-        """Give the result up; False if it is there already.
-
-        The request was sent when the future was made and nothing takes it back: the kernel runs it all the
-        same. ``interrupt()`` of the client stops what runs.
-        """
-        if self.done():
-            return False
-        return self._turns.give_up(self, CancelledError(f"The result of this {self._op!r} was given up."))
-
-    def cancelled(self) -> bool:
-        """Whether ``cancel`` gave it up."""
-        return isinstance(self._came, CancelledError)
-
-    def add_done_callback(self, function: Callable[[Future], object]) -> None:
-        """Call ``function(future)`` when it is done; at once if it is.
-
-        It is called in the thread that reads the reply, which may be any that uses the client, and not before
-        one does. What it raises is logged.
-        """
-        if self._turns.note_callback(self, function):
-            return
-        _call_back(function, self)
-
-    def __repr__(self) -> str:
-        state = "pending" if self._came is None else "cancelled" if self.cancelled() else "done"
-        return f"<snakekernel {self._op} {state}>"
-
-
-def _call_back(function: Callable[[Future], object], future: Future) -> None:
-    try:
-        function(future)
-    except Exception:
-        _log.exception("A callback of %r failed", future)
-
-
-class _Wait:
+class Wait:
     """One thread that waits for a future while another leads.
 
     A plain lock: what is in Python, as ``threading.Event``, an exception of a signal handler leaves locked.
@@ -194,7 +63,7 @@ class Turns:
         self._leading = threading.RLock()
         self._is_leading: Callable[[], bool] = self._leading._is_owned  # type: ignore[attr-defined]
         self._leader: Future | None = None
-        self._waiting: dict[_Wait, None] = {}
+        self._waiting: dict[Wait, None] = {}
         self._to_call: deque[Future] = deque()
         self._sleeper = self._new_sleeper()
         self._watch = None
@@ -257,7 +126,7 @@ class Turns:
             if future._result is None:
                 future._result = result
                 if not isinstance(future._came, BaseException):
-                    future._came = _SETTLED
+                    future._came = SETTLED
             return future._result
 
     def look(self) -> None:
@@ -295,7 +164,7 @@ class Turns:
                 return
             callbacks, future._callbacks = future._callbacks, None
             for function in callbacks or ():
-                _call_back(function, future)
+                call_back(function, future)
 
     # -- waiting -----------------------------------------------------------------------------------
 
@@ -387,7 +256,7 @@ class Turns:
 
     def _follow(self, future: Future, deadline: float | None) -> None:
         """Sleep until the future has its reply, its time is over, or the lead may be free."""
-        wait = _Wait(future)
+        wait = Wait(future)
         try:
             self._waiting[wait] = None
             future._sleeping.append(wait)
