@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -28,9 +28,12 @@ from ..wire.names import request_type
 from .buffers import flattened, private
 from .connection import Connection
 from .door import Door
-from .message import Channel, Leases, Message, Received, Slot
+from .message import Channel, Message, Received, Slot
 from .shield import Shield
 from .sleeper import Sleeper
+
+if TYPE_CHECKING:
+    from ..memory.segments import Lease
 
 #: Said to whoever waits when the kernel goes.
 GONE: Final = "The kernel is gone: it ended before the reply came."
@@ -119,7 +122,7 @@ class Link:
 
     def _place(
         self, number: int, buffers: Sequence[memoryview], keep: bool
-    ) -> tuple[bytes, Sequence[memoryview], Leases | None]:
+    ) -> tuple[bytes, Sequence[memoryview], list[Lease] | None]:
         """The metadata and frames of a request's buffers: big ones go through shared memory."""
         self.check_process()
         # The answer to the offer may be waiting to be read.
@@ -130,8 +133,8 @@ class Link:
         with Shield():
             sent = self._attachment.send(number, buffers)
             if sent is not None:
-                # They are the message's until it is sent, and go with it.
-                leases = Leases(self._attachment.leases.pop(number, ()))
+                # The message's until it is sent, and let go with it.
+                leases = self._attachment.leases.pop(number)
         if sent is not None:
             buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
         if keep:

@@ -27,19 +27,11 @@ class Received(NamedTuple):
 Slot = Callable[[Received | BaseException], None]
 
 
-class Leases(list["Lease"]):
-    """What a request lends until it is answered; let go as well where it is never sent."""
-
-    def __del__(self) -> None:
-        for lease in self:
-            lease.end()
-
-
 class Message(NamedTuple):
-    """A request ready to be sent."""
+    """A request ready to be sent. What it lends is let go with it, unless it is sent."""
 
     number: int
     door: Door
     frames: list[bytes]
     buffers: Sequence[memoryview]
-    leases: Leases | None = None
+    leases: list[Lease] | None = None
