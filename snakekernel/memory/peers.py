@@ -11,6 +11,7 @@ import errno
 import os
 import sys
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 _PREFIX: Final = "snakekernel-"
@@ -73,8 +74,13 @@ class Ledger:
         """Set one byte."""
         os.pwrite(self.descriptor, bytes((value,)), slot)
 
-    def close(self) -> None:
+    def close(self, close: Callable[[int], None] = os.close) -> None:
         """Let go of it. Idempotent."""
+        # The name is bound here because that of the module may be gone when Python ends.
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
-            os.close(descriptor)
+            close(descriptor)
+
+    def __del__(self) -> None:
+        # Also where an exception of a signal handler kept it from being closed.
+        self.close()
