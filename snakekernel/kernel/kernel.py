@@ -104,7 +104,7 @@ class SnakeKernel(DebuggerOnDemand):
         self.envelope: Any = self.session
         self._own_shell: Any = self.shell
         if self.session is not None:
-            KernelSession.adopt(self.session, self.activities, secrets)
+            KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.runtime = Runtime(

@@ -27,14 +27,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import selectors
-import signal
 import sys
 import threading
-from _signal import getsignal  # type: ignore[import-not-found]  # typeshed leaves it out
-from _signal import signal as swap_handler
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import ipykernel
 import zmq
@@ -49,11 +46,8 @@ from .main_queue import MainQueue, Place
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
 
-T = TypeVar("T")
-
 #: The versions of ipykernel whose own tests pass on the lane.
 _TESTED: Final = {(7, 4)}
-_SIGINT: Final = int(signal.SIGINT)
 _POLLIN: Final = int(zmq.POLLIN)
 _SNDMORE: Final = int(zmq.SNDMORE)
 #: pyzmq's own layer over libzmq; the classes above it convert what we do not need converted.
@@ -252,7 +246,7 @@ class Lane:
 
     def lead(self) -> None:
         """In the main thread's wait: read; the loop's callback for the descriptor serves what came."""
-        if self._uninterrupted(self._lead) and self._kernel.eventloop is not None:
+        if self._kernel.interrupts.after(self._lead) and self._kernel.eventloop is not None:
             # A GUI's loop may be entered before that callback's turn.
             self._wake()
 
@@ -344,23 +338,7 @@ class Lane:
         self, parts: Any, flags: int = 0, copy: bool = True, track: bool = False, **_: Any
     ) -> Any:
         """On any thread: send a message of ipykernel's; its streams and sockets are used so."""
-        if threading.get_ident() != self._main:
-            return self._send(parts, copy, track)
-        return self._uninterrupted(self._send, parts, copy, track)
-
-    def _uninterrupted(self, work: Callable[..., T], *args: Any) -> T:
-        """On the main thread: do something on the socket; an interrupt of a cell's strikes after it."""
-        saved = getsignal(_SIGINT)
-        if not callable(saved) or self._kernel.interrupts.is_ours(saved):
-            return work(*args)
-        struck: list[Any] = []
-        swap_handler(_SIGINT, lambda signum, frame: struck.append(frame))
-        try:
-            return work(*args)
-        finally:
-            swap_handler(_SIGINT, saved)
-            if struck:
-                saved(_SIGINT, struck[0])
+        return self._kernel.interrupts.after(self._send, parts, copy, track)
 
     def _send(self, parts: Any, copy: bool = True, track: bool = False) -> Any:
         socket = self._socket

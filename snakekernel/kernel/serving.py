@@ -16,7 +16,7 @@ from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as swap_handler
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..commands.dispatch import Outcome, Run
 from ..commands.interrupts import Interrupts
@@ -35,6 +35,8 @@ _INLINE: Final = "matplotlib_inline.backend_inline"
 #: Seconds from which on two system calls more make no difference.
 _LONG: Final = 0.001
 _MAIN: Final = threading.main_thread().ident
+
+T = TypeVar("T")
 
 #: Sends the frames of a reply.
 Send = Callable[[list[Any]], object]
@@ -84,9 +86,19 @@ class InterruptsOfRequests:
         if getsignal(_SIGINT) is not self._handler:
             swap_handler(_SIGINT, self._handler)
 
-    def is_ours(self, handler: Any) -> bool:
-        """Whether a handler is this one, which raises nothing outside of user code."""
-        return handler is self._handler
+    def after(self, work: Callable[..., T], *args: Any) -> T:
+        """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
+        saved = getsignal(_SIGINT)
+        if saved is self._handler or not callable(saved) or threading.get_ident() != _MAIN:
+            return work(*args)
+        struck: list[Any] = []
+        swap_handler(_SIGINT, lambda signum, frame: struck.append(frame))
+        try:
+            return work(*args)
+        finally:
+            swap_handler(_SIGINT, saved)
+            if struck:
+                saved(_SIGINT, struck[0])
 
     def release(self, caught: Any, *, was_long: bool) -> None:
         """The request is over."""

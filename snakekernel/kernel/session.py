@@ -21,6 +21,9 @@ from ..wire.frame import DELIMITER, BadFrame, Headers, bind_buffers, flat, pack_
 from .activity import Activities
 from .digests import Digests
 
+#: Calls a function with interrupts held back until its end.
+After = Callable[..., Any]
+
 #: Bytes from which on malloc takes fresh memory every time.
 _HUGE: Final = 32 << 20
 
@@ -34,13 +37,13 @@ class KernelSession(Session):
     _headers: Headers
 
     @classmethod
-    def adopt(cls, session: Session, activities: Activities, secrets: Secrets) -> KernelSession:
-        """Turn a stock session into this class, in place."""
+    def adopt(cls, session: Session, activities: Activities, secrets: Secrets, after: After) -> KernelSession:
+        """Turn a stock session into this class, in place; ``after`` holds interrupts back."""
         session.__class__ = cls
         assert isinstance(session, cls)
         session._activities = activities
         session._secrets = secrets
-        session.pack = _scrubbing(session.pack, secrets)
+        session.pack = _scrubbing(session.pack, secrets, after)
         session._headers = Headers(session.session, session.username, f"{session.session}_{os.getpid()}_r")
         session.digest_history = Digests(session.digest_history_size)
         return session
@@ -139,9 +142,10 @@ def _as_sent(buffer: memoryview) -> Any:
     return zmq.Frame(copy, copy=False)
 
 
-def _scrubbing(pack: Callable[[Any], bytes], secrets: Secrets) -> Callable[[Any], bytes]:
+def _scrubbing(pack: Callable[[Any], bytes], secrets: Secrets, after: After) -> Callable[[Any], bytes]:
     def packed(obj: Any) -> bytes:
-        data = pack(obj)
+        # orjson does not survive an exception of a signal handler's.
+        data = after(pack, obj)
         return secrets.scrub(data) if secrets else data
 
     return packed
