@@ -108,7 +108,7 @@ def test_a_message_cut_in_its_buffers_is_dropped(snake: Client) -> None:
 
 
 def test_a_reply_read_in_part_is_told_as_lost(snake: Client) -> None:
-    future = snake.submit("operator.add", args=[1, 2])
+    future = snake.submit("time.sleep", args=[0.3])
     door = snake._link._doors["shell"]
     with snake._link.lock:
         # What an exception leaves that breaks into the reading.
