@@ -241,25 +241,38 @@ def interrupted_at(line: int, work: Callable[[], object], names: set[str]) -> bo
     return False
 
 
-@pytest.mark.parametrize("descriptors", [None, 0])
-def test_an_interrupt_at_any_line_leaves_nothing(
-    descriptors: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def interrupt_at_any_line(descriptors: int | None) -> None:
+    """What the test below runs in a process of its own."""
     view, placed = data(HUGE + PAGE), place(data(HUGE))
     if descriptors is not None:
-        monkeypatch.setattr(segments, "_most_descriptors", lambda: descriptors)
+        segments._most_descriptors = lambda: descriptors
     before, mapped = mine(), set(segments._mapped)
-    for work, names in (
-        (lambda: opened(placed), {"open_segment", "_map"}),
-        (lambda: descriptors is None and place(view), {"place", "_fill"}),
-    ):
-        line = 1
-        while interrupted_at(line, work, names):
-            gc.collect()
-            assert mine() == before, f"{names}, line {line}"
-            line += 1
+    gc.collect()
+    # What the tests before have left alive is not looked through again at each line.
+    gc.freeze()
+    try:
+        for work, names in (
+            (lambda: opened(placed), {"open_segment", "_map"}),
+            (lambda: descriptors is None and place(view), {"place", "_fill"}),
+        ):
+            line = 1
+            while interrupted_at(line, work, names):
+                gc.collect()
+                assert mine() == before, f"{names}, line {line}"
+                line += 1
+                assert line < 500, "its lines do not end"
+    finally:
+        gc.unfreeze()
     assert set(segments._mapped) == mapped
     placed.lease.end()
+
+
+@pytest.mark.parametrize("descriptors", [None, 0])
+def test_an_interrupt_at_any_line_leaves_nothing(descriptors: int | None) -> None:
+    # In a process of its own: it traces lines and raises from there, which is no good company.
+    code = f"import {__name__} as tests; tests.interrupt_at_any_line({descriptors})"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, check=True)
 
 
 def test_a_view_of_other_items_than_bytes_is_refused_not_written_for_ever() -> None:
