@@ -256,9 +256,7 @@ class Lane:
 
     def read(self) -> None:
         """On any thread: read and route all that has come."""
-        with self._baton:
-            came = self._read()
-        if came:
+        if self._lead():
             self._wake()
 
     def _read(self) -> bool:

@@ -75,16 +75,16 @@ class InterruptsOfRequests:
 
     def catch(self, interrupts: Interrupts) -> Any:
         """Give interrupts to a request; returns what ``release`` puts back."""
-        saved = getsignal(_SIGINT)
-        if saved is not self._handler:
-            swap_handler(_SIGINT, self._handler)
+        saved = self.hold()
         before, self._current = self._current, interrupts
         return saved, before
 
-    def hold(self) -> None:
-        """No user code runs: what handler it may have left must not strike."""
-        if getsignal(_SIGINT) is not self._handler:
+    def hold(self) -> Any:
+        """No user code runs: what handler it may have left must not strike. Returns that handler."""
+        saved = getsignal(_SIGINT)
+        if saved is not self._handler:
             swap_handler(_SIGINT, self._handler)
+        return saved
 
     def after(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
