@@ -23,9 +23,18 @@ from zmq.utils.monitor import parse_monitor_message
 from ..errors import KernelLost, SnakeError
 from ..memory.attachment import Attachment
 from ..memory.exchange import SEGMENTS
-from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, pack_json, unpack_object
+from ..wire.frame import (
+    DELIMITER,
+    BadFrame,
+    Headers,
+    Signer,
+    bind_buffers,
+    flattened,
+    pack_json,
+    unpack_object,
+)
 from ..wire.names import request_type
-from .buffers import flattened, private
+from .buffers import private
 from .connection import Connection
 from .door import Door
 from .message import Channel, Message, Received, Slot

@@ -101,7 +101,7 @@ class LaneLoop(asyncio.SelectorEventLoop):
             except KeyboardInterrupt:
                 lane = self.selector.lane
                 if lane is not None:
-                    lane.go_on()
+                    lane.wake()
 
 
 def unusable(kernel: SnakeKernel, selector: LaneSelector | None) -> str | None:
@@ -168,7 +168,7 @@ class Lane:
         self._baton = threading.Lock()
         self.follower = Follower(self.descriptor, self._channel, self.read)
         self._queue = MainQueue(
-            kernel, self._loop, reply=self.reply, busy=self.follower.watch, wake=self._wake
+            kernel, self._loop, reply=self.reply, busy=self.follower.watch, wake=self.wake
         )
         self._forwarding: set[asyncio.Task[None]] = set()
 
@@ -248,7 +248,7 @@ class Lane:
         """In the main thread's wait: read; the loop's callback for the descriptor serves what came."""
         if self._kernel.interrupts.after(self._lead) and self._kernel.eventloop is not None:
             # A GUI's loop may be entered before that callback's turn.
-            self._wake()
+            self.wake()
 
     def _lead(self) -> bool:
         with self._baton:
@@ -257,7 +257,7 @@ class Lane:
     def read(self) -> None:
         """On any thread: read and route all that has come."""
         if self._lead():
-            self._wake()
+            self.wake()
 
     def _read(self) -> bool:
         """Read and route while there is something; the caller holds the baton. Tells if some is ours."""
@@ -301,11 +301,7 @@ class Lane:
             if not slot.routed:
                 # It was for a subshell, or for nobody.
                 slot.fill(None)
-                self._wake()
-
-    def go_on(self) -> None:
-        """The loop was left, perhaps before it came to the queue."""
-        self._loop.call_soon(self._queue.consume)
+                self.wake()
 
     def enter(self, msg: list[Any]) -> None:
         """On any thread: a stock message is for the main thread."""
@@ -315,9 +311,9 @@ class Lane:
             slot = Place()
             self._queue.put(slot)
         slot.fill(msg)
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
         """On any thread: the main thread has something to do."""
         if self._kernel.eventloop is not None:
             # A GUI's loop has the main thread and watches this pair alone.
@@ -348,7 +344,7 @@ class Lane:
             came = self._read()
         # Where this thread serves the queue it goes on with it after this.
         if came and not (self._queue.is_serving and threading.get_ident() == self._main):
-            self._wake()
+            self.wake()
         return sent
 
     def reply(self, frames: list[Any]) -> None:

@@ -16,6 +16,7 @@ from snakekernel.values.bounds import DEFAULT_LIMITS, SAFE_INTEGER, Limits, NotL
 from snakekernel.values.codec import Handler
 from snakekernel.values.registry import Registry, registry
 from snakekernel.wire.errors import LimitExceeded
+from snakekernel.wire.frame import flattened
 
 #: What one element adds to the estimated JSON, in bytes.
 _ELEMENT = 8
@@ -84,10 +85,7 @@ class Encoder:
         """Append a bytes-like object as a buffer and return its index; contiguous memory is not copied."""
         view = memoryview(data)
         self.reserve(view.nbytes)
-        if not view.c_contiguous or 0 in (view.shape or ()):
-            view = memoryview(view.tobytes())
-        elif view.ndim != 1 or view.format != "B":
-            view = view.cast("B")
+        view = flattened(view)
         self.buffers.append(view)
         self.nbytes += view.nbytes
         return len(self.buffers) - 1

@@ -185,6 +185,12 @@ def flat(buffer: Buffer) -> memoryview:
     return view if view.ndim == 1 and view.format == "B" else view.cast("B")
 
 
+def flattened(data: Any) -> memoryview:
+    """A bytes-like object as a flat view of its bytes; a copy where its memory is not contiguous."""
+    view = memoryview(data)
+    return flat(view) if view.c_contiguous and 0 not in (view.shape or ()) else memoryview(view.tobytes())
+
+
 def bind_buffers(buffers: Sequence[Buffer]) -> dict[str, Any]:
     """Metadata that binds buffers to the signed part: their lengths and SHA-256."""
     views = [flat(buffer) for buffer in buffers]
