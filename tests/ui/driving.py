@@ -22,9 +22,12 @@ FrontEnd = Literal["lab", "notebook"]
 ELSEWHERE: Final = re.compile(r"^(?!data:|blob:|about:)\w+://(?!127\.0\.0\.1[:/]|localhost[:/])")
 PATIENCE_MS: Final = 30_000
 
-#: What Notebook 7.6 itself writes when a notebook opens, with our extension and without.
+#: What the front-ends themselves write, with our extension and without: Notebook 7.6 when a notebook opens,
+#: Lab when a kernel restarts.
 _NOT_OURS: Final = re.compile(
-    r"Cannot read properties of undefined \(reading 'schema'\)|Command 'filebrowser:open-path' not registered"
+    r"Cannot read properties of undefined \(reading 'schema'\)"
+    r"|Command 'filebrowser:open-path' not registered"
+    r"|Could not restore the debugger state: Canceled future"
 )
 
 _RUN: Final = """async ([code, wait]) => {

@@ -7,6 +7,7 @@
 
 import { mountTable } from "./grid.js";
 import { mountPanel } from "./panel.js";
+import { localSettings } from "./settings.js";
 import { LabTransport } from "./transport_lab.js";
 
 const PANEL_ID = "snakekernel-objects";
@@ -284,27 +285,6 @@ function insertCode(widget, text) {
     const source = sharedModel.getSource();
     sharedModel.setSource(source && !source.endsWith("\n") ? `${source}\n${text}` : source + text);
   }
-}
-
-/** Settings that outlive the page, in the browser. */
-export function localSettings() {
-  return {
-    get(key) {
-      try {
-        return JSON.parse(localStorage.getItem(`snakekernel:${key}`));
-      } catch {
-        // Switched off, or not ours.
-        return null;
-      }
-    },
-    set(key, value) {
-      try {
-        localStorage.setItem(`snakekernel:${key}`, JSON.stringify(value));
-      } catch {
-        // Full or switched off: the setting lasts as long as the page.
-      }
-    },
-  };
 }
 
 function addStyle(href) {

@@ -26,12 +26,16 @@ export class LabTransport {
     this._createMessage = createMessage;
     this._changed = new Set();
     this._watchers = new Set();
+    /** Ends of control requests, whose replies are lost with the connection. */
+    this._unanswered = new Set();
     /** Whether the kernel serves us; null as long as that is not known. */
     this._supported = null;
     this._epoch = null;
     this._awaitsRestart = false;
     this._told = "";
-    this._kernelChanged = (_, { newValue }) => this._follow(newValue, true);
+    // Lab tells it after a restart too, of the same kernel.
+    this._kernelChanged = (_, { newValue }) =>
+      newValue !== null && newValue === this._followed ? this._look() : this._follow(newValue, true);
     this._statusChanged = () => this._look();
     this._iopub = (_, message) => this._heard(message);
     this._disposed = () => this.dispose();
@@ -59,11 +63,22 @@ export class LabTransport {
       }
       const future = this._send(op, content, channel);
       const cancel = () => {
+        settle();
         reject(cancelledError());
         this._cancel(future.msg.header.msg_id);
       };
       signal?.addEventListener("abort", cancel, { once: true });
-      const settle = () => signal?.removeEventListener("abort", cancel);
+      const lost = () => {
+        settle();
+        reject(lostError());
+      };
+      const settle = () => {
+        signal?.removeEventListener("abort", cancel);
+        this._unanswered.delete(lost);
+      };
+      if (channel === "control") {
+        this._unanswered.add(lost);
+      }
       if (onProgress) {
         future.onIOPub = (message) => {
           if (message.header.msg_type === "snake_progress") {
@@ -82,10 +97,7 @@ export class LabTransport {
         }
       };
       // Lab disposes of what waits when the kernel restarts or is lost.
-      future.done.catch(() => {
-        settle();
-        reject(lostError());
-      });
+      future.done.catch(lost);
     });
   }
 
@@ -134,6 +146,7 @@ export class LabTransport {
 
   /** Another kernel, or none, is connected. */
   _follow(kernel, isNew) {
+    this._followed = kernel;
     this._supported = null;
     this._epoch = null;
     this._awaitsRestart = isNew && kernel !== null;
@@ -161,6 +174,9 @@ export class LabTransport {
     if (RESTARTING.has(this._kernel?.status)) {
       this._awaitsRestart = true;
       this._epoch = null;
+    }
+    if (this._kernel?.connectionStatus !== "connected") {
+      [...this._unanswered].forEach((lost) => lost());
     }
     const restarted = this._awaitsRestart && state.connected;
     if (restarted) {
