@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
   "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 
 # What an installation copies, so that a change asks for another one; the code itself is linked.
-SET_UP_FROM := pyproject.toml $(wildcard kernelspec/*)
+SET_UP_FROM := pyproject.toml $(wildcard kernelspec/* snakekernel/ui/labextension/*.json snakekernel/ui/labextension/static/*)
 DOCS := docs/_build/html
 
 .PHONY: help demo test lint bench docs clean distclean
@@ -38,6 +38,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m snakekernel.testing.protocol --check docs/protocol.json
+	$(BIN)/python -m snakekernel.ui.bundle --check
 	@$(MAKE) docs
 
 bench: $(VENV)/.bench

@@ -1,0 +1,1 @@
+"""The panel: an extension of JupyterLab and Notebook, and the same as a widget."""
