@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ..inspection import Budget, Describer, of_small_scalar
+from ..inspection.task import Task
 from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
 from ..objects.store import Entry, Space
@@ -81,6 +82,7 @@ class Scope:
         produced: the object the last command made, for pipelines and translations.
         results: the objects of a pipeline's earlier steps. steps_follow: whether more steps may come.
         buffers: the reply's buffers. static: whether no user code may run, as on control.
+        task: what long work asks whether to go on, and tells its progress.
     """
 
     __slots__ = (
@@ -97,6 +99,7 @@ class Scope:
         "session",
         "static",
         "steps_follow",
+        "task",
         "writer",
     )
 
@@ -122,6 +125,7 @@ class Scope:
         self.results: list[Any] = []
         self.steps_follow = False
         self.buffers: list[memoryview] = []
+        self.task = Task()
         self._received = received
         #: Made when the first value comes that is not plain; its limits count over the whole request.
         self._decoder: Decoder | None = None
