@@ -213,7 +213,7 @@ const ICON_PATHS = {
 export function icon(name, className = "") {
   return svg(
     "svg",
-    { class: `snk-icon ${className}`.trim(), viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
+    { class: `snk-icon snk-icon-${name} ${className}`.trim(), viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
     svg("path", { d: ICON_PATHS[name] || ICON_PATHS.object }),
   );
 }
@@ -507,6 +507,424 @@ export function resultText(result) {
   return result.string_repr ?? "";
 }
 
+// cells.js
+
+/**
+ * Cells of a table as texts. Pure functions over values of the data grammar.
+ *
+ * Rules: what is missing is told apart from text that reads the same; a cell never fails to show.
+ */
+
+/** Fraction digits that a column of numbers shows at most; the cell's own window shows all. */
+export const MOST_DECIMALS = 4;
+
+const LONGEST_CELL = 300;
+
+const MISSING_BY_KIND = { datetime: "NaT", duration: "NaT" };
+
+/**
+ * A cell for the grid, on one line.
+ *
+ * @param {any} value  of the data grammar
+ * @param {string} kind  the column's kind
+ * @param {number} [decimals]  fraction digits of the column
+ * @returns {{text: string, missing: boolean}}
+ */
+export function cellText(value, kind, decimals = 0) {
+  if (value === null || value === undefined) return { text: MISSING_BY_KIND[kind] ?? "None", missing: true };
+  if (value === "") return { text: "empty", missing: true };
+  if (value.$float === "nan") return { text: "NaN", missing: true };
+  if (typeof value === "number") return { text: shownNumber(value, decimals), missing: false };
+  const whole = wholeText(value);
+  const text = whole.length > LONGEST_CELL ? `${whole.slice(0, LONGEST_CELL)}…` : whole;
+  return { text: text.replace(/\s*[\r\n]+\s*/g, " ⏎ ").replace(/\t/g, " ⇥ "), missing: false };
+}
+
+/** Fraction digits that show the numbers among `values` side by side. */
+export function decimalsOf(values) {
+  let most = 0;
+  for (const value of values) {
+    if (typeof value === "number" && !Number.isInteger(value)) most = Math.max(most, ownDecimals(value));
+  }
+  return Math.min(most, MOST_DECIMALS);
+}
+
+function ownDecimals(value) {
+  const text = String(value);
+  return text.includes("e") ? 0 : text.length - text.indexOf(".") - 1;
+}
+
+function shownNumber(value, decimals) {
+  const size = Math.abs(value);
+  if (size >= 1e15 || (size > 0 && size < 10 ** -MOST_DECIMALS)) return String(value);
+  if (Number.isInteger(value)) return value.toFixed(decimals);
+  return value.toFixed(Math.max(decimals, Math.min(ownDecimals(value), MOST_DECIMALS)));
+}
+
+/** The whole of a cell, as Python's `str` would mostly write it. */
+export function wholeText(value) {
+  if (value === null || value === undefined) return "None";
+  if (typeof value === "string") return value;
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value !== "object") return String(value);
+  if (Array.isArray(value)) return `[${value.map(quoted).join(", ")}]`;
+  const [tag, ...others] = Object.keys(value);
+  if (tag === undefined) return "{}";
+  if (!others.length && Object.hasOwn(WRITERS, tag)) return WRITERS[tag](value[tag]);
+  return `{${Object.entries(value).map(([key, part]) => `${quoted(key)}: ${quoted(part)}`).join(", ")}}`;
+}
+
+/** A cell for the clipboard: nothing where it is missing, so that spreadsheets see an empty cell. */
+export function copiedText(value) {
+  if (value === null || value === undefined || value.$float === "nan") return "";
+  const text = wholeText(value);
+  return /[\t\n\r"]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** A column's or row's label: a MultiIndex' parts one after the other. */
+export function labelText(label) {
+  if (label === "") return "";
+  if (label !== null && typeof label === "object" && Array.isArray(label.$tuple)) return label.$tuple.map(labelText).join(" · ");
+  return cellText(label, "other").text;
+}
+
+function quoted(value) {
+  return typeof value === "string" ? `'${value}'` : wholeText(value);
+}
+
+function joined(open, parts, close) {
+  return `${open}${parts.map(quoted).join(", ")}${close}`;
+}
+
+function two(number) {
+  return String(number).padStart(2, "0");
+}
+
+function durationText([days, seconds, microseconds]) {
+  const clock = `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  return `${days} days ${clock}${microseconds ? `.${String(microseconds).padStart(6, "0")}` : ""}`;
+}
+
+const WRITERS = {
+  $float: (text) => text,
+  $int: (text) => text,
+  $decimal: (text) => text,
+  $fraction: ([over, under]) => `${wholeText(over)}/${wholeText(under)}`,
+  $complex: ([real, imaginary]) => `(${wholeText(real)}+${wholeText(imaginary)}j)`.replace("+-", "-"),
+  $str: (points) => points.map((point) => (point >= 0xd800 && point <= 0xdfff ? "�" : String.fromCodePoint(point))).join(""),
+  $tuple: (parts) => (parts.length === 1 ? `(${quoted(parts[0])},)` : joined("(", parts, ")")),
+  $set: (parts) => (parts.length ? joined("{", parts, "}") : "set()"),
+  $frozenset: (parts) => joined("frozenset({", parts, "})"),
+  $dict: (pairs) => `{${pairs.map(([key, part]) => `${quoted(key)}: ${quoted(part)}`).join(", ")}}`,
+  $datetime: (moment) => (typeof moment === "string" ? moment : moment.iso).replace("T", " "),
+  $date: (text) => text,
+  $time: (text) => (typeof text === "string" ? text : text.iso),
+  $timedelta: durationText,
+  $zoneinfo: (text) => text,
+  $uuid: (text) => text,
+  $path: (text) => text,
+  $enum: (member) => `${member.class.split(":").pop()}.${member.name}`,
+  $npscalar: (scalar) => wholeText(scalar.value),
+  $bytes: () => "bytes",
+  $ellipsis: () => "...",
+};
+
+// grid_data.js
+
+/**
+ * The cells of one table, fetched in blocks as they come into view.
+ *
+ * Rules: only blocks asked for by `want` or `page` are requested, at most two at a time; a request that is
+ * no longer wanted is aborted, and what it brings is dropped; the cache is bounded in cells, not in blocks.
+ */
+
+export const BLOCK_ROWS = 200;
+export const BLOCK_COLUMNS = 50;
+
+const MOST_REQUESTS = 2;
+const MOST_CELLS = 500_000;
+
+/** Two queries are the same where their texts are. */
+export function queryText(query) {
+  return JSON.stringify([query.sort, query.filter, query.search]);
+}
+
+/** What a request takes of a query; nothing where it asks for the table as it is. */
+export function queryContent({ sort, filter, search }) {
+  return { ...(sort.length ? { sort } : {}), ...(filter.length ? { filter } : {}), ...(search ? { search } : {}) };
+}
+
+export const PLAIN_QUERY = Object.freeze({ sort: [], filter: [], search: "" });
+
+export class TableData {
+  /**
+   * @param {object} transport
+   * @param {string|Array} target
+   * @param {string|null} sessionId
+   * @param {(what: "cells"|"totals"|"state") => void} onUpdate
+   */
+  constructor(transport, target, sessionId, onUpdate) {
+    this.transport = transport;
+    this.source = { target, ...(sessionId ? { session_id: sessionId } : {}) };
+    this.onUpdate = onUpdate;
+    this.query = PLAIN_QUERY;
+    /** The last query that was answered, to go back to. */
+    this.answered = PLAIN_QUERY;
+    /** Null until the first reply. */
+    this.totals = null;
+    this.error = null;
+    this.progress = null;
+    this.loading = false;
+    this.refreshing = false;
+    /** Columns by position, as far as they were seen. */
+    this.columns = new Map();
+    this.blocks = new Map();
+    this.stale = new Map();
+    this.cells = 0;
+    this.flights = new Map();
+    this.failed = new Map();
+    this.wanted = [];
+    this.again = false;
+    this.disposed = false;
+  }
+
+  /** A cell's value, or undefined while it is not here. */
+  cell(row, column) {
+    const block = this._block(row, column);
+    return block?.data[column - block.column]?.[row - block.row];
+  }
+
+  /** A row's label, or undefined. */
+  label(row, column) {
+    const block = this._block(row, column);
+    return block?.index[row - block.row];
+  }
+
+  /** A row's position in the table as it is unsorted and unfiltered. */
+  position(row, column) {
+    const block = this._block(row, column);
+    return block?.numbers ? block.numbers[row - block.row] : row;
+  }
+
+  /** The block that holds a cell, of this query, or undefined. */
+  blockAt(row, column) {
+    return this.blocks.get(blockKey(Math.floor(row / BLOCK_ROWS), Math.floor(column / BLOCK_COLUMNS)));
+  }
+
+  /** The block that holds a cell: of this query, else of the table before it changed. */
+  _block(row, column) {
+    const key = blockKey(Math.floor(row / BLOCK_ROWS), Math.floor(column / BLOCK_COLUMNS));
+    return this.blocks.get(key) ?? this.stale.get(key);
+  }
+
+  /** Say what is in view, nearest first; ranges are half-open. */
+  want([firstRow, endRow], [firstColumn, endColumn]) {
+    const keys = [];
+    for (let r = Math.floor(firstRow / BLOCK_ROWS); r * BLOCK_ROWS < endRow; r += 1) {
+      for (let c = Math.floor(firstColumn / BLOCK_COLUMNS); c * BLOCK_COLUMNS < endColumn; c += 1) keys.push(blockKey(r, c));
+    }
+    this.wanted = keys;
+    for (const key of keys) this._touch(key);
+    for (const [key, flight] of this.flights) {
+      if (!flight.kept && !keys.includes(key)) this._abort(key);
+    }
+    this._pump();
+  }
+
+  /** Sort, filter or search otherwise. */
+  setQuery(query) {
+    if (queryText(query) === queryText(this.query)) return;
+    this.query = query;
+    this._restart(new Map());
+  }
+
+  /** The table changed: fetch again what is in view, showing what was until it comes. */
+  refresh() {
+    if (this.refreshing && this.flights.size) {
+      this.again = true;  // one that is under way ends first, or a table that keeps changing would never show
+      return;
+    }
+    this.refreshing = true;
+    this._restart(new Map([...this.stale, ...this.blocks]));
+  }
+
+  /** Ask once more for what failed. */
+  retry() {
+    this.error = null;
+    this.failed.clear();
+    this._pump();
+  }
+
+  /** Stop what is under way, and go back to the last query that was answered. */
+  stop() {
+    for (const key of [...this.flights.keys()]) this._abort(key);
+    if (queryText(this.query) !== queryText(this.answered)) {
+      this.query = this.answered;
+      this._restart(new Map());
+      return;
+    }
+    for (const key of this.wanted) if (!this.blocks.has(key)) this.failed.set(key, true);
+    this.error = { code: "cancelled", message: "Stopped." };
+    this._settle();
+  }
+
+  /**
+   * The block of a row and a column, fetched where it is not here: for copying beyond what is in view.
+   *
+   * @returns {Promise<object>} rejects as the request does
+   */
+  async page(row, column) {
+    const key = blockKey(Math.floor(row / BLOCK_ROWS), Math.floor(column / BLOCK_COLUMNS));
+    const under = this.flights.get(key) ?? this._send(key, true);
+    under.kept = true;
+    const block = await under.promise;
+    if (!block) throw new Error("The table changed meanwhile.");
+    return block;
+  }
+
+  dispose() {
+    this.disposed = true;
+    for (const key of [...this.flights.keys()]) this._abort(key);
+    this.blocks.clear();
+    this.stale.clear();
+  }
+
+  _restart(stale) {
+    for (const key of [...this.flights.keys()]) this._abort(key);
+    this.stale = stale;
+    this.blocks = new Map();
+    this.cells = 0;
+    this.failed.clear();
+    this.error = null;
+    this.again = false;
+    this._pump();
+    this.onUpdate("state");
+  }
+
+  _touch(key) {
+    const block = this.blocks.get(key);
+    if (!block) return;
+    this.blocks.delete(key);
+    this.blocks.set(key, block);
+  }
+
+  _pump() {
+    if (this.disposed) return;
+    const keys = this.totals ? this.wanted : this.wanted.slice(0, 1);
+    for (const key of keys) {
+      if (this.flights.size >= MOST_REQUESTS) break;
+      if (!this.blocks.has(key) && !this.flights.has(key) && !this.failed.has(key)) this._send(key, false);
+    }
+    this._settle();
+  }
+
+  _settle() {
+    const loading = this.flights.size > 0;
+    if (!loading) {
+      this.progress = null;
+      if (this.refreshing && this.wanted.every((key) => this.blocks.has(key) || this.failed.has(key))) {
+        this.refreshing = false;
+        this.stale.clear();
+        if (this.again) this.refresh();
+      }
+    }
+    if (loading !== this.loading) {
+      this.loading = loading;
+      this.onUpdate("state");
+    }
+  }
+
+  _abort(key) {
+    const flight = this.flights.get(key);
+    this.flights.delete(key);
+    flight.dropped = true;
+    flight.controller.abort();
+  }
+
+  _send(key, kept) {
+    const [r, c] = key.split(":").map(Number);
+    const flight = { controller: new AbortController(), dropped: false, kept, promise: null };
+    const content = {
+      ...this.source,
+      rows: [r * BLOCK_ROWS, (r + 1) * BLOCK_ROWS],
+      columns: [c * BLOCK_COLUMNS, (c + 1) * BLOCK_COLUMNS],
+      ...queryContent(this.query),
+    };
+    this.flights.set(key, flight);
+    flight.promise = this._fetch(key, flight, content);
+    return flight;
+  }
+
+  async _fetch(key, flight, content) {
+    const options = {
+      signal: flight.controller.signal,
+      onProgress: (progress) => {
+        if (flight.dropped) return;
+        this.progress = progress;
+        this.onUpdate("state");
+      },
+    };
+    try {
+      const { content: reply } = await this.transport.request("table", content, options);
+      if (flight.dropped) return null;
+      return this._take(key, content, reply);
+    } catch (error) {
+      if (flight.dropped) return null;
+      this.failed.set(key, true);
+      this.error = error;
+      this.onUpdate("state");
+      if (flight.kept) throw error;
+      return null;
+    } finally {
+      if (!flight.dropped) {
+        this.flights.delete(key);
+        this._pump();
+      }
+    }
+  }
+
+  _take(key, asked, reply) {
+    const block = {
+      row: asked.rows[0],
+      column: asked.columns[0],
+      index: reply.index,
+      data: reply.data,
+      numbers: reply.row_numbers ?? null,
+      cells: (reply.data.length + 1) * reply.index.length,
+    };
+    const totals = {
+      rows: reply.total_rows,
+      matched: reply.matched_rows ?? reply.total_rows,
+      columns: reply.total_columns,
+      sampled: reply.sampled ?? null,
+    };
+    const first = !this.totals;
+    const moved = !first && JSON.stringify(totals) !== JSON.stringify(this.totals);
+    this.totals = totals;
+    this.answered = this.query;
+    reply.columns.forEach((column, n) => this.columns.set(asked.columns[0] + n, column));
+    this.stale.delete(key);
+    this.blocks.set(key, block);
+    this.cells += block.cells;
+    this._evict();
+    this.onUpdate(first || moved ? "totals" : "cells");
+    return block;
+  }
+
+  _evict() {
+    for (const [key, block] of this.blocks) {
+      if (this.cells <= MOST_CELLS) return;
+      if (this.wanted.includes(key)) continue;
+      this.blocks.delete(key);
+      this.cells -= block.cells;
+    }
+  }
+}
+
+function blockKey(row, column) {
+  return `${row}:${column}`;
+}
+
 // errors.js
 
 /** Errors of requests, the same from every transport. */
@@ -548,14 +966,168 @@ export function cancelledError() {
   return new PanelError({ code: "cancelled", message: "The request was cancelled." });
 }
 
-// grid.js
+// table_changes.js
 
-/** The grid: a table, page by page. */
+/** What a `snake_changed` means for the object that a table shows. Pure. */
 
-/** Show a table. */
-export function mountTable(element, transport, target, { title }) {
-  element.textContent = title;
-  return { dispose() { element.textContent = ""; }, resized() {} };
+/**
+ * @param {object} content  of `snake_changed`
+ * @param {string|Array} target
+ * @param {string|null} sessionId  whose names the target means; kernel-wide ones are seen too
+ * @returns {"changed"|"deleted"|null}
+ */
+export function changesOf(content, target, sessionId) {
+  const parts = Array.isArray(target) ? target : target.split(".");
+  const name = parts[1];
+  let changes = [];
+  if (parts[0] === "stored") {
+    changes = (content.changes ?? []).filter((one) => one.name === name && [sessionId, null, undefined].includes(one.session_id));
+  } else if (parts[0] === "user") changes = (content.variables ?? []).filter((one) => one.name === name);
+  if (!changes.length) return null;
+  return changes.at(-1).action === "deleted" ? "deleted" : "changed";
+}
+
+// grid_axis.js
+
+/**
+ * Where rows and columns lie, and how a scroll bar of bounded length reaches all of them. No elements here.
+ *
+ * Rules: positions are pixels of the whole table, however long; only `ScrollMap` knows that an element may
+ * not be that long.
+ */
+
+/** Browsers stop at 16 to 33 million pixels, divided by the page's zoom. */
+const LONGEST_ELEMENT = 6_000_000;
+
+/** Pixels at both ends of a longer table along which its scroll bar is not scaled. */
+const NEAR_END = 100_000;
+
+/** Places along one axis: all of one size, but for those set apart. */
+export class GridAxis {
+  /** @param {number} size  pixels of an entry that none was set for */
+  constructor(size) {
+    this.standard = size;
+    this.count = 0;
+    /** Positions with a size of their own, ascending; `extra[i]` is what those up to `i` add to the standard. */
+    this.places = [];
+    this.sizes = [];
+    this.extra = [];
+  }
+
+  get total() {
+    return this.offset(this.count);
+  }
+
+  /** How many places set apart lie before `index`. */
+  _before(index) {
+    let low = 0;
+    let high = this.places.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.places[middle] < index) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Pixels before entry `index`. */
+  offset(index) {
+    const before = this._before(index);
+    return index * this.standard + (before ? this.extra[before - 1] : 0);
+  }
+
+  size(index) {
+    const at = this._before(index);
+    return this.places[at] === index ? this.sizes[at] : this.standard;
+  }
+
+  setSize(index, size) {
+    const at = this._before(index);
+    const known = this.places[at] === index;
+    this.places.splice(at, known ? 1 : 0, index);
+    this.sizes.splice(at, known ? 1 : 0, size);
+    this.extra.splice(at, known ? 1 : 0, 0);
+    for (let n = at; n < this.places.length; n += 1) {
+      this.extra[n] = (n ? this.extra[n - 1] : 0) + this.sizes[n] - this.standard;
+    }
+  }
+
+  /** The entry at a pixel; the first or last beyond the ends. */
+  at(pixel) {
+    let low = 0;
+    let high = Math.max(this.count - 1, 0);
+    while (low < high) {
+      const middle = Math.floor((low + high + 1) / 2);
+      if (this.offset(middle) <= pixel) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  clear() {
+    this.places = [];
+    this.sizes = [];
+    this.extra = [];
+  }
+}
+
+/**
+ * One direction's scrolling. Small moves are the user's pixels exactly; a jump of the scroll bar goes to the
+ * same share of the whole. Near both ends the bar moves with the pixels, so that they can be reached slowly.
+ */
+export class ScrollMap {
+  constructor() {
+    this.total = 0;
+    this.view = 0;
+    this.place = 0;
+    this.scroll = 0;
+  }
+
+  /** The length of the element that is scrolled. */
+  get length() {
+    return Math.min(this.total, LONGEST_ELEMENT);
+  }
+
+  get last() {
+    return Math.max(this.total - this.view, 0);
+  }
+
+  /** Take over new sizes. Returns the scroll position that belongs to the place kept. */
+  resize(total, view) {
+    this.total = total;
+    this.view = Math.max(view, 0);
+    return this.goTo(this.place);
+  }
+
+  /** The user scrolled; sets `place`. */
+  scrolled(scroll) {
+    const moved = scroll - this.scroll;
+    this.scroll = scroll;
+    const end = this.length - this.view;
+    const free = scroll > 0 && scroll < end - 1;
+    this.place = this._within(free && Math.abs(moved) <= this.view ? this.place + moved : this._placeAt(scroll, end));
+  }
+
+  /** Go to a place. Returns the scroll position to set. */
+  goTo(place) {
+    this.place = this._within(place);
+    const end = this.length - this.view;
+    const left = this.last - this.place;
+    if (this.length === this.total || this.place <= NEAR_END) this.scroll = Math.max(Math.min(this.place, end), 0);
+    else if (left <= NEAR_END) this.scroll = end - left;
+    else this.scroll = NEAR_END + ((this.place - NEAR_END) * (end - 2 * NEAR_END)) / (this.last - 2 * NEAR_END);
+    return this.scroll;
+  }
+
+  _placeAt(scroll, end) {
+    if (this.length === this.total || scroll <= NEAR_END) return scroll;
+    if (end - scroll <= NEAR_END) return this.last - (end - scroll);
+    return NEAR_END + ((scroll - NEAR_END) * (this.last - 2 * NEAR_END)) / (end - 2 * NEAR_END);
+  }
+
+  _within(place) {
+    return Math.max(0, Math.min(place, this.last));
+  }
 }
 
 // settings.js
@@ -704,7 +1276,7 @@ export class RowLayout {
       if (part.start >= last || part.start + part.length <= first) continue;
       if (part.rows) {
         const { kind, source } = part.rows[0];
-        if (kind === "waiting" && source) found.set(source, [0, 1]);
+        if (["waiting", "note"].includes(kind) && !part.rows[0].parent) found.set(source, [0, 1]);
         continue;
       }
       const from = part.from + Math.max(0, first - part.start);
@@ -1042,82 +1614,78 @@ export class TreeNode {
 /**
  * Menus and questions of the panel.
  *
- * Rules: both take the focus, keep it while they are there, and give it back; Escape always leaves them
- * without doing anything. They live in the panel's own element, so that they follow its theme.
+ * Rules: each is a modal dialog of the browser, which lies above everything, keeps the focus and gives it
+ * back; Escape and a press outside always leave it without doing anything.
  */
 
+
+/** Shows a dialog in `root`. Returns what closes it. */
+function showModal(root, dialog) {
+  const before = document.activeElement;
+  const close = () => {
+    dialog.close();
+    dialog.remove();
+    before?.focus?.({ preventScroll: true });
+  };
+  dialog.setAttribute("data-lm-suppress-shortcuts", "true");
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    close();
+  });
+  dialog.addEventListener("pointerdown", (event) => {
+    if (event.target !== dialog) return;
+    const box = dialog.getBoundingClientRect();
+    const inside = event.clientX >= box.left && event.clientX < box.right && event.clientY >= box.top && event.clientY < box.bottom;
+    if (!inside) close();
+  });
+  dialog.addEventListener("keydown", (event) => event.stopPropagation());
+  root.append(dialog);
+  dialog.showModal();
+  return close;
+}
 
 /**
  * Opens a menu at a point of the window.
  *
  * @param {HTMLElement} root  the panel
- * @param {Array<{label: string, run?: () => void, hint?: string, disabled?: boolean, checked?: boolean}|null>} items
- *   null is a separator
+ * @param {Array<{label: string, run: () => void, hint?: string}|null>} items  null is a separator
  * @param {number} x
  * @param {number} y
  */
-export function openMenu(root, items, x, y) {
-  root.querySelector(".snk-menu-back")?.remove();
-  const before = document.activeElement;
-  const close = () => {
-    back.remove();
-    before?.focus?.({ preventScroll: true });
-  };
+export function openContextMenu(root, items, x, y) {
   const entries = [];
   const parts = items.map((item) => {
     if (!item) return h("div", { class: "snk-menu-line", role: "separator" });
-    const entry = h(
-      "button",
-      {
-        class: "snk-menu-item",
-        role: item.checked === undefined ? "menuitem" : "menuitemcheckbox",
-        "aria-checked": item.checked === undefined ? null : String(item.checked),
-        tabIndex: -1,
-        disabled: Boolean(item.disabled),
-        onClick: () => {
-          close();
-          item.run();
-        },
-      },
-      h("span", { class: "snk-menu-label" }, item.label),
-      item.hint ? h("span", { class: "snk-menu-hint" }, item.hint) : null,
-    );
-    if (!item.disabled) entries.push(entry);
+    const run = () => {
+      close();
+      item.run();
+    };
+    const hint = item.hint ? h("span", { class: "snk-menu-hint" }, item.hint) : null;
+    const entry = h("button", { class: "snk-menu-item", role: "menuitem", tabIndex: -1, onClick: run }, h("span", { class: "snk-menu-label" }, item.label), hint);
+    entries.push(entry);
     return entry;
   });
-  const menu = h("div", { class: "snk-menu", role: "menu" }, parts);
-  const back = h("div", { class: "snk-menu-back", "data-lm-suppress-shortcuts": "true" }, menu);
-  back.addEventListener("mousedown", (event) => {
-    if (menu.contains(event.target)) return;
-    event.preventDefault();
-    close();
-  });
-  back.addEventListener("contextmenu", (event) => event.preventDefault());
-  back.addEventListener("keydown", (event) => {
-    event.stopPropagation();
+  const menu = h("div", { role: "menu", "aria-label": "What can be done" }, parts);
+  const dialog = h("dialog", { class: "snk-menu", onContextmenu: (event) => event.preventDefault() }, menu);
+  dialog.addEventListener("keydown", (event) => {
     const at = entries.indexOf(document.activeElement);
     const next = listIndex(event, at, entries.length);
     if (next !== null) {
-      const wrapped = next === at ? (event.key === "ArrowDown" ? 0 : entries.length - 1) : next;
-      entries[wrapped].focus();
-    } else if (event.key === "Escape" || event.key === "Tab") close();
+      const turns = next === at && event.key.startsWith("Arrow");
+      entries[turns ? (at ? 0 : entries.length - 1) : next].focus();
+    } else if (event.key === "Tab") close();
     else if (event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey) {
-      const letter = event.key.toLowerCase();
       const order = [...entries.slice(at + 1), ...entries.slice(0, at + 1)];
-      order.find((entry) => entry.textContent.trim().toLowerCase().startsWith(letter))?.focus();
+      order.find((entry) => entry.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
     } else return;
     event.preventDefault();
   });
-  root.append(back);
-  const box = menu.getBoundingClientRect();
-  menu.style.left = `${Math.max(4, Math.min(x, window.innerWidth - box.width - 4))}px`;
-  menu.style.top = `${Math.max(4, y + box.height + 4 > window.innerHeight ? Math.max(4, y - box.height) : y)}px`;
-  // Where an ancestor is transformed, "fixed" counts from it.
-  const off = menu.getBoundingClientRect();
-  const wanted = { left: parseFloat(menu.style.left), top: parseFloat(menu.style.top) };
-  menu.style.left = `${2 * wanted.left - off.left}px`;
-  menu.style.top = `${2 * wanted.top - off.top}px`;
-  entries[0]?.focus({ preventScroll: true });
+  const close = showModal(root, dialog);
+  const { width, height } = dialog.getBoundingClientRect();
+  const above = y + height + 4 > window.innerHeight;
+  dialog.style.left = `${Math.max(4, Math.min(x, window.innerWidth - width - 4))}px`;
+  dialog.style.top = `${Math.max(4, above ? y - height : y)}px`;
+  entries[0].focus({ preventScroll: true });
 }
 
 /**
@@ -1128,27 +1696,20 @@ export function openMenu(root, items, x, y) {
  *   `run` resolves to what went wrong, or to null
  */
 export function confirmFirst(root, { title, text, names = [], action, run }) {
-  const before = document.activeElement;
   const ids = [freshId("snk-title"), freshId("snk-text")];
   const problem = h("p", { class: "snk-problem", role: "alert", hidden: true });
   const yes = h("button", { class: "snk-push snk-push-danger" }, action);
   const no = h("button", { class: "snk-push" }, "Cancel");
   const dialog = h(
-    "div",
-    { class: "snk-dialog", role: "alertdialog", "aria-modal": "true", "aria-labelledby": ids[0], "aria-describedby": ids[1] },
+    "dialog",
+    { class: "snk-dialog", role: "alertdialog", "aria-labelledby": ids[0], "aria-describedby": ids[1] },
     h("h2", { id: ids[0] }, title),
     h("p", { id: ids[1] }, text),
     names.length ? h("ul", { class: "snk-dialog-names" }, names.map((name) => h("li", null, name))) : null,
     problem,
     h("div", { class: "snk-dialog-buttons" }, no, yes),
   );
-  const back = h("div", { class: "snk-dialog-back", "data-lm-suppress-shortcuts": "true" }, dialog);
-  const release = trapFocus(dialog);
-  const close = () => {
-    release();
-    back.remove();
-    before?.focus?.({ preventScroll: true });
-  };
+  const close = showModal(root, dialog);
   no.addEventListener("click", close);
   yes.addEventListener("click", async () => {
     yes.disabled = true;
@@ -1159,12 +1720,64 @@ export function confirmFirst(root, { title, text, names = [], action, run }) {
     problem.hidden = false;
     no.focus();
   });
-  back.addEventListener("keydown", (event) => {
-    event.stopPropagation();
-    if (event.key === "Escape") close();
-  });
-  root.append(back);
   no.focus();
+}
+
+// sparkline.js
+
+/**
+ * A column's distribution as a tiny picture for its header.
+ *
+ * Rules: shapes only, no words: the numbers are in the statistics; colours come from the style sheet.
+ */
+
+
+const WIDE = 100;
+const HIGH = 22;
+
+/** Bars of a summary: its histogram, else its true and false, else its most frequent values. */
+export function sparkline(summary) {
+  const frame = { class: "snk-spark", viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", focusable: "false" };
+  const known = summary.count + summary.missing;
+  const share = known ? summary.missing / known : 0;
+  return svg("svg", frame, sparkBars(summary, WIDE * (1 - share)), share > 0 ? missingBar(share) : null);
+}
+
+function sparkBars(summary, width) {
+  if (summary.histogram) return upright(summary.histogram.counts, width);
+  if (summary.true !== null && summary.true !== undefined) return lying([summary.true, summary.false], summary.count, width);
+  const counts = (summary.top ?? []).map(([, count]) => count);
+  return counts.length ? lying(counts, summary.count, width) : [];
+}
+
+/** A bar of any height for what is there, so that rare values are seen. */
+function upright(counts, width) {
+  const most = Math.max(...counts, 1);
+  const step = width / counts.length;
+  return counts.map((count, n) => {
+    const high = count ? Math.max(1.5, (count / most) * HIGH) : 0;
+    return svg("rect", { class: "snk-spark-bar", x: n * step, y: HIGH - high, width: Math.max(step - 0.6, 0.4), height: high });
+  });
+}
+
+/** One line, cut by the shares of the values; the rest is one piece. */
+function lying(counts, total, width) {
+  let left = 0;
+  const known = counts.reduce((sum, count) => sum + count, 0);
+  const pieces = total > known ? [...counts, total - known] : counts;
+  return pieces.map((count, n) => {
+    const wide = total ? (count / total) * width : 0;
+    const rest = n >= counts.length;
+    const shade = rest ? 0.25 : Math.max(0.35, 1 - 0.13 * n);
+    const piece = svg("rect", { class: "snk-spark-bar", x: left, y: 8, width: Math.max(wide - 0.6, 0), height: HIGH - 8, opacity: shade });
+    left += wide;
+    return piece;
+  });
+}
+
+function missingBar(share) {
+  const wide = Math.max(share * WIDE, 1);
+  return svg("rect", { class: "snk-spark-missing", x: WIDE - wide, y: 0, width: wide, height: HIGH });
 }
 
 // details.js
@@ -1359,7 +1972,8 @@ export class Details {
     if (!this.inspection) return sections;
     sections.push(this.#value(object));
     if (object.signature) sections.push(this.#fold("Signature", open, true, h("pre", { class: "snk-code" }, oneLine(object.signature, 2000))));
-    if (object.docstring) {
+    // What a list or a text is needs no explaining.
+    if (object.docstring && (object.module !== "builtins" || object.view === "callable")) {
       const text = h("pre", { class: "snk-code snk-docs" }, object.docstring);
       sections.push(this.#fold("Documentation", open, object.view === "callable", text));
     }
@@ -1543,6 +2157,8 @@ export class RowElement {
       age: object.created === undefined ? "" : formatAge(object.created, now),
     };
     for (const part of ITEM_PARTS) setText(this.parts[part], texts[part]);
+    // Such a text names type and size only: where there is little room, the type says it better.
+    this.element.classList.toggle("snk-described", texts.preview.startsWith("<"));
     setText(this.text, "");
     setAttribute(this.open, "hidden", view !== "table" || !node.steps);
     const made = maker && `made by ${oneLine(maker, 80)}${client ? ` (${oneLine(client, 40)})` : ""}`;
@@ -1583,6 +2199,125 @@ export class RowElement {
     setAttribute(this.element, "title", row.kind === "error" ? text : null);
     setAttribute(this.element, "aria-label", text || "Loading");
   }
+}
+
+// table_notices.js
+
+/**
+ * What a table view says beside its cells: work under way, errors, changes, and one cell as a whole.
+ *
+ * Rules: all of it in place, nothing pops up by itself; an error says what happened and offers what can be done.
+ */
+
+
+const SLOW = 350;
+const SHOWN = 4000;
+
+/** The line between the bar and the grid. Empty and without height most of the time. */
+export class Notices {
+  /**
+   * @param {function(): void} onRetry
+   * @param {function(): void} onStop
+   */
+  constructor(onRetry, onStop) {
+    this.text = h("span", { class: "snk-notice-text" });
+    this.retry = h("button", { class: "snk-link", type: "button", onClick: onRetry }, "Try again");
+    this.error = h("div", { class: "snk-notice snk-notice-error", role: "alert", hidden: true }, this.text, this.retry);
+    this.workText = h("span", { class: "snk-notice-text" });
+    this.workBar = h("progress", { class: "snk-progress", "aria-label": "Progress" });
+    this.work = h("div", { class: "snk-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-link", type: "button", onClick: onStop }, "Cancel"));
+    this.toldText = h("span", { class: "snk-notice-text" });
+    this.told = h("div", { class: "snk-toast", role: "status", hidden: true }, this.toldText);
+    this.element = h("div", { class: "snk-notices" }, this.error, this.work);
+    this.slowTimer = 0;
+    this.toldTimer = 0;
+  }
+
+  /** Show an error until the next state; null hides it. */
+  showError(error, canRetry = true) {
+    this.error.hidden = !error;
+    if (!error) return;
+    setText(this.text, error.message);
+    this.retry.hidden = !canRetry;
+  }
+
+  /** Show that work is under way once it takes long; `progress` is the kernel's. */
+  showWork(loading, progress) {
+    if (!loading) {
+      clearTimeout(this.slowTimer);
+      this.slowTimer = 0;
+      this.work.hidden = true;
+    } else if (!this.slowTimer) {
+      this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
+    }
+    const words = progress?.text ? progress.text.charAt(0).toUpperCase() + progress.text.slice(1) : "Waiting for the kernel";
+    const share = progress?.total ? ` · ${formatShare(progress.done, progress.total)} of ${formatCount(progress.total)}` : "";
+    setText(this.workText, words + share);
+    if (progress?.total) this.workBar.value = progress.done / progress.total;
+    else this.workBar.removeAttribute("value");
+  }
+
+  /** Say something for a while. */
+  say(text) {
+    clearTimeout(this.toldTimer);
+    setText(this.toldText, text);
+    this.told.hidden = false;
+    this.toldTimer = setTimeout(() => (this.told.hidden = true), SHOWN);
+  }
+
+  dispose() {
+    clearTimeout(this.slowTimer);
+    clearTimeout(this.toldTimer);
+  }
+}
+
+/**
+ * A cell as a whole, in a small window.
+ *
+ * @param {HTMLElement} root
+ * @param {{left: number, top: number}} at
+ * @param {{title: string, about: string, text: string, missing: boolean}} cell
+ * @param {function(): void} onClose  gives the focus back
+ * @returns {function(): void} closes it
+ */
+export function openCellWindow(root, at, { title, about, text, missing }, onClose) {
+  const copy = h("button", { class: "snk-button", type: "button" }, "Copy");
+  copy.addEventListener("click", async () => {
+    setText(copy, (await copyText(text)) ? "Copied" : "Copying failed");
+    copy.focus();
+  });
+  const done = h("button", { class: "snk-button", type: "button", onClick: () => close(true) }, "Close");
+  const window = h(
+    "div",
+    { class: "snk-window snk-cell-window", role: "dialog", "aria-label": title },
+    h("div", { class: "snk-window-title" }, title),
+    h("div", { class: "snk-muted" }, about),
+    h("pre", { class: missing ? "snk-cell-whole snk-muted" : "snk-cell-whole", tabIndex: 0 }, text),
+    h("div", { class: "snk-window-ends" }, copy, done),
+  );
+  let open = true;
+  const close = (focusBack) => {
+    if (!open) return;
+    open = false;
+    untrap();
+    document.removeEventListener("pointerdown", outside, true);
+    window.remove();
+    if (focusBack) onClose();
+  };
+  const outside = (event) => {
+    if (!window.contains(event.target)) close(false);
+  };
+  window.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Escape") close(true);
+  });
+  const untrap = trapFocus(window);
+  document.addEventListener("pointerdown", outside, true);
+  root.append(window);
+  window.style.left = `${Math.max(4, Math.min(at.left, root.clientWidth - window.offsetWidth - 8))}px`;
+  window.style.top = `${Math.max(4, Math.min(at.top, root.clientHeight - window.offsetHeight - 8))}px`;
+  done.focus();
+  return () => close(false);
 }
 
 // form.js
@@ -1874,6 +2609,7 @@ export class CallForm {
     this.arguments = new ArgumentFields(this, about.parameters);
     this.holder.replaceChildren(this.arguments.element);
     this.run.disabled = false;
+    if (document.activeElement === this.run || document.activeElement === this.storeAs) this.focus();
   }
 
   /** What the target is, without running code where that suffices. */
@@ -1943,6 +2679,274 @@ export class CallForm {
       ...(trace && !cancelled ? [h("details", { class: "snk-section" }, h("summary", null, "Traceback"), h("pre", { class: "snk-code" }, trace.slice(0, 20_000)))] : []),
     );
   }
+}
+
+// filter_words.js
+
+/**
+ * Filters as data and as words. Pure functions.
+ *
+ * Rules: what a person types is read by the column's kind; what cannot be read says why, and filters nothing.
+ */
+
+
+const COMPARED = [
+  ["eq", "="],
+  ["ne", "≠"],
+  ["lt", "<"],
+  ["le", "≤"],
+  ["gt", ">"],
+  ["ge", "≥"],
+  ["between", "between"],
+];
+const WRITTEN = [
+  ["contains", "contains"],
+  ["eq", "is"],
+  ["ne", "is not"],
+  ["starts", "starts with"],
+  ["ends", "ends with"],
+  ["regex", "matches"],
+  ["in", "is one of"],
+];
+const PRESENCE = [
+  ["missing", "is missing"],
+  ["present", "is present"],
+];
+const TRUTH = [["eq", "is"]];
+
+const OPS_BY_KIND = {
+  integer: [...COMPARED, ...PRESENCE],
+  number: [...COMPARED, ...PRESENCE],
+  datetime: [...COMPARED, ...PRESENCE],
+  duration: [...COMPARED, ...PRESENCE],
+  boolean: [...TRUTH, ...PRESENCE],
+};
+
+/** `[op, words]` that suit a column's kind, the most usual first. */
+export function opsOf(kind) {
+  return OPS_BY_KIND[kind] ?? [...WRITTEN, ...PRESENCE];
+}
+
+/** How many values an operation takes: none, one, two, or many (`Infinity`). */
+export function valuesOf(op) {
+  if (op === "missing" || op === "present") return 0;
+  if (op === "between") return 2;
+  return op === "in" ? Infinity : 1;
+}
+
+/** Whether upper and lower case can make a difference. */
+export function minds(kind, op) {
+  return !(kind in OPS_BY_KIND) && valuesOf(op) > 0;
+}
+
+/** Whether values of a kind are typed as they are, rather than read as numbers or words of Python. */
+function isWritten(kind) {
+  return !["integer", "number", "boolean"].includes(kind);
+}
+
+/**
+ * A value as typed, read by the column's kind.
+ *
+ * @param {string} text
+ * @param {string} kind
+ * @returns {{value: any}|{error: string}}
+ */
+export function readValue(text, kind) {
+  const trimmed = text.trim();
+  if (kind === "boolean") {
+    if (/^(true|false)$/i.test(trimmed)) return { value: /^true$/i.test(trimmed) };
+    return { error: "Type True or False." };
+  }
+  if (kind === "duration") return readDuration(trimmed);
+  if (isWritten(kind)) {
+    const cut = kind === "datetime" ? trimmed : text;
+    return cut ? { value: cut } : { error: "Type a value." };
+  }
+  const plain = trimmed.replace(/[\u202f\u00a0_ ,](?=\d{3}(\D|$))/g, "");
+  if (/^[+-]?\d+$/.test(plain)) {
+    const number = Number(plain);
+    return { value: Number.isSafeInteger(number) ? number : { $int: plain.replace("+", "") } };
+  }
+  const infinite = /^([+-]?)inf(inity)?$/i.exec(plain);
+  if (infinite) return { value: { $float: `${infinite[1] === "-" ? "-" : ""}inf` } };
+  const number = Number(plain);
+  return plain && Number.isFinite(number) ? { value: number } : { error: "Type a number." };
+}
+
+/** Seconds, or what a cell shows: `1 days 12:30:00`. */
+function readDuration(text) {
+  if (text && Number.isFinite(Number(text))) return { value: Number(text) };
+  const found = /^(?:(-?\d+) days?,? ?)?(?:(\d+):(\d\d):(\d\d)(?:\.(\d{1,6})\d*)?)?$/.exec(text);
+  if (!text || !found) return { error: "Type seconds, or a duration such as 1 days 12:30:00." };
+  const [days, hours, minutes, seconds] = found.slice(1, 5).map((part) => Number(part ?? 0));
+  return { value: { $timedelta: [days, hours * 3600 + minutes * 60 + seconds, Number((found[5] ?? "").padEnd(6, "0"))] } };
+}
+
+/**
+ * The filter of a form's fields.
+ *
+ * @returns {{filter: object}|{error: string}}
+ */
+export function readFilter(column, kind, op, texts, matchCase) {
+  const filter = { column, op };
+  const count = valuesOf(op);
+  if (count) {
+    const parts = count === Infinity ? texts[0].split(",").map((part) => part.trim()).filter(Boolean) : texts.slice(0, count);
+    if (!parts.length) return { error: "Type a value." };
+    const read = parts.map((part) => readValue(part, kind));
+    const failed = read.find((one) => "error" in one);
+    if (failed) return failed;
+    const values = read.map((one) => one.value);
+    filter.value = count === 1 ? values[0] : values;
+    if (matchCase && minds(kind, op)) filter.case = true;
+  }
+  return { filter };
+}
+
+/** A filter's values as a person would type them. */
+export function typedTexts(filter) {
+  const count = valuesOf(filter.op);
+  if (!count) return ["", ""];
+  if (count === Infinity) return [filter.value.map(typedText).join(", "), ""];
+  return count === 2 ? filter.value.map(typedText) : [typedText(filter.value), ""];
+}
+
+function typedText(value) {
+  if (value?.$timedelta) return wholeText(value);
+  if (typeof value === "boolean") return value ? "True" : "False";
+  return String(value?.$int ?? value?.$float ?? value);
+}
+
+function shownValue(value) {
+  return typeof value === "string" ? `“${value}”` : typedText(value);
+}
+
+/** A filter in words: `dep_delay > 60`. */
+export function filterWords(filter, name, kind) {
+  const words = opsOf(kind).find(([op]) => op === filter.op)?.[1] ?? filter.op;
+  const count = valuesOf(filter.op);
+  if (!count) return `${name} ${words}`;
+  if (count === 2) return `${shownValue(filter.value[0])} ≤ ${name} ≤ ${shownValue(filter.value[1])}`;
+  const values = count === Infinity ? filter.value.map(shownValue).join(", ") : shownValue(filter.value);
+  return `${name} ${words} ${values}`;
+}
+
+/**
+ * Filters as chips: a lower and an upper bound of one column, set together, are one.
+ *
+ * @returns {Array<{text: string, from: number, count: number, filter: object}>}
+ */
+export function chipsOf(filters, columnOf) {
+  const chips = [];
+  for (let n = 0; n < filters.length; n += 1) {
+    const [one, next] = [filters[n], filters[n + 1]];
+    const { name, kind } = columnOf(one.column);
+    const paired = one.op === "ge" && next?.column === one.column && (next.op === "lt" || next.op === "le");
+    if (paired) {
+      const text = `${shownValue(one.value)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value)}`;
+      chips.push({ text, from: n, count: 2, filter: one });
+      n += 1;
+    } else chips.push({ text: filterWords(one, name, kind), from: n, count: 1, filter: one });
+  }
+  return chips;
+}
+
+// selection.js
+
+/**
+ * Which cells are selected, and how they are copied.
+ *
+ * Rules: one rectangle, from an anchor to the active cell; row -1 is the header. Copying fetches what is not
+ * here block by block, and is bounded: what was left out is said.
+ */
+
+
+const MOST_COPIED = 100_000;
+
+export class Selection {
+  constructor() {
+    this.active = { row: 0, column: 0 };
+    this.anchor = { row: 0, column: 0 };
+    /** Whole rows or columns, whatever the active cell is. */
+    this.whole = null;
+  }
+
+  moveTo(row, column, extend = false) {
+    this.active = { row, column };
+    this.whole = null;
+    if (!extend) this.anchor = { row, column };
+  }
+
+  /** All of a row, or of everything. */
+  selectRows(first, last, column) {
+    this.active = { row: last, column };
+    this.anchor = { row: first, column };
+    this.whole = "rows";
+  }
+
+  selectColumn(column, rowCount) {
+    this.active = { row: 0, column };
+    this.anchor = { row: Math.max(rowCount - 1, 0), column };
+    this.whole = "columns";
+  }
+
+  /** Half-open ranges. */
+  range(columnCount) {
+    const rows = [Math.min(this.anchor.row, this.active.row), Math.max(this.anchor.row, this.active.row) + 1];
+    const columns = [Math.min(this.anchor.column, this.active.column), Math.max(this.anchor.column, this.active.column) + 1];
+    return { rows: [Math.max(rows[0], 0), rows[1]], columns: this.whole === "rows" ? [0, columnCount] : [Math.max(columns[0], 0), columns[1]] };
+  }
+
+  has(row, column) {
+    if (row < Math.min(this.anchor.row, this.active.row) || row > Math.max(this.anchor.row, this.active.row)) return false;
+    if (this.whole === "rows") return true;
+    const single = this.anchor.row === this.active.row && this.anchor.column === this.active.column;
+    if (single) return false;
+    return column >= Math.min(this.anchor.column, this.active.column) && column <= Math.max(this.anchor.column, this.active.column);
+  }
+
+  /** Keep within a table that became smaller. */
+  clamp(rowCount, columnCount) {
+    for (const end of [this.active, this.anchor]) {
+      end.row = Math.min(end.row, rowCount - 1);
+      end.column = Math.max(Math.min(end.column, columnCount - 1), 0);
+    }
+  }
+}
+
+/**
+ * Copy a range as tab-separated text.
+ *
+ * @param {TableData} data
+ * @param {{rows: [number, number], columns: [number, number]}} range
+ * @param {function(number): boolean} isHidden  columns to leave out
+ * @param {boolean} withNames  the columns' names above, and the rows' labels in front
+ * @returns {Promise<string>} what was copied, in words; rejects as a request does
+ */
+export async function copyRange(data, { rows, columns }, isHidden, withNames) {
+  const wanted = [];
+  for (let column = columns[0]; column < columns[1] && wanted.length < MOST_COPIED; column += 1) if (!isHidden(column)) wanted.push(column);
+  const end = Math.min(rows[1], rows[0] + Math.max(Math.floor(MOST_COPIED / Math.max(wanted.length, 1)), 1));
+  const lines = [];
+  for (let row = rows[0]; row < end; row += 1) {
+    const parts = [];
+    for (const column of wanted) {
+      const block = await blockOf(data, row, column);
+      if (withNames && !parts.length) parts.push(labelText(block.index[row - block.row]));
+      parts.push(copiedText(block.data[column - block.column]?.[row - block.row]));
+    }
+    lines.push(parts.join("\t"));
+  }
+  if (withNames) lines.unshift(["", ...wanted.map((column) => labelText(data.columns.get(column)?.name))].join("\t"));
+  if (!(await copyText(lines.join("\n")))) return "The browser did not let the cells be copied";
+  const cells = (end - rows[0]) * wanted.length;
+  const told = cells === 1 ? "Copied the cell" : `Copied ${plural(end - rows[0], "row")} × ${plural(wanted.length, "column")}`;
+  return end < rows[1] ? `${told}, the first of ${formatCount(rows[1] - rows[0])} rows selected` : told;
+}
+
+/** Without a turn of the event loop where the block is here. */
+function blockOf(data, row, column) {
+  return data.blockAt(row, column) ?? data.page(row, column);
 }
 
 // transport_lab.js
@@ -2717,7 +3721,7 @@ export class Actions {
   }
 
   menu(rows, x, y) {
-    openMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
+    openContextMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
   }
 
   #manyItems(rows) {
@@ -2832,6 +3836,181 @@ export class Actions {
   }
 }
 
+// columns.js
+
+/**
+ * Column headers of the grid: kind, name, dtype, sort mark, tiny histogram, and the column's menu.
+ *
+ * Rules: a header is an element made once and filled again as columns scroll by; it changes only where
+ * what it shows differs.
+ */
+
+
+/** What each kind is called, and the mark in front of the name. */
+export const KINDS = {
+  integer: { word: "Whole numbers", mark: "123" },
+  number: { word: "Numbers", mark: "1.2" },
+  text: { word: "Text", mark: "abc" },
+  boolean: { word: "True or false", mark: "T/F" },
+  datetime: { word: "Dates and times", path: "M2.5 3.5h11v10h-11zM2.5 6.5h11M5.5 2v3M10.5 2v3" },
+  duration: { word: "Durations", path: "M8 14a5.5 5.5 0 1 0 0-11 5.5 5.5 0 0 0 0 11zM8 5.5V8.5l2 1.5" },
+  category: { word: "Categories", path: "M2.5 2.5h5l6 6-5 5-6-6zM5.2 5.2h.01" },
+  other: { word: "Objects", path: "M8 2.2l5 2.9v5.8l-5 2.9-5-2.9V5.1zM3 5.1L8 8l5-2.9M8 8v5.8" },
+};
+
+/** The mark of a kind. */
+export function kindMark(kind) {
+  const { mark, path } = KINDS[kind] ?? KINDS.other;
+  if (mark) return h("span", { class: "snk-kind", "aria-hidden": "true" }, mark);
+  return svg("svg", { class: "snk-kind", viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: path }));
+}
+
+/** Kinds whose cells line up on the right. */
+export function isNumeric(kind) {
+  return kind === "integer" || kind === "number" || kind === "duration";
+}
+
+/** A column's name as shown: never empty, so that it can be seen and clicked. */
+export function columnName(column, position) {
+  if (!column) return "";
+  return labelText(column.name).trim() || `column ${position}`;
+}
+
+/** One header cell. */
+export class HeaderCell {
+  constructor() {
+    this.position = -1;
+    this.told = "";
+    this.mark = h("span", { class: "snk-head-mark" });
+    this.name = h("span", { class: "snk-head-name" });
+    this.sort = h("span", { class: "snk-head-sort", "aria-hidden": "true" });
+    this.menu = h("span", { class: "snk-head-menu", title: "Column menu" }, icon("more"));
+    this.dtype = h("span", { class: "snk-head-dtype" });
+    this.missing = h("span", { class: "snk-head-missing" });
+    this.plot = h("span", { class: "snk-head-plot", "aria-hidden": "true" });
+    this.grip = h("span", { class: "snk-head-grip", "aria-hidden": "true" });
+    this.element = h(
+      "div",
+      { class: "snk-head", role: "columnheader", id: freshId("snk-head") },
+      h("div", { class: "snk-head-line" }, this.mark, this.name, this.sort, this.menu),
+      h("div", { class: "snk-head-line snk-head-second" }, this.dtype, this.missing),
+      this.plot,
+      this.grip,
+    );
+  }
+
+  /**
+   * @param {number} position
+   * @param {object|undefined} column  undefined while it is not here
+   * @param {{order: "ascending"|"descending", key: number, keys: number}|null} sorted
+   * @param {object|null|undefined} summary
+   * @param {boolean} filtered
+   */
+  fill(position, column, sorted, summary, filtered) {
+    const told = JSON.stringify([position, column, sorted, filtered]);
+    if (told !== this.told) {
+      this.told = told;
+      this.position = position;
+      this.element.classList.toggle("snk-wait", !column);
+      this.element.classList.toggle("snk-right", !!column && isNumeric(column.kind));
+      this.element.classList.toggle("snk-filtered", filtered);
+      this.mark.replaceChildren(...(column ? [kindMark(column.kind)] : []));
+      setText(this.name, columnName(column, position));
+      setText(this.dtype, column?.dtype ?? "");
+      setText(this.sort, sorted ? `${sorted.order === "ascending" ? "↑" : "↓"}${sorted.keys > 1 ? sorted.key + 1 : ""}` : "");
+      setAttribute(this.element, "aria-colindex", position + 2);
+      setAttribute(this.element, "aria-sort", sorted?.order ?? "none");
+      setAttribute(this.element, "title", column ? `${columnName(column, position)} (${column.dtype})` : null);
+      this.summary = undefined;
+    }
+    if (summary !== this.summary) this._summarise(summary);
+  }
+
+  _summarise(summary) {
+    this.summary = summary;
+    this.plot.replaceChildren(...(summary ? [sparkline(summary)] : []));
+    const some = summary && summary.missing > 0;
+    setText(this.missing, some ? `${formatShare(summary.missing, summary.count + summary.missing)} missing` : "");
+  }
+}
+
+/**
+ * A menu beside an element, with the keyboard's focus in it until it closes.
+ *
+ * @param {HTMLElement} root  where it is put; it closes when the focus leaves it
+ * @param {{left: number, top: number}} at  within `root`
+ * @param {Array<{label: string, key?: string, run: function(): void}|null>} items  null draws a line
+ * @param {function(): void} onClose  gives the focus back
+ */
+export function openMenu(root, at, items, onClose) {
+  const menu = h("div", { class: "snk-menu", role: "menu", tabIndex: -1 });
+  let open = true;
+  const close = (focusBack) => {
+    if (!open) return;
+    open = false;
+    menu.remove();
+    if (focusBack) onClose();
+  };
+  for (const item of items) {
+    if (!item) {
+      menu.append(h("div", { class: "snk-menu-line", role: "separator" }));
+      continue;
+    }
+    const run = () => {
+      close(true);
+      item.run();
+    };
+    const key = item.key ? h("span", { class: "snk-menu-key" }, item.key) : null;
+    menu.append(h("div", { class: "snk-menu-item", role: "menuitem", tabIndex: -1, onClick: run, onPointerenter: focusIt }, item.label, key));
+  }
+  const entries = [...menu.querySelectorAll(".snk-menu-item")];
+  menu.addEventListener("keydown", (event) => {
+    const now = entries.indexOf(document.activeElement);
+    const moves = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: entries.length - 1 };
+    event.stopPropagation();
+    if (event.key in moves) entries.at(moves[event.key] % entries.length).focus();
+    else if (event.key === "Enter" || event.key === " ") entries[now]?.click();
+    else if (event.key === "Escape" || event.key === "Tab") close(true);
+    else return;
+    event.preventDefault();
+  });
+  menu.addEventListener("focusout", (event) => {
+    if (!menu.contains(event.relatedTarget)) close(false);
+  });
+  root.append(menu);
+  menu.style.left = `${Math.max(0, Math.min(at.left, root.clientWidth - menu.offsetWidth - 4))}px`;
+  menu.style.top = `${Math.max(0, Math.min(at.top, root.clientHeight - menu.offsetHeight - 4))}px`;
+  entries[0].focus();
+}
+
+function focusIt(event) {
+  event.currentTarget.focus();
+}
+
+/** The menu of a column, or of the cells selected in it. */
+export function columnMenu(table, row, column, box) {
+  const name = columnName(table.data.columns.get(column), column);
+  const items = [
+    { label: "Sort ascending", run: () => table.sortOnly(column, false) },
+    { label: "Sort descending", run: () => table.sortOnly(column, true) },
+    { label: "Do not sort", run: () => table.setQuery({ sort: [] }) },
+    null,
+    { label: "Filter…", run: () => table.openFilter(box, column) },
+    { label: "Statistics", run: () => table.showStatistics(true) },
+    null,
+    { label: "Fit width", run: () => table.fit(column) },
+    { label: "Hide column", run: () => table.hide(column) },
+    null,
+  ];
+  if (row < 0) return [...items, { label: "Copy name", key: name.length > 24 ? `${name.slice(0, 23)}…` : name, run: () => table.copy(false) }];
+  return [
+    ...items,
+    { label: "Show the whole cell", key: "Enter", run: () => table.openCell() },
+    { label: "Copy", key: "Ctrl+C", run: () => table.copy(false) },
+    { label: "Copy with names", key: "Ctrl+Shift+C", run: () => table.copy(true) },
+  ];
+}
+
 // list.js
 
 /**
@@ -2843,7 +4022,7 @@ export class Actions {
 
 
 /** Height of a row, in pixels; panel.css has the same. */
-export const ROW_HEIGHT = 24;
+const LIST_ROW = 24;
 
 /** Rows made beyond what is seen. */
 const OVERSCAN = 6;
@@ -2903,16 +4082,16 @@ export class ObjectList {
     if (!this.state.visible) return;
     const layout = (this.layout = new RowLayout(this.state));
     const { element } = this;
-    const height = layout.length * ROW_HEIGHT;
+    const height = layout.length * LIST_ROW;
     this.spacer.style.height = `${height}px`;
     this.#keepPlace();
     const top = Math.min(element.scrollTop, Math.max(0, height - element.clientHeight));
-    const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - OVERSCAN);
-    const last = Math.min(layout.length, Math.ceil((top + element.clientHeight) / ROW_HEIGHT) + OVERSCAN);
+    const first = Math.max(0, Math.floor(top / LIST_ROW) - OVERSCAN);
+    const last = Math.min(layout.length, Math.ceil((top + element.clientHeight) / LIST_ROW) + OVERSCAN);
     this.#follow();
     this.#drawRows(first, last);
-    const topRow = layout.at(Math.floor(top / ROW_HEIGHT));
-    this.anchor = topRow && top > 0 ? { key: topRow.key, offset: top - Math.floor(top / ROW_HEIGHT) * ROW_HEIGHT, top } : null;
+    const topRow = layout.at(Math.floor(top / LIST_ROW));
+    this.anchor = topRow && top > 0 ? { key: topRow.key, offset: top - Math.floor(top / LIST_ROW) * LIST_ROW, top } : null;
     if (this.state.live) this.#ask(first + OVERSCAN * (first > 0), last);
     this.#revealAwaited();
   }
@@ -2921,7 +4100,7 @@ export class ObjectList {
     if (!this.anchor || this.anchor.top !== this.element.scrollTop) return;
     const at = this.layout.indexOf(this.anchor.key);
     if (at < 0) return;
-    const top = at * ROW_HEIGHT + this.anchor.offset;
+    const top = at * LIST_ROW + this.anchor.offset;
     if (top !== this.element.scrollTop) this.element.scrollTop = top;
   }
 
@@ -2978,7 +4157,7 @@ export class ObjectList {
         one.element.removeAttribute("aria-posinset");
         one.element.removeAttribute("aria-setsize");
       }
-      one.element.style.transform = `translateY(${index * ROW_HEIGHT}px)`;
+      one.element.style.transform = `translateY(${index * LIST_ROW}px)`;
       this.rowOf.set(one.element, row);
       if (key === this.active) active = one.element.id;
     }
@@ -3078,10 +4257,10 @@ export class ObjectList {
   }
 
   #intoView(index) {
-    const top = index * ROW_HEIGHT;
+    const top = index * LIST_ROW;
     const { element } = this;
     if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + ROW_HEIGHT > element.scrollTop + element.clientHeight) element.scrollTop = top + ROW_HEIGHT - element.clientHeight;
+    else if (top + LIST_ROW > element.scrollTop + element.clientHeight) element.scrollTop = top + LIST_ROW - element.clientHeight;
     this.anchor = null;
   }
 
@@ -3139,7 +4318,7 @@ export class ObjectList {
     if (event.target !== this.element) return;
     const row = this.activeRow;
     const index = this.active === null ? -1 : this.layout.indexOf(this.active);
-    const page = Math.max(1, Math.floor(this.element.clientHeight / ROW_HEIGHT) - 1);
+    const page = Math.max(1, Math.floor(this.element.clientHeight / LIST_ROW) - 1);
     const next = listIndex(event, index, this.layout.length, page);
     let done = true;
     if (next !== null) this.#move(next, { extend: event.shiftKey });
@@ -3216,6 +4395,1379 @@ export class ObjectList {
     name.after(field, hint);
     field.focus();
     field.select();
+  }
+}
+
+// column_fit.js
+
+/**
+ * Column widths and decimals from what the columns hold.
+ *
+ * Rules: a column is measured once, from the first block of it that comes; a width that the user chose stays.
+ */
+
+
+const PADDING = 18;
+const LEAST = 64;
+const MOST = 300;
+const MOST_LABEL = 220;
+/** Room of the kind's mark and the sort arrow beside a name. */
+const HEAD_ROOM = 56;
+
+export class ColumnFit {
+  constructor(data, view) {
+    this.data = data;
+    this.view = view;
+    this.fitted = new Map();
+    this.pen = document.createElement("canvas").getContext("2d");
+    this.labelled = "";
+  }
+
+  forget(column) {
+    this.fitted.delete(column);
+  }
+
+  /** Measure columns in view that came. Returns whether a width changed. */
+  fitVisible(chosen, hidden) {
+    const { rows, columns } = this.view.visible();
+    const { fontSize, fontFamily } = getComputedStyle(this.view.scroller);
+    this.plain = `${fontSize} ${fontFamily}`;
+    this.bold = `600 ${this.plain}`;
+    let changed = this._fitLabels(rows[0], columns[0]);
+    for (let column = columns[0]; column < columns[1]; column += 1) {
+      const about = this.data.columns.get(column);
+      if (!about || hidden.has(column)) continue;
+      const mark = `${JSON.stringify(about.name)} ${about.dtype}`;
+      if (this.fitted.get(column) === mark) continue;
+      const block = this.data.blockAt(rows[0], column);
+      const values = block?.data[column - block.column];
+      if (!values) continue;
+      this.fitted.set(column, mark);
+      this.view.decimals.set(column, about.kind === "number" ? decimalsOf(values) : 0);
+      if (chosen.has(column)) continue;
+      this.view.setWidth(column, this._width(about, column, values));
+      changed = true;
+    }
+    return changed;
+  }
+
+  _width(about, column, values) {
+    const decimals = this.view.decimals.get(column);
+    const longest = longestOf(values.slice(0, BLOCK_ROWS).map((value) => cellText(value, about.kind, decimals).text));
+    const cells = this._measure(longest, this.plain) + PADDING;
+    const name = this._measure(columnName(about, column), this.bold) + HEAD_ROOM;
+    return Math.ceil(Math.max(LEAST, Math.min(Math.max(cells, name), MOST)));
+  }
+
+  _measure(text, font) {
+    this.pen.font = font;
+    return this.pen.measureText(text).width;
+  }
+
+  _fitLabels(row, column) {
+    const block = this.data.blockAt(row, column);
+    if (!block) return false;
+    const mark = `${block.row}:${block.column}:${block.index.length}:${this.view.rowCount}`;
+    if (this.labelled === mark) return false;
+    this.labelled = mark;
+    const numbered = block.index.every((label) => typeof label === "number");
+    const longest = numbered ? String(Math.max(this.view.rowCount - 1, ...block.index)) : longestOf(block.index.map(labelText));
+    const width = Math.ceil(Math.max(44, Math.min(this._measure(longest, this.plain) + PADDING, MOST_LABEL)));
+    if (width <= this.view.indexWidth && numbered === this.numbered) return false;
+    this.numbered = numbered;
+    this.view.indexWidth = width;
+    return true;
+  }
+}
+
+function longestOf(texts) {
+  return texts.reduce((longest, text) => (text.length > longest.length ? text : longest), "");
+}
+
+// filters.js
+
+/**
+ * The bar above the grid: search, filters as chips, what the table holds; and the form that makes a filter.
+ *
+ * Rules: the bar shows the query it is given and tells what the person wants of it; it holds no query itself.
+ */
+
+
+const SEARCH_WAIT = 300;
+const MOST_SUGGESTED = 500;
+
+export class FilterBar {
+  /**
+   * @param {object} asks
+   * @param {function(string): void} asks.onSearch
+   * @param {function(Array): void} asks.onFilters  the filters from now on
+   * @param {function(HTMLElement, object|null, number): void} asks.onEdit  show the form beside an element, for a filter and the place it has
+   * @param {function(number): void} asks.onRow  go to a row
+   * @param {function(): void} asks.onStatistics
+   * @param {function(): void} asks.onUnhide
+   */
+  constructor(asks) {
+    this.asks = asks;
+    this.filters = [];
+    const search = debounce(() => asks.onSearch(this.search.value), SEARCH_WAIT);
+    this.search = h("input", {
+      class: "snk-search", type: "search", placeholder: "Search all columns", "aria-label": "Search all columns", spellcheck: "false",
+      onInput: search, onKeydown: (event) => event.key === "Enter" && asks.onSearch(this.search.value),
+    });
+    this.add = h("button", { class: "snk-button", type: "button", onClick: () => asks.onEdit(this.add, null, -1) }, icon("filter"), "Add filter");
+    this.chips = h("div", { class: "snk-chips", role: "list", "aria-label": "Filters" });
+    this.clear = h("button", { class: "snk-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
+    this.hiddenOnes = h("button", { class: "snk-link", type: "button", hidden: true, onClick: asks.onUnhide });
+    this.count = h("span", { class: "snk-count", role: "status" });
+    this.row = h("input", { class: "snk-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
+    this.statistics = h("button", { class: "snk-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
+    this.element = h(
+      "div",
+      { class: "snk-bar", role: "toolbar", "aria-label": "Table" },
+      h("span", { class: "snk-search-box" }, icon("search"), this.search),
+      this.add,
+      this.chips,
+      this.clear,
+      h("span", { class: "snk-space" }),
+      this.hiddenOnes,
+      this.count,
+      this.row,
+      this.statistics,
+    );
+  }
+
+  /** Show a query, and what the table says of itself. */
+  update({ query, totals, columns, hiddenCount, statistics }) {
+    this.filters = query.filter;
+    if (document.activeElement !== this.search && this.search.value !== query.search) this.search.value = query.search;
+    const told = JSON.stringify([query.filter, query.filter.map((one) => columns.get(one.column)?.name ?? null)]);
+    if (told !== this.told) {
+      this.told = told;
+      const columnOf = (position) => ({ name: columnName(columns.get(position), position) || `column ${position}`, kind: columns.get(position)?.kind });
+      placeChildren(this.chips, chipsOf(query.filter, columnOf).map((chip) => this._chip(chip)));
+    }
+    this.clear.hidden = !query.filter.length && !query.search;
+    this.hiddenOnes.hidden = !hiddenCount;
+    setText(this.hiddenOnes, `Show ${plural(hiddenCount, "hidden column")}`);
+    setText(this.count, totals ? countText(totals) : "");
+    setAttribute(this.statistics, "aria-pressed", statistics);
+  }
+
+  _chip({ text, from, count, filter }) {
+    const edit = () => this.asks.onEdit(chip, count === 1 ? filter : null, from);
+    const remove = () => {
+      this.asks.onFilters(this.filters.filter((_, n) => n < from || n >= from + count));
+      this.add.focus();
+    };
+    const label = h("button", { class: "snk-chip-text", type: "button", title: text, onClick: edit, disabled: count > 1 }, text);
+    const chip = h("span", { class: "snk-chip", role: "listitem" }, label, h("button", { class: "snk-chip-close", type: "button", "aria-label": `Remove filter: ${text}`, onClick: remove }, icon("close")));
+    return chip;
+  }
+
+  _clearAll() {
+    this.search.value = "";
+    this.asks.onSearch("");
+    this.asks.onFilters([]);
+    this.search.focus();
+  }
+
+  _goTo(event) {
+    if (event.key !== "Enter") return;
+    const row = Number(this.row.value.replace(/[\s,_]/g, ""));
+    const good = this.row.value.trim() !== "" && Number.isInteger(row) && row >= 0;
+    setAttribute(this.row, "aria-invalid", good ? null : "true");
+    if (good) this.asks.onRow(row);
+  }
+}
+
+/** "1 234 of 336 776 rows × 19 columns", and whether the kernel looked at a sample only. */
+export function countText({ rows, matched, columns, sampled }) {
+  const shown = matched === rows ? plural(rows, "row") : `${formatCount(matched)} of ${plural(rows, "row")}`;
+  const sample = sampled ? `, sampled ${formatCount(sampled.rows)} of ${formatCount(sampled.of)}` : "";
+  return `${shown} × ${plural(columns, "column")}${sample}`;
+}
+
+/**
+ * A form for one filter, as a small window within `root`.
+ *
+ * @param {HTMLElement} root
+ * @param {{left: number, top: number}} at
+ * @param {object} given
+ * @param {Map<number, object>} given.columns  those seen so far
+ * @param {number} given.column  chosen at first
+ * @param {object|null} given.filter  to change
+ * @param {function(object): void} onDone
+ * @param {function(): void} onClose  gives the focus back
+ */
+export function openFilterForm(root, at, { columns, column, filter }, onDone, onClose) {
+  const names = new Map();
+  for (const [position, one] of columns) {
+    const name = columnName(one, position);
+    names.set(names.has(name) ? `${name} (${position})` : name, position);
+  }
+  const nameOf = (wanted) => [...names].find(([, position]) => position === wanted)?.[0] ?? "";
+  let chosen = filter?.column ?? column;
+  const suggestions = h("datalist", { id: freshId("snk-names") }, [...names.keys()].slice(0, MOST_SUGGESTED).map((name) => h("option", { value: name })));
+  const field = h("input", { class: "snk-field", type: "text", list: suggestions.id, value: nameOf(chosen), "aria-label": "Column", spellcheck: "false" });
+  const op = h("select", { class: "snk-field", "aria-label": "Condition" });
+  const first = h("input", { class: "snk-field", type: "text", "aria-label": "Value", spellcheck: "false" });
+  const second = h("input", { class: "snk-field", type: "text", "aria-label": "Upper value", spellcheck: "false" });
+  const truth = h("select", { class: "snk-field", "aria-label": "Value" }, h("option", { value: "True" }, "True"), h("option", { value: "False" }, "False"));
+  const matchCase = h("input", { type: "checkbox", checked: !!filter?.case });
+  const caseLine = h("label", { class: "snk-check" }, matchCase, "Match case");
+  const problem = h("div", { class: "snk-problem", role: "alert" });
+  const kind = () => columns.get(chosen)?.kind ?? "other";
+
+  const showValues = () => {
+    const count = valuesOf(op.value);
+    truth.hidden = kind() !== "boolean" || !count;
+    first.hidden = !truth.hidden || !count;
+    second.hidden = count !== 2;
+    caseLine.hidden = !minds(kind(), op.value);
+    first.placeholder = count === Infinity ? "a, b, c" : count === 2 ? "From" : kind() === "datetime" ? "2013-01-31" : "Value";
+    second.placeholder = "To";
+  };
+  const showOps = () => {
+    op.replaceChildren(...opsOf(kind()).map(([value, words]) => h("option", { value }, words)));
+    if (filter && chosen === filter.column) op.value = filter.op;
+    showValues();
+  };
+  const close = (focusBack) => {
+    untrap();
+    document.removeEventListener("pointerdown", outside, true);
+    form.remove();
+    if (focusBack) onClose();
+  };
+  const outside = (event) => {
+    if (!form.contains(event.target)) close(false);
+  };
+  const done = (event) => {
+    event.preventDefault();
+    if (!names.has(field.value)) {
+      setText(problem, "No column of that name has been seen. Scroll to it, or use its menu.");
+      return;
+    }
+    const texts = [truth.hidden ? first.value : truth.value, second.value];
+    const read = readFilter(chosen, kind(), op.value, texts, matchCase.checked);
+    if ("error" in read) {
+      setText(problem, read.error);
+      first.focus();
+      return;
+    }
+    close(true);
+    onDone(read.filter);
+  };
+  field.addEventListener("input", () => {
+    if (!names.has(field.value)) return;
+    chosen = names.get(field.value);
+    showOps();
+  });
+  op.addEventListener("change", showValues);
+  const form = h(
+    "form",
+    { class: "snk-window snk-filter-form", role: "dialog", "aria-label": filter ? "Change filter" : "Add filter", onSubmit: done },
+    field, suggestions, op, truth, first, second, caseLine, problem,
+    h("div", { class: "snk-window-ends" }, h("button", { class: "snk-button", type: "button", onClick: () => close(true) }, "Cancel"), h("button", { class: "snk-button snk-main", type: "submit" }, "Apply")),
+  );
+  form.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Escape") close(true);
+  });
+  const untrap = trapFocus(form);
+  document.addEventListener("pointerdown", outside, true);
+  root.append(form);
+  showOps();
+  if (filter) {
+    [first.value, second.value] = typedTexts(filter);
+    truth.value = first.value || "True";
+  }
+  form.style.left = `${Math.max(4, Math.min(at.left, root.clientWidth - form.offsetWidth - 8))}px`;
+  form.style.top = `${Math.max(4, Math.min(at.top, root.clientHeight - form.offsetHeight - 8))}px`;
+  const start = column >= 0 || filter ? (truth.hidden ? (first.hidden ? op : first) : truth) : field;
+  start.focus();
+  return () => close(false);
+}
+
+// grid_view.js
+
+/**
+ * The grid's elements: rows and cells for what is in view, filled again as the table scrolls by.
+ *
+ * Rules: nothing is measured while drawing; cells exist for the visible part and a small margin only; places
+ * are relative to a base near the view, so that they stay exact in tables of any length.
+ */
+
+
+export const ROW_HEIGHT = 24;
+export const HEAD_HEIGHT = 66;
+const STANDARD_WIDTH = 104;
+const MARGIN_ROWS = 4;
+const MARGIN_PIXELS = 80;
+const BASE_ROWS = 50_000;
+const BASE_PIXELS = 500_000;
+
+/** Gives each wanted key a slot: those that had one keep it. */
+function assignSlots(slots, wanted) {
+  const free = [];
+  const kept = new Set();
+  slots.forEach((key, slot) => {
+    if (wanted.has(key)) kept.add(key);
+    else free.push(slot);
+  });
+  for (const key of wanted) if (!kept.has(key)) slots[free.length ? free.shift() : slots.length] = key;
+  for (const slot of free) slots[slot] = -1;
+}
+
+export class GridView {
+  /**
+   * @param {TableData} data
+   * @param {object} look  what is drawn besides the data: `selected(row, column)`, `active`, `sorted(column)`,
+   *   `summary(column)`, `filtered(column)`
+   */
+  constructor(data, look) {
+    this.data = data;
+    this.look = look;
+    this.rows = new ScrollMap();
+    this.across = new ScrollMap();
+    this.axis = new GridAxis(STANDARD_WIDTH);
+    this.indexWidth = 56;
+    this.decimals = new Map();
+    this.rowSlots = [];
+    this.columnSlots = [];
+    this.lines = [];
+    this.heads = [];
+    this.first = this.end = this.firstColumn = this.endColumn = 0;
+    this.corner = h("div", { class: "snk-corner", role: "columnheader", "aria-colindex": 1, "aria-label": "Row" });
+    this.headRow = h("div", { class: "snk-head-row", role: "row", "aria-rowindex": 1 }, this.corner);
+    this.body = h("div", { class: "snk-body", role: "rowgroup" });
+    this.window = h("div", { class: "snk-body-window", role: "presentation" }, this.body);
+    this.layer = h("div", { class: "snk-layer", role: "presentation" }, h("div", { class: "snk-head-window", role: "rowgroup" }, this.headRow), this.window);
+    this.sizer = h("div", { class: "snk-sizer", role: "presentation" }, this.layer);
+    this.scroller = h("div", { class: "snk-grid", role: "grid", tabIndex: 0, "aria-multiselectable": "true" }, this.sizer);
+    this.scroller.style.setProperty("--snk-head-height", `${HEAD_HEIGHT}px`);
+  }
+
+  get rowCount() {
+    return this.data.totals?.matched ?? 0;
+  }
+
+  get columnCount() {
+    return this.data.totals?.columns ?? 0;
+  }
+
+  /** Pixels of the part that shows cells. */
+  get wide() {
+    return Math.max(this.layerWidth - this.indexWidth, 0);
+  }
+
+  get high() {
+    return Math.max(this.layerHeight - HEAD_HEIGHT, 0);
+  }
+
+  /** Take over sizes: of the view, and of the table. The only place where the page's layout is read. */
+  measure() {
+    this.axis.count = this.columnCount;
+    for (let turn = 0; turn < 2; turn += 1) {  // scroll bars appear with the first size, and take room
+      this.layerWidth = this.scroller.clientWidth;
+      this.layerHeight = this.scroller.clientHeight;
+      this._resizeMaps();
+    }
+    this.layer.style.width = `${this.layerWidth}px`;
+    this.layer.style.height = `${this.layerHeight}px`;
+    setAttribute(this.scroller, "aria-rowcount", this.rowCount + 1);
+    setAttribute(this.scroller, "aria-colcount", this.columnCount + 1);
+  }
+
+  _resizeMaps() {
+    const top = this.rows.resize(this.rowCount * ROW_HEIGHT, this.high);
+    const left = this.across.resize(this.axis.total, this.wide);
+    this.sizer.style.height = `${HEAD_HEIGHT + this.rows.length}px`;
+    this.sizer.style.width = `${this.indexWidth + this.across.length}px`;
+    this._setScroll(top, left);
+  }
+
+  _setScroll(top, left) {
+    if (Math.abs(this.scroller.scrollTop - top) >= 1) this.scroller.scrollTop = top;
+    if (Math.abs(this.scroller.scrollLeft - left) >= 1) this.scroller.scrollLeft = left;
+    this.rows.scroll = this.scroller.scrollTop;
+    this.across.scroll = this.scroller.scrollLeft;
+  }
+
+  /** The element scrolled. */
+  scrolled() {
+    if (Math.abs(this.scroller.scrollTop - this.rows.scroll) >= 1) this.rows.scrolled(this.scroller.scrollTop);
+    if (Math.abs(this.scroller.scrollLeft - this.across.scroll) >= 1) this.across.scrolled(this.scroller.scrollLeft);
+  }
+
+  /** Go to a place in pixels of the whole table; also brings the scroll bar back to where it belongs. */
+  scrollTo(top = this.rows.place, left = this.across.place) {
+    this._setScroll(this.rows.goTo(top), this.across.goTo(left));
+  }
+
+  /** Scroll as little as shows a cell wholly. */
+  reveal(row, column) {
+    let top = this.rows.place;
+    let left = this.across.place;
+    if (row >= 0) top = Math.min(Math.max(top, (row + 1) * ROW_HEIGHT - this.high), row * ROW_HEIGHT);
+    if (column >= 0) {
+      const start = this.axis.offset(column);
+      left = Math.min(Math.max(left, start + this.axis.size(column) - this.wide), start);
+    }
+    this.scrollTo(top, left);
+  }
+
+  /** Set a column's width, keeping what is in view where it is. */
+  setWidth(column, width) {
+    const change = width - this.axis.size(column);
+    if (!change) return;
+    const before = column < this.axis.at(this.across.place);
+    this.axis.setSize(column, width);
+    if (before) this.across.place += change;
+    this._resizeMaps();
+  }
+
+  /** Which cell is at a point of the page: row -1 is the header, column -1 the row labels. */
+  hit(x, y) {
+    const box = this.layer.getBoundingClientRect();
+    const down = y - box.top - HEAD_HEIGHT;
+    const right = x - box.left - this.indexWidth;
+    const row = down < 0 ? -1 : Math.min(Math.floor((down + this.rows.place) / ROW_HEIGHT), this.rowCount - 1);
+    const column = right < 0 ? -1 : Math.min(this.axis.at(right + this.across.place), this.columnCount - 1);
+    return { row, column };
+  }
+
+  /** Where a cell lies within the layer. */
+  placeOf(row, column) {
+    return {
+      left: this.indexWidth + (column < 0 ? -this.indexWidth : this.axis.offset(column) - this.across.place),
+      top: row < 0 ? 0 : HEAD_HEIGHT + row * ROW_HEIGHT - this.rows.place,
+      width: column < 0 ? this.indexWidth : this.axis.size(column),
+    };
+  }
+
+  /** The element of a cell in view, or null. */
+  elementOf(row, column) {
+    const at = this.columnSlots.indexOf(column);
+    if (row < 0) return column < 0 ? this.corner : this.heads[at]?.element ?? null;
+    const line = this.lines[this.rowSlots.indexOf(row)];
+    if (!line) return null;
+    return column < 0 ? line.label : line.cells[at]?.element ?? null;
+  }
+
+  /** Rows and columns wholly or partly in view, half-open. */
+  visible() {
+    const top = this.rows.place;
+    const left = this.across.place;
+    const columns = this.columnCount;
+    return {
+      rows: [Math.floor(top / ROW_HEIGHT), Math.min(Math.ceil((top + this.high) / ROW_HEIGHT), this.rowCount)],
+      columns: columns ? [this.axis.at(left), Math.min(this.axis.at(left + this.wide) + 1, columns)] : [0, 0],
+    };
+  }
+
+  /** Draw what is in view. */
+  draw() {
+    const { rows } = this.visible();
+    const left = this.across.place;
+    const columns = this.columnCount;
+    this.first = Math.max(rows[0] - MARGIN_ROWS, 0);
+    this.end = Math.min(rows[1] + MARGIN_ROWS, this.rowCount);
+    this.firstColumn = columns ? this.axis.at(left - MARGIN_PIXELS) : 0;
+    this.endColumn = columns ? Math.min(this.axis.at(left + this.wide + MARGIN_PIXELS) + 1, columns) : 0;
+    const baseRow = Math.floor(this.first / BASE_ROWS) * BASE_ROWS;
+    const basePixel = Math.floor(left / BASE_PIXELS) * BASE_PIXELS;
+    this._assign();
+    const places = this.columnSlots.map((column) =>
+      column < 0 ? null : { left: this.indexWidth + this.axis.offset(column) - basePixel, width: this.axis.size(column) },
+    );
+    const shift = left - basePixel;
+    this.body.style.transform = `translate3d(${-shift}px, ${baseRow * ROW_HEIGHT - this.rows.place}px, 0)`;
+    this.headRow.style.transform = `translate3d(${-shift}px, 0, 0)`;
+    this.layer.style.setProperty("--snk-shift", `${shift}px`);
+    this._drawHeads(places);
+    this.lines.forEach((line, slot) => this._drawLine(line, this.rowSlots[slot], baseRow, places));
+    const active = this.elementOf(this.look.active.row, this.look.active.column);
+    setAttribute(this.scroller, "aria-activedescendant", active?.id ?? null);
+  }
+
+  _assign() {
+    const rows = new Set();
+    for (let row = this.first; row < this.end; row += 1) rows.add(row);
+    const columns = new Set();
+    for (let column = this.firstColumn; column < this.endColumn; column += 1) if (this.axis.size(column)) columns.add(column);
+    assignSlots(this.rowSlots, rows);
+    assignSlots(this.columnSlots, columns);
+    while (this.heads.length < this.columnSlots.length) {
+      const head = new HeaderCell();
+      this.heads.push(head);
+      this.headRow.append(head.element);
+    }
+    while (this.lines.length < this.rowSlots.length) {
+      const label = h("div", { class: "snk-label", role: "rowheader", "aria-colindex": 1, id: freshId("snk-label") });
+      const element = h("div", { class: "snk-line", role: "row" }, label);
+      this.lines.push({ element, label, cells: [], row: -1, top: -1, text: "" });
+      this.body.append(element);
+    }
+    for (const line of this.lines) {
+      while (line.cells.length < this.columnSlots.length) {
+        const element = h("div", { class: "snk-cell", role: "gridcell", id: freshId("snk-cell") });
+        line.cells.push({ element, left: -1, width: -1, column: -1, shown: null, look: "snk-cell" });
+        line.element.append(element);
+      }
+    }
+  }
+
+  _drawHeads(places) {
+    this.corner.style.width = `${this.indexWidth}px`;
+    this.heads.forEach((head, slot) => {
+      const column = this.columnSlots[slot];
+      head.element.hidden = column < 0;
+      if (column < 0) return;
+      placeElement(head, places[slot]);
+      head.fill(column, this.data.columns.get(column), this.look.sorted(column), this.look.summary(column), this.look.filtered(column));
+      head.element.classList.toggle("snk-active", this.look.active.row === -1 && this.look.active.column === column);
+      head.element.classList.toggle("snk-inspected", this.look.inspected === column);
+    });
+  }
+
+  _drawLine(line, row, baseRow, places) {
+    line.element.hidden = row < 0;
+    if (row < 0) return;
+    const top = (row - baseRow) * ROW_HEIGHT;
+    if (line.top !== top) {
+      line.top = top;
+      line.element.style.top = `${top}px`;
+    }
+    if (line.row !== row) {
+      line.row = row;
+      line.element.setAttribute("aria-rowindex", row + 2);
+    }
+    const known = this.data.label(row, this.firstColumn);
+    const text = known === undefined ? "" : labelText(known);
+    if (line.text !== text) {
+      line.text = text;
+      line.label.textContent = text;
+    }
+    line.label.style.width = `${this.indexWidth}px`;
+    setAttribute(line.label, "class", this.look.active.row === row && this.look.active.column === -1 ? "snk-label snk-active" : "snk-label");
+    line.cells.forEach((cell, slot) => this._drawCell(cell, row, this.columnSlots[slot], places[slot]));
+  }
+
+  _drawCell(cell, row, column, place) {
+    if (!place) {
+      if (cell.column !== -1) cell.element.hidden = true;
+      cell.column = -1;
+      return;
+    }
+    if (cell.column !== column) {
+      cell.element.hidden = false;
+      cell.column = column;
+      cell.element.setAttribute("aria-colindex", column + 2);
+    }
+    placeElement(cell, place);
+    const value = this.data.cell(row, column);
+    const kind = this.data.columns.get(column)?.kind;
+    let look = "snk-cell";
+    if (value === undefined) {
+      look += " snk-wait";
+      if (cell.shown !== "") cell.element.textContent = cell.shown = "";
+    } else {
+      const { text, missing } = cellText(value, kind, this.decimals.get(column));
+      if (missing) look += " snk-missing";
+      if (cell.shown !== text) cell.element.textContent = cell.shown = text;
+    }
+    if (isNumeric(kind)) look += " snk-right";
+    if (this.look.selected(row, column)) look += " snk-selected";
+    if (this.look.active.row === row && this.look.active.column === column) look += " snk-active";
+    if (cell.look !== look) cell.element.className = cell.look = look;
+  }
+}
+
+function placeElement(one, { left, width }) {
+  if (one.left !== left) one.element.style.left = `${(one.left = left)}px`;
+  if (one.width !== width) one.element.style.width = `${(one.width = width)}px`;
+}
+
+// summary.js
+
+/**
+ * What the columns hold: fetched for the columns in view once scrolling stops, and shown at the side.
+ *
+ * Rules: one request at a time, for columns in view that have no summary yet; a new query or a changed table
+ * forgets all of them.
+ */
+
+
+const SETTLED = 150;
+const MOST_COLUMNS = 50;
+
+export class SummaryData {
+  /** @param {function(): void} onUpdate */
+  constructor(transport, source, onUpdate) {
+    this.transport = transport;
+    this.source = source;
+    this.onUpdate = onUpdate;
+    this.known = new Map();
+    this.query = null;
+    this.sampled = null;
+    this.wanted = [];
+    this.controller = null;
+    this.timer = 0;
+    this.unsupported = false;
+  }
+
+  /** Forget all; further ones are of `query`. */
+  reset(query) {
+    this.stop();
+    this.query = query;
+    this.sampled = null;
+    this.known.clear();
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.wanted = [];
+    this.controller?.abort();
+    this.controller = null;
+  }
+
+  /** Say which columns are in view. */
+  want(columns) {
+    const missing = columns.filter((column) => !this.known.has(column)).slice(0, MOST_COLUMNS);
+    if (missing.join() === this.wanted.join()) return;
+    this.wanted = missing;
+    clearTimeout(this.timer);
+    if (missing.length && !this.unsupported) this.timer = setTimeout(() => this._send(), SETTLED);
+  }
+
+  async _send() {
+    if (this.controller || !this.wanted.length) return;
+    const from = this.wanted[0];
+    let to = from;
+    while (this.wanted.includes(to)) to += 1;
+    const controller = (this.controller = new AbortController());
+    const { filter, search } = this.query;
+    const content = { ...this.source, columns: [from, to], ...queryContent({ sort: [], filter, search }) };
+    try {
+      const { content: reply } = await this.transport.request("summarize", content, { signal: controller.signal });
+      if (controller !== this.controller) return;
+      this.sampled = reply.sampled;
+      for (const summary of reply.summaries) this.known.set(summary.position, summary);
+      for (let column = from; column < to; column += 1) if (!this.known.has(column)) this.known.set(column, null);
+    } catch (error) {
+      if (controller !== this.controller) return;
+      if (error.code === "unknown_operation") this.unsupported = true;
+      for (let column = from; column < to; column += 1) this.known.set(column, { position: column, error: error.message });
+    }
+    this.controller = null;
+    this.wanted = this.wanted.filter((column) => !this.known.has(column));
+    this.onUpdate();
+    this._send();
+  }
+}
+
+/** The side pane: statistics of one column. */
+export class StatisticsPane {
+  /**
+   * @param {function(Array<object>): void} onFilter  filters to add
+   * @param {function(): void} onClose
+   */
+  constructor(onFilter, onClose) {
+    this.onFilter = onFilter;
+    this.shown = null;
+    this.title = h("div", { class: "snk-stat-title" });
+    this.content = h("div", { class: "snk-stat-content" });
+    const close = h("button", { class: "snk-button snk-bare", type: "button", "aria-label": "Close statistics", onClick: onClose }, icon("close"));
+    this.element = h("aside", { class: "snk-stat", "aria-label": "Statistics of the column", hidden: true }, h("div", { class: "snk-stat-head" }, this.title, close), this.content);
+  }
+
+  /**
+   * @param {number} position
+   * @param {object|undefined} column
+   * @param {object|null|undefined} summary  undefined while it is not here
+   * @param {object|null} sampled
+   */
+  show(position, column, summary, sampled) {
+    const shown = [position, column, summary, sampled];
+    if (this.shown && shown.every((part, n) => part === this.shown[n])) return;
+    this.shown = shown;
+    this.title.replaceChildren(
+      column ? kindMark(column.kind) : "",
+      h("div", null, h("div", { class: "snk-stat-name" }, columnName(column, position)), h("div", { class: "snk-muted" }, column ? `${column.dtype} · ${(KINDS[column.kind] ?? KINDS.other).word.toLowerCase()}` : "")),
+    );
+    placeChildren(this.content, this._parts(position, column, summary, sampled));
+  }
+
+  _parts(position, column, summary, sampled) {
+    if (!column || summary === undefined) return [h("div", { class: "snk-muted" }, "Looking at the column…")];
+    if (summary === null) return [h("div", { class: "snk-muted" }, "Nothing is known: the time for it was up.")];
+    if (summary.error) return [h("div", { class: "snk-problem" }, `No statistics: ${summary.error}`)];
+    const parts = [];
+    if (sampled) parts.push(h("div", { class: "snk-note" }, `From a sample of ${formatCount(sampled.rows)} of ${formatCount(sampled.of)} rows`));
+    if (summary.histogram) parts.push(new Histogram(summary.histogram, column.kind, (filters) => this.onFilter(filters), position).element);
+    parts.push(factList(summary, column.kind));
+    if (summary.top?.length) parts.push(...this._top(position, column, summary));
+    return parts;
+  }
+
+  _top(position, column, summary) {
+    const most = Math.max(...summary.top.map(([, count]) => count), 1);
+    const rows = summary.top.map(([value, count]) => {
+      const { text, missing } = cellText(value, column.kind);
+      const pick = () => this.onFilter([{ column: position, op: "eq", value: topValue(value, column.kind) }]);
+      return h(
+        "button",
+        { class: "snk-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
+        h("span", { class: "snk-top-bar", style: { width: `${(100 * count) / most}%` } }),
+        h("span", { class: missing ? "snk-top-text snk-muted" : "snk-top-text" }, text),
+        h("span", { class: "snk-top-count" }, `${formatCount(count)} · ${formatShare(count, summary.count)}`),
+      );
+    });
+    return [h("div", { class: "snk-stat-label" }, "Most frequent"), h("div", { class: "snk-tops" }, rows)];
+  }
+}
+
+/** A value of `top` as a filter wants it: the reply has texts, whatever the column's kind. */
+function topValue(value, kind) {
+  if (typeof value !== "string") return value;
+  if (kind === "boolean") return value === "True";
+  const number = Number(value);
+  return (kind === "integer" || kind === "number") && value.trim() && Number.isFinite(number) ? number : value;
+}
+
+function factList(summary, kind) {
+  const total = summary.count + summary.missing;
+  const quantiles = summary.quantiles ?? {};
+  const facts = [
+    ["Present", formatCount(summary.count)],
+    ["Missing", summary.missing ? `${formatCount(summary.missing)} · ${formatShare(summary.missing, total)}` : "0"],
+    ["Distinct", summary.distinct === null || summary.distinct === undefined ? "" : formatCount(summary.distinct)],
+    ["True", summary.true === null || summary.true === undefined ? "" : `${formatCount(summary.true)} · ${formatShare(summary.true, summary.count)}`],
+    ["False", summary.false === null || summary.false === undefined ? "" : `${formatCount(summary.false)} · ${formatShare(summary.false, summary.count)}`],
+    null,
+    ["Mean", factText(summary.mean, kind)],
+    ["Standard deviation", factText(summary.std, kind)],
+    null,
+    ["Minimum", factText(summary.min, kind)],
+    ["25 %", factText(quantiles["0.25"], kind)],
+    ["Median", factText(quantiles["0.5"], kind)],
+    ["75 %", factText(quantiles["0.75"], kind)],
+    ["Maximum", factText(summary.max, kind)],
+  ].filter((fact) => fact === null || fact[1] !== "");
+  const list = h("dl", { class: "snk-facts" });
+  facts.forEach((fact, n) => {
+    if (fact) list.append(h("dt", null, fact[0]), h("dd", { title: fact[1] }, fact[1]));
+    else if (n && facts[n - 1] && n < facts.length - 1) list.append(h("div", { class: "snk-facts-line" }));
+  });
+  return list;
+}
+
+/** A statistic as text; numbers are rounded for reading, and grouped where they are no labels. */
+function factText(value, kind) {
+  if (value === null || value === undefined) return "";
+  return typeof value === "number" ? formatNumber(value) : cellText(value, kind).text;
+}
+
+/** A histogram with what is under the pointer in words; a bar filters by its range. */
+class Histogram {
+  constructor({ edges, counts }, kind, onFilter, column) {
+    this.edges = edges;
+    this.counts = counts;
+    this.kind = kind;
+    this.most = Math.max(...counts, 1);
+    this.total = counts.reduce((sum, count) => sum + count, 0);
+    this.words = h("div", { class: "snk-hist-words", "aria-live": "polite" });
+    const bars = counts.map((_, n) => this._bar(n, () => onFilter(this.filters(column, n))));
+    const plot = svg("svg", { class: "snk-hist", viewBox: `0 0 ${counts.length * 10} 100`, preserveAspectRatio: "none", role: "group", "aria-label": "Histogram" }, bars);
+    const ends = h("div", { class: "snk-hist-ends" }, h("span", null, factText(edges[0], kind)), h("span", null, factText(edges.at(-1), kind)));
+    this.element = h("div", { class: "snk-hist-box", onPointerleave: () => this._tell(-1) }, this.words, plot, ends);
+    this._tell(-1);
+  }
+
+  _bar(n, pick) {
+    const high = this.counts[n] ? Math.max((100 * this.counts[n]) / this.most, 1.5) : 0;
+    const tell = () => this._tell(n);
+    const onKeydown = (event) => {
+      const moves = { ArrowLeft: n - 1, ArrowRight: n + 1 };
+      if (event.key === "Enter" || event.key === " ") pick();
+      else if (event.key in moves) this.element.querySelectorAll(".snk-hist-bin")[moves[event.key]]?.focus();
+      else return;
+      event.preventDefault();
+    };
+    return svg(
+      "g",
+      { class: "snk-hist-bin", role: "button", tabindex: n ? "-1" : "0", "aria-label": this._binWords(n), onPointerenter: tell, onFocus: tell, onClick: pick, onKeydown },
+      svg("rect", { class: "snk-hist-area", x: n * 10, y: 0, width: 10, height: 100 }),
+      svg("rect", { class: "snk-hist-bar", x: n * 10 + 0.5, y: 100 - high, width: 9, height: high }),
+    );
+  }
+
+  _binWords(n) {
+    const close = n === this.counts.length - 1 ? "to" : "to below";
+    return `${factText(this.edges[n], this.kind)} ${close} ${factText(this.edges[n + 1], this.kind)}: ${formatCount(this.counts[n])} (${formatShare(this.counts[n], this.total)})`;
+  }
+
+  _tell(n) {
+    setText(this.words, n < 0 ? "Click a bar to filter by it" : this._binWords(n));
+  }
+
+  /** Bars hold their lower edge; the last one its upper edge too. */
+  filters(column, n) {
+    const last = n === this.counts.length - 1;
+    return [
+      { column, op: "ge", value: this.edges[n] },
+      { column, op: last ? "le" : "lt", value: this.edges[n + 1] },
+    ];
+  }
+}
+
+// grid_keys.js
+
+/**
+ * What keys and the pointer do in the grid.
+ *
+ * Rules: the grid element itself keeps the focus and names the active cell (`aria-activedescendant`), since
+ * cells are filled with others as the table scrolls; every key that is used goes no further.
+ */
+
+
+const WIDTH_STEP = 16;
+const LEAST_WIDTH = 40;
+const MOST_WIDTH = 1200;
+
+/** Listens to one grid. `table` is the mounted table, see `grid.js`. */
+export class GridKeys {
+  constructor(table) {
+    this.table = table;
+    this.view = table.view;
+    this.drag = null;
+    const grid = this.view.scroller;
+    grid.addEventListener("keydown", (event) => this._key(event));
+    grid.addEventListener("copy", (event) => {
+      event.preventDefault();
+      table.copy(false);
+    });
+    grid.addEventListener("pointerdown", (event) => this._down(event));
+    grid.addEventListener("pointermove", (event) => this._move(event));
+    grid.addEventListener("pointerup", () => this._up());
+    grid.addEventListener("pointercancel", () => this._up());
+    grid.addEventListener("dblclick", (event) => this._double(event));
+    grid.addEventListener("contextmenu", (event) => this._context(event));
+  }
+
+  _key(event) {
+    if (event.target !== this.view.scroller) return;
+    const inHead = this.table.selection.active.row < 0;
+    const used = this._moves(event) || this._common(event) || (inHead ? this._inHead(event) : this._inCells(event));
+    if (!used) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  _moves(event) {
+    if (event.altKey) return false;
+    const { rowCount, columnCount } = this.view;
+    const { row, column } = this.table.selection.active;
+    const far = event.ctrlKey || event.metaKey;
+    const page = Math.max(Math.floor(this.view.high / ROW_HEIGHT) - 1, 1);
+    const last = rowCount - 1;
+    const to = {
+      ArrowUp: () => [far ? Math.min(row, 0) : row - 1, column],
+      ArrowDown: () => [far ? last : row + 1, column],
+      ArrowLeft: () => [row, far ? this._next(-1, 1) : this._next(column, -1)],
+      ArrowRight: () => [row, far ? this._next(columnCount, -1) : this._next(column, 1)],
+      PageUp: () => [row < 0 ? row : Math.max(row - page, 0), column],
+      PageDown: () => [row + page, column],
+      Home: () => [far ? 0 : row, this._next(-1, 1)],
+      End: () => [far ? last : row, this._next(columnCount, -1)],
+    }[event.key];
+    if (!to || !columnCount) return false;
+    const [toRow, toColumn] = to();
+    const least = event.shiftKey && row >= 0 ? 0 : -1;
+    this.table.activate(Math.max(Math.min(toRow, last), least), toColumn, event.shiftKey && row >= 0);
+    return true;
+  }
+
+  /** The next column that is not hidden, or the same. */
+  _next(column, step) {
+    const { columnCount, axis } = this.view;
+    let next = column + step;
+    while (next >= 0 && next < columnCount && !axis.size(next)) next += step;
+    return next >= 0 && next < columnCount ? next : column;
+  }
+
+  _common(event) {
+    const command = event.ctrlKey || event.metaKey;
+    const { row, column } = this.table.selection.active;
+    if (command && event.key.toLowerCase() === "a") this.table.selectAll();
+    else if (command && event.key.toLowerCase() === "c" && event.shiftKey) this.table.copy(true);
+    else if (command && event.key.toLowerCase() === "g") this.table.focusRowField();
+    else if (event.altKey && event.key === "ArrowLeft") this.resize(column, this.view.axis.size(column) - WIDTH_STEP);
+    else if (event.altKey && event.key === "ArrowRight") this.resize(column, this.view.axis.size(column) + WIDTH_STEP);
+    else if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10") || (event.altKey && event.key === "ArrowDown")) {
+      this.table.openMenu(row, column, null);
+    } else if (!command && event.key === "/") this.table.focusSearch();
+    else return false;
+    return true;
+  }
+
+  _inHead(event) {
+    if (event.key !== "Enter" && event.key !== " ") return false;
+    this.table.sortBy(this.table.selection.active.column, event.shiftKey);
+    return true;
+  }
+
+  _inCells(event) {
+    if (event.key === "Escape") {
+      const { row, column } = this.table.selection.active;
+      this.table.activate(row, column, false);
+    } else if (event.key === "Enter" || event.key === " ") this.table.openCell();
+    else return false;
+    return true;
+  }
+
+  /** Set a width that the user chose. */
+  resize(column, width) {
+    this.table.setWidth(column, Math.max(LEAST_WIDTH, Math.min(width, MOST_WIDTH)));
+  }
+
+  _down(event) {
+    if (event.button !== 0 || !event.target.closest(".snk-layer")) return;
+    const at = this.view.hit(event.clientX, event.clientY);
+    const grip = event.target.closest(".snk-head-grip");
+    if (grip) {
+      const column = this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)];
+      this.drag = { kind: "width", column, from: event.clientX, width: this.view.axis.size(column), grip };
+      grip.classList.add("snk-dragged");
+      this.view.scroller.setPointerCapture(event.pointerId);
+      event.preventDefault();
+      return;
+    }
+    if (at.row < 0 && at.column >= 0) {
+      if (event.target.closest(".snk-head-menu")) {
+        event.preventDefault();
+        this.table.openMenu(-1, at.column, null);
+      } else this.table.sortBy(at.column, event.shiftKey);
+      return;
+    }
+    if (at.column < 0) {
+      if (at.row < 0) this.table.selectAll();
+      else this.table.selectRows(event.shiftKey ? this.table.selection.anchor.row : at.row, at.row);
+      return;
+    }
+    this.table.activate(at.row, at.column, event.shiftKey);
+    this.drag = { kind: "cells" };
+    this.view.scroller.setPointerCapture(event.pointerId);
+  }
+
+  _move(event) {
+    if (!this.drag) return;
+    if (this.drag.kind === "width") {
+      this.resize(this.drag.column, this.drag.width + event.clientX - this.drag.from);
+      return;
+    }
+    const { row, column } = this.view.hit(event.clientX, event.clientY);
+    const { active } = this.table.selection;
+    const to = { row: Math.max(row < 0 ? this.view.visible().rows[0] - 1 : row, 0), column: Math.max(column, 0) };
+    if (to.row !== active.row || to.column !== active.column) this.table.activate(to.row, to.column, true);
+  }
+
+  _up() {
+    this.drag?.grip?.classList.remove("snk-dragged");
+    this.drag = null;
+  }
+
+  _double(event) {
+    const at = this.view.hit(event.clientX, event.clientY);
+    const grip = event.target.closest(".snk-head-grip");
+    if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)], true);
+    else if (at.row >= 0 && at.column >= 0) this.table.openCell();
+  }
+
+  _context(event) {
+    if (!event.target.closest(".snk-layer")) return;
+    const at = this.view.hit(event.clientX, event.clientY);
+    if (at.column < 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (at.row >= 0 && !this.table.selection.has(at.row, at.column)) this.table.activate(at.row, at.column, false);
+    this.table.openMenu(at.row, at.column, event);
+  }
+}
+
+// grid.js
+
+/**
+ * A table as a view of its own: bar, grid and statistics, over one object in the kernel.
+ *
+ * Rules: everything is drawn once per frame at most; what scrolls by in a hurry is not fetched; the query is
+ * held by `TableData` alone, and bar, headers and statistics are drawn from it.
+ */
+
+
+const HURRY = 60;
+const RESYNC = 140;
+
+/**
+ * Show a table.
+ *
+ * @param {HTMLElement} element  filled wholly; give it a height
+ * @param {object} transport
+ * @param {string|Array} target  of the protocol
+ * @param {{sessionId?: string|null, title?: string, onClose?: function(): void}} [options]
+ * @returns {{dispose(): void, resized(): void}}
+ */
+export function mountTable(element, transport, target, options = {}) {
+  const table = new MountedTable(element, transport, target, options);
+  return { dispose: () => table.dispose(), resized: () => table.resized() };
+}
+
+class MountedTable {
+  constructor(element, transport, target, { sessionId = null, title = "", onClose = null }) {
+    this.target = target;
+    this.sessionId = sessionId;
+    this.selection = new Selection();
+    this.chosenWidths = new Set();
+    this.hidden = new Set();
+    this.inspected = -1;
+    this.closeWindow = null;
+    this.lastPlace = 0;
+    this.hurry = 0;
+    this.moved = true;
+    this.gone = null;
+    this.data = new TableData(transport, target, sessionId, (what) => this._dataChanged(what));
+    this.summaries = new SummaryData(transport, this.data.source, () => this.draw());
+    this.summaries.reset(PLAIN_QUERY);
+    this.view = new GridView(this.data, this._look());
+    this.fits = new ColumnFit(this.data, this.view);
+    this.notices = new Notices(() => this._retry(), () => this.data.stop());
+    this.pane = new StatisticsPane((filters) => this.addFilters(filters), () => this.showStatistics(false));
+    this.bar = new FilterBar({
+      onSearch: (search) => this.setQuery({ search }),
+      onFilters: (filter) => this.setQuery({ filter }),
+      onEdit: (beside, filter, from) => this.editFilter(beside, filter, from),
+      onRow: (row) => this.goToRow(row),
+      onStatistics: () => this.showStatistics(this.pane.element.hidden),
+      onUnhide: () => this._unhide(),
+    });
+    const back = onClose ? h("button", { class: "snk-button", type: "button", onClick: onClose }, "Back") : null;
+    if (back) this.bar.element.prepend(back);
+    const main = h("div", { class: "snk-table-main" }, this.view.scroller, this.pane.element);
+    // Lumino's commands would take arrows and letters away from a grid within a notebook.
+    this.root = h("div", { class: "snk-table", "data-lm-suppress-shortcuts": "true" }, this.bar.element, this.notices.element, main, this.notices.told);
+    this.view.scroller.setAttribute("aria-label", title || "Table");
+    element.append(this.root);
+    this.draw = perFrame(() => this._frame());
+    this.view.scroller.addEventListener("scroll", () => this._scrolled(), { passive: true });
+    this.view.scroller.addEventListener("focus", this.draw);
+    this.keys = new GridKeys(this);
+    this.observer = new ResizeObserver(() => this.resized());
+    this.observer.observe(this.view.scroller);
+    this.forget = [
+      transport.onChanged((content) => this._heard(content)),
+      transport.onStatus((status) => this._status(status)),
+    ];
+    this.resized();
+    this.data.want([0, 1], [0, 1]);
+  }
+
+  _look() {
+    const { selection, data } = this;
+    return {
+      get active() {
+        return selection.active;
+      },
+      inspected: -1,
+      selected: (row, column) => selection.has(row, column),
+      sorted: (column) => {
+        const key = data.query.sort.findIndex((one) => one.column === column);
+        return key < 0 ? null : { order: data.query.sort[key].descending ? "descending" : "ascending", key, keys: data.query.sort.length };
+      },
+      summary: (column) => this.summaries.known.get(column),
+      filtered: (column) => data.query.filter.some((one) => one.column === column),
+    };
+  }
+
+  /** The element got another size, or was shown. */
+  resized() {
+    this.moved = true;
+    this.draw();
+  }
+
+  dispose() {
+    this.forget.forEach((forget) => forget());
+    this.observer.disconnect();
+    this.draw.cancel();
+    clearTimeout(this.hurry);
+    clearTimeout(this.resync);
+    this.closeWindow?.();
+    this.notices.dispose();
+    this.summaries.stop();
+    this.data.dispose();
+    this.root.remove();
+  }
+
+  _scrolled() {
+    clearTimeout(this.resync);
+    this.resync = setTimeout(() => this.view.scrollTo(), RESYNC);
+    this.view.scrolled();
+    this.draw();
+  }
+
+  _frame() {
+    if (this.data.disposed) return;
+    if (this.moved) {
+      this.moved = false;
+      this.view.measure();
+    }
+    if (this.view.layerHeight <= 0) return;
+    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
+    this.view.draw();
+    this._fetch();
+    const { query, totals, columns } = this.data;
+    const statistics = !this.pane.element.hidden;
+    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics });
+    if (statistics) this._showPane();
+  }
+
+  /** Ask for what is in view; not while it flies by. */
+  _fetch() {
+    const place = this.view.rows.place + this.view.across.place;
+    const far = Math.abs(place - this.lastPlace) > 3 * Math.max(this.view.high, this.view.wide);
+    this.lastPlace = place;
+    clearTimeout(this.hurry);
+    if (far) {
+      this.hurry = setTimeout(() => this._fetch(), HURRY);
+      return;
+    }
+    const { rows, columns } = this.view.visible();
+    if (!this.data.totals || !columns[1]) return;
+    const page = rows[1] - rows[0];
+    this.data.want([Math.max(rows[0] - page, 0), Math.min(rows[1] + page, this.view.rowCount)], [this.view.firstColumn, this.view.endColumn]);
+    const shown = [];
+    for (let column = columns[0]; column < columns[1]; column += 1) if (this.data.columns.has(column) && !this.hidden.has(column)) shown.push(column);
+    if (!this.pane.element.hidden && !this.summaries.known.has(this.inspected) && this.data.columns.has(this.inspected)) {
+      if (!shown.includes(this.inspected)) shown.unshift(this.inspected);
+    }
+    if (!this.data.loading) this.summaries.want(shown);
+  }
+
+  _dataChanged(what) {
+    if (what === "totals") {
+      this.moved = true;
+      this.selection.clamp(this.view.rowCount, this.view.columnCount);
+    }
+    this.notices.showWork(this.data.loading, this.data.progress);
+    this.notices.showError(this.gone ?? this.data.error, !this.gone?.final);
+    if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summaries.reset({ ...this.data.query, sort: [] });
+    this.draw();
+  }
+
+  _retry() {
+    this.gone = null;
+    this.notices.showError(null);
+    this.data.refresh();
+    this.data.retry();
+  }
+
+  _heard(content) {
+    const change = changesOf(content, this.target, this.sessionId);
+    if (change === "deleted") {
+      this.gone = { message: `${this.root.querySelector(".snk-grid").getAttribute("aria-label")} was deleted. What is shown is what was fetched before.` };
+      this.notices.showError(this.gone);
+    } else if (change === "changed") this._refresh("Changed, updated now");
+  }
+
+  _refresh(words) {
+    this.gone = null;
+    this.data.refresh();
+    this.summaries.reset({ ...this.data.query, sort: [] });
+    this.notices.say(words);
+  }
+
+  _status({ connected, restarted }) {
+    if (restarted) {
+      this.gone = { message: "The kernel was restarted, and the table is gone with its memory." };
+      this.data.stop();
+      this.notices.showError(this.gone);
+    } else if (connected && this.gone?.lost) this._retry();
+    else if (!connected && !this.gone) {
+      this.gone = { message: "There is no connection to the kernel.", lost: true };
+      this.notices.showError(this.gone);
+    }
+  }
+
+  // What bar, headers, keys and menus ask for.
+
+  setQuery(change) {
+    this.data.setQuery({ ...this.data.query, ...change });
+    this.selection.moveTo(Math.min(this.selection.active.row, 0), this.selection.active.column);
+    this.view.scrollTo(0);
+    this.draw();
+  }
+
+  /** Ascending, descending, not at all; `further` keeps the other keys. */
+  sortBy(column, further) {
+    const { sort } = this.data.query;
+    const at = sort.findIndex((one) => one.column === column);
+    const next = at < 0 ? { column, descending: false } : sort[at].descending ? null : { column, descending: true };
+    this.selection.moveTo(-1, column);
+    if (further) this.setQuery({ sort: at < 0 ? [...sort, next] : sort.flatMap((one, n) => (n !== at ? [one] : next ? [next] : [])) });
+    else this.setQuery({ sort: next ? [next] : [] });
+    this.selection.moveTo(-1, column);
+  }
+
+  sortOnly(column, descending) {
+    this.setQuery({ sort: [{ column, descending }] });
+  }
+
+  addFilters(filters) {
+    const texts = new Set(this.data.query.filter.map((one) => JSON.stringify(one)));
+    const further = filters.filter((one) => !texts.has(JSON.stringify(one)));
+    if (further.length) this.setQuery({ filter: [...this.data.query.filter, ...further] });
+  }
+
+  editFilter(beside, filter, from) {
+    const column = filter?.column ?? Math.max(this.selection.active.column, 0);
+    this.openFilter(beside.getBoundingClientRect(), column, filter, from);
+  }
+
+  openFilter(box, column, filter = null, from = -1) {
+    const origin = this.root.getBoundingClientRect();
+    const at = { left: box.left - origin.left, top: box.bottom - origin.top + 4 };
+    const done = (made) => {
+      const filters = [...this.data.query.filter];
+      filters.splice(from < 0 ? filters.length : from, from < 0 ? 0 : 1, made);
+      this.setQuery({ filter: filters });
+    };
+    this.closeWindow = openFilterForm(this.root, at, { columns: this.data.columns, column, filter }, done, () => this.focus());
+  }
+
+  focus() {
+    this.view.scroller.focus({ preventScroll: true });
+  }
+
+  focusSearch() {
+    this.bar.search.focus();
+  }
+
+  focusRowField() {
+    this.bar.row.focus();
+    this.bar.row.select();
+  }
+
+  goToRow(row) {
+    this.activate(Math.min(row, this.view.rowCount - 1), Math.max(this.selection.active.column, 0), false);
+    this.focus();
+  }
+
+  activate(row, column, extend) {
+    this.selection.moveTo(row, column, extend);
+    this.view.reveal(row, column);
+    this._inspect(column);
+    this.draw();
+  }
+
+  selectAll() {
+    this.selection.selectRows(0, this.view.rowCount - 1, Math.max(this.selection.active.column, 0));
+    this.draw();
+  }
+
+  selectRows(first, last) {
+    this.selection.selectRows(Math.max(first, 0), last, Math.max(this.selection.active.column, 0));
+    this.draw();
+  }
+
+  async copy(withNames) {
+    const range = this.selection.range(this.view.columnCount);
+    if (this.selection.active.row < 0) {
+      const name = labelText(this.data.columns.get(this.selection.active.column)?.name);
+      this.notices.say((await copyText(name)) ? "Copied the name" : "The browser did not let the name be copied");
+      return;
+    }
+    const focused = hasFocus(this.root);
+    try {
+      this.notices.say(await copyRange(this.data, range, (column) => this.hidden.has(column), withNames));
+    } catch (error) {
+      this.notices.say(`Nothing was copied: ${error.message}`);
+    }
+    if (focused) this.focus();
+  }
+
+  setWidth(column, width) {
+    this.chosenWidths.add(column);
+    this.view.setWidth(column, width);
+    this.moved = true;
+    this.draw();
+  }
+
+  fit(column) {
+    this.chosenWidths.delete(column);
+    this.fits.forget(column);
+    this.resized();
+  }
+
+  hide(column) {
+    this.hidden.add(column);
+    this.view.setWidth(column, 0);
+    this.selection.moveTo(this.selection.active.row, this.view.axis.at(this.view.axis.offset(column)));
+    this.resized();
+  }
+
+  _unhide() {
+    for (const column of this.hidden) this.fits.forget(column);
+    this.hidden.clear();
+    this.resized();
+    this.focus();
+  }
+
+  showStatistics(shown) {
+    this.pane.element.hidden = !shown;
+    this._inspect(Math.max(this.selection.active.column, 0));
+    this.resized();
+    if (!shown) this.focus();
+  }
+
+  _inspect(column) {
+    this.inspected = column;
+    this.view.look.inspected = this.pane.element.hidden ? -1 : column;
+  }
+
+  _showPane() {
+    const column = this.data.columns.get(this.inspected);
+    this.pane.show(this.inspected, column, this.summaries.known.get(this.inspected), this.summaries.sampled);
+  }
+
+  openCell() {
+    const { row, column } = this.selection.active;
+    const value = this.data.cell(row, column);
+    if (value === undefined) return;
+    const about = this.data.columns.get(column);
+    const shown = cellText(value, about?.kind);
+    const place = this.view.placeOf(row, column);
+    const at = { left: place.left, top: place.top + ROW_HEIGHT + this.view.scroller.offsetTop + this.root.querySelector(".snk-table-main").offsetTop };
+    const cell = {
+      title: `${columnName(about, column)}, row ${labelText(this.data.label(row, column))}`,
+      about: about?.dtype ?? "",
+      text: shown.missing ? shown.text : wholeText(value),
+      missing: shown.missing,
+    };
+    this.closeWindow?.();
+    this.closeWindow = openCellWindow(this.root, at, cell, () => this.focus());
+  }
+
+  openMenu(row, column, event) {
+    const origin = this.root.getBoundingClientRect();
+    const place = this.view.placeOf(row, column);
+    const layer = this.view.layer.getBoundingClientRect();
+    const box = { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? 22 : ROW_HEIGHT), width: place.width };
+    const at = event
+      ? { left: event.clientX - origin.left, top: event.clientY - origin.top }
+      : { left: box.left - origin.left, top: box.bottom - origin.top };
+    if (row < 0) this.selection.moveTo(-1, column);
+    this._inspect(column);
+    this.draw();
+    openMenu(this.root, at, columnMenu(this, row, column, box), () => this.focus());
   }
 }
 
