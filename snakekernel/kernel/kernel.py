@@ -36,17 +36,19 @@ from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
+from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
 from .door import InspectorDoor
 from .incoming import Incoming, split
 from .lane import Lane, LaneSelector, unusable
 from .logs import keep_secrets_out
+from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 
 
-class SnakeKernel(DebuggerOnDemand):
+class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     """A Python notebook kernel that also serves the snake protocol."""
 
     implementation = "snakekernel"
@@ -123,6 +125,7 @@ class SnakeKernel(DebuggerOnDemand):
         )
         self.stored = StoredNamespace(self.runtime.store, time.time, self._notebook_writer)
         self._offer_stored()
+        StoredMagics(self).register()
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
         door = InspectorDoor(self.runtime, self._guarded)
