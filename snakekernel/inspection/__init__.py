@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from snakekernel.inspection.budget import Budget
 from snakekernel.inspection.describe import DescribePlugin, Describer, of_small_scalar
+from snakekernel.inspection.glance import Glance, glance
+from snakekernel.inspection.paths import part_of
 from snakekernel.inspection.sizes import estimate
 from snakekernel.inspection.tables import TableLimits, TablePage, table_page
 from snakekernel.inspection.timed import Outcome, TimedOut, attempt
@@ -16,12 +18,15 @@ __all__ = [
     "Budget",
     "DescribePlugin",
     "Describer",
+    "Glance",
     "Outcome",
     "TableLimits",
     "TablePage",
     "TimedOut",
     "attempt",
     "estimate",
+    "glance",
     "of_small_scalar",
+    "part_of",
     "table_page",
 ]
