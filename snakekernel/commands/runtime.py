@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..inspection import Orders
 from ..memory.attachments import Attachments
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
@@ -85,6 +86,8 @@ class Runtime:
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)
+    #: The orders of tables that were sorted or filtered last.
+    orders: Orders = field(default_factory=Orders)
     limits: Limits = field(default_factory=Limits)
     #: What ``returns="auto"`` sends as a value; beyond it a preview.
     auto_limits: Limits = field(default_factory=lambda: Limits(json_bytes=1 << 20, buffer_bytes=16 << 20))

@@ -28,6 +28,7 @@ from . import (
     set,
     share,
     store,
+    summarize,
     table_page,
 )
 from .command import Command
@@ -55,6 +56,7 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         share,
         set,
         table_page,
+        summarize,
         pipeline,
         inspect,
         ping,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from snakekernel.inspection.budget import Budget
 from snakekernel.inspection.describe import DescribePlugin, Describer, of_small_scalar
 from snakekernel.inspection.sizes import estimate
+from snakekernel.inspection.summaries import Summaries, summarize
+from snakekernel.inspection.table_order import Orders, SortKey, View
 from snakekernel.inspection.tables import TableLimits, TablePage, table_page
 from snakekernel.inspection.timed import Outcome, TimedOut, attempt
 
@@ -16,12 +18,17 @@ __all__ = [
     "Budget",
     "DescribePlugin",
     "Describer",
+    "Orders",
     "Outcome",
+    "SortKey",
+    "Summaries",
     "TableLimits",
     "TablePage",
     "TimedOut",
+    "View",
     "attempt",
     "estimate",
     "of_small_scalar",
+    "summarize",
     "table_page",
 ]

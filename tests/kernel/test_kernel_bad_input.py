@@ -114,8 +114,6 @@ MALFORMED: list[tuple[str, dict[str, Any], str, str]] = [
     ("call", {"target": "builtins.len", "stream": {"credit": 1}}, "unsupported", "$.stream"),
     ("store", {"id": "x", "value": 1, "durable": True}, "unsupported", "$.durable"),
     ("create_session", {"quota": {"objects": 1}}, "unsupported", "$.quota"),
-    ("table", {"target": "user.x", "sort": []}, "unsupported", "$.sort"),
-    ("table", {"target": "user.x", "filter": []}, "unsupported", "$.filter"),
 ]
 
 
