@@ -92,7 +92,7 @@ def summarize(
     if not view.whole:
         step = read(lambda: affordable_step(source, view, seconds / 2), clock)
         order = read(
-            lambda: (orders or Orders()).order(obj, source, view, task, step=step),
+            lambda: (Orders() if orders is None else orders).order(obj, source, view, task, step=step),
             clock,
         )
         rows = order.rows

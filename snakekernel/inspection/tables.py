@@ -112,7 +112,9 @@ def table_page(
     clock = Clock(limits.seconds)
     source: Source = read(lambda: source_of(obj), clock)
     across, cut_across = _range(columns, source.columns, limits.columns, limits.most_columns)
-    order = _order(obj, source, view or View(), orders or Orders(), task or Task(), clock, fresh)
+    order = _order(
+        obj, source, view or View(), Orders() if orders is None else orders, task or Task(), clock, fresh
+    )
     matched = source.rows if order is None else len(order.rows)
     width = max(across[1] - across[0], 1)
     most_rows = min(limits.most_rows, max(limits.most_cells // width, 1))
