@@ -71,7 +71,7 @@ def rows_of(obj: Any, view: View) -> list[int]:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(rows=ROWS, keys=KEYS)
 def test_sorted_as_pandas_does(library: str, rows: list[tuple[Any, ...]], keys: list[SortKey]) -> None:
     given = frame(rows)
@@ -129,7 +129,7 @@ CONDITIONS: dict[str, tuple[Condition, Callable[[pd.DataFrame], Any]]] = {
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(rows=ROWS)
 def test_filtered_as_pandas_does(library: str, rows: list[tuple[Any, ...]]) -> None:
     given = frame(rows)
