@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..inspection import Orders
+from ..inspection.watches import Watches
 from ..memory.attachments import Attachments
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
@@ -88,6 +89,8 @@ class Runtime:
     attachments: Attachments = field(default_factory=Attachments)
     #: The orders of tables that were sorted or filtered last.
     orders: Orders = field(default_factory=Orders)
+    #: What clients watch for changes in place.
+    watches: Watches = field(default_factory=Watches)
     limits: Limits = field(default_factory=Limits)
     #: What ``returns="auto"`` sends as a value; beyond it a preview.
     auto_limits: Limits = field(default_factory=lambda: Limits(json_bytes=1 << 20, buffer_bytes=16 << 20))
@@ -98,8 +101,12 @@ class Runtime:
     epoch: str = field(default_factory=lambda: uuid.uuid4().hex)
     #: The notebook's variables.
     user_namespace: Callable[[], MutableMapping[str, Any]] = field(default_factory=lambda: dict)
+    #: Those of them that IPython put there, with the values it gave them.
+    hidden_variables: Callable[[], Mapping[str, Any]] = dict
     #: Runs a function on the main thread and returns its result.
     on_main: Callable[[Callable[[], Any]], Any] = lambda function: function()
+    #: Cancels a task by its request's id, as the asking session knows it; None where another request has it.
+    cancel: Callable[[str, str], bool | None] = lambda msg_id, sender: False
     started: float = 0.0
     requests_handled: int = 0
     #: Frames of ours dropped for a bad signature or header.

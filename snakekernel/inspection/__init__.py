@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from snakekernel.inspection.budget import Budget
 from snakekernel.inspection.describe import DescribePlugin, Describer, of_small_scalar
+from snakekernel.inspection.glance import Glance, glance
+from snakekernel.inspection.paths import part_of
 from snakekernel.inspection.sizes import estimate
 from snakekernel.inspection.summaries import Summaries, summarize
 from snakekernel.inspection.table_order import Orders, SortKey, View
@@ -18,6 +20,7 @@ __all__ = [
     "Budget",
     "DescribePlugin",
     "Describer",
+    "Glance",
     "Orders",
     "Outcome",
     "SortKey",
@@ -28,7 +31,9 @@ __all__ = [
     "View",
     "attempt",
     "estimate",
+    "glance",
     "of_small_scalar",
+    "part_of",
     "summarize",
     "table_page",
 ]

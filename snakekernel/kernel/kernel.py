@@ -14,36 +14,43 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ipykernel.subshell_manager import UnknownSubshellError
+from tornado.ioloop import IOLoop
 from traitlets import Bool, Float, Integer, List, Unicode
 
 from .._version import __version__
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
 from ..commands.runtime import Runtime
+from ..commands.suspending import Moving
 from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES, SEGMENTS
 from ..objects.policy import TargetPolicy
+from ..objects.provenance import Maker
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, Installed, PluginTable
 from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
-from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
+from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSION, Door, is_ours, op_of
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
 from .debugger import DebuggerOnDemand
 from .door import InspectorDoor
 from .incoming import Incoming, split
+from .inspector import Inspector
 from .lane import Lane, LaneSelector, unusable
 from .logs import keep_secrets_out
 from .namespace import StoredNamespace, forget_outputs
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
+
+T = TypeVar("T")
 
 
 class SnakeKernel(DebuggerOnDemand):
@@ -105,6 +112,7 @@ class SnakeKernel(DebuggerOnDemand):
         self._own_shell: Any = self.shell
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+        self.inspector = Inspector()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.runtime = Runtime(
@@ -118,14 +126,18 @@ class SnakeKernel(DebuggerOnDemand):
             auto_sessions=self.auto_sessions,
             buffers_bound=self._is_plain_tcp and not self._is_loopback,
             user_namespace=self._user_namespace,
+            hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
+            cancel=self._cancel,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
-        self.stored = StoredNamespace(self.runtime.store, time.time, self._notebook_writer)
+        self.stored = StoredNamespace(
+            self.runtime.store, time.time, self._notebook_writer, self._notebook_maker
+        )
         self._offer_stored()
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
-        door = InspectorDoor(self.runtime, self._guarded)
+        door = InspectorDoor(self.runtime, self.inspector, self._guarded)
         self.comm_manager.register_target(COMM_TARGET, door.opened)
 
     def start(self) -> None:
@@ -219,15 +231,33 @@ class SnakeKernel(DebuggerOnDemand):
             await super().process_control(msg)
             return
         try:
-            run = Run(admitted(self, incoming), self.runtime, "control")
+            tell = partial(self._publish_progress, incoming)
+            run = Run(admitted(self, incoming), self.runtime, "control", tell=tell)
         except BadFrame as error:
             self.dropped(error)
             return
         step = run.resume()
         while not isinstance(step, Outcome):
+            if isinstance(step, Moving):
+                # Not awaited: control serves one message at a time, and cancelling is one.
+                self.inspector.submit(run, partial(self._reply_on_control, incoming, run))
+                return
             step = await awaited(run, step.awaitable)
-        self.control_stream.send_multipart(self.reply_frames(incoming, run, run.pack(step)))
+        self._reply_on_control(incoming, run, run.pack(step))
+
+    def _reply_on_control(self, incoming: Incoming, run: Run, packed: Packed) -> None:
+        frames = self.reply_frames(incoming, run, packed)
+        loop = self._control_loop
+        if loop is IOLoop.current(instance=False):
+            self.control_stream.send_multipart(frames)
+        else:
+            loop.add_callback(self.control_stream.send_multipart, frames)
         self.arm_expiry()
+
+    def _publish_progress(self, incoming: Incoming, done: int, total: int, text: str) -> None:
+        content = {"done": done, "total": total, "text": text}
+        parent, topic = incoming.parent(), self._topic(PROGRESS)
+        self.envelope.send(self.iopub_socket, PROGRESS, content, parent, ident=topic)
 
     def _refuse_subshell(self, incoming: Incoming, unknown: UnknownSubshellError) -> None:
         try:
@@ -276,7 +306,12 @@ class SnakeKernel(DebuggerOnDemand):
         )
         return frames
 
-    def _guarded(self, run: Run, serve: Callable[[], Packed]) -> Packed:
+    def _cancel(self, msg_id: str, sender: str) -> bool | None:
+        if self.inspector.cancel(msg_id, sender):
+            return True
+        return None if self.activities.has(msg_id) else False
+
+    def _guarded(self, run: Run, serve: Callable[[], T]) -> T:
         if threading.current_thread() is not threading.main_thread():
             return serve()
         caught = self.interrupts.catch(run.interrupts)
@@ -341,9 +376,14 @@ class SnakeKernel(DebuggerOnDemand):
         self.arm_expiry()
 
     def _call_later_on_control(self, delay: float, function: Callable[[], None]) -> None:
-        # The main loop may be busy for long; a kernel without a control thread has no other.
-        loop = self.control_thread.io_loop if self.control_thread is not None else self.io_loop
+        # The main loop may be busy for long.
+        loop = self._control_loop
         loop.add_callback(loop.call_later, delay, function)
+
+    @property
+    def _control_loop(self) -> Any:
+        # A kernel without a control thread has no other loop.
+        return self.control_thread.io_loop if self.control_thread is not None else self.io_loop
 
     def _publish_changed(self, content: dict[str, Any]) -> None:
         if self.session is not None:
@@ -356,6 +396,13 @@ class SnakeKernel(DebuggerOnDemand):
     def _notebook_writer(self) -> str:
         msg_id = (self.get_parent("shell") or {}).get("msg_id")
         return msg_id if isinstance(msg_id, str) else "notebook"
+
+    def _notebook_maker(self) -> Maker:
+        header = (self.get_parent("shell") or {}).get("header") or {}
+        msg_type = str(header.get("msg_type"))
+        if is_ours(msg_type):
+            return op_of(msg_type), None, str(header.get("username", ""))
+        return int(self._own_shell.execution_count) if msg_type == "execute_request" else None
 
     @property
     def _is_plain_tcp(self) -> bool:
@@ -370,6 +417,7 @@ class SnakeKernel(DebuggerOnDemand):
         return ip.startswith("127.") or ip in ("localhost", "::1")
 
     def do_shutdown(self, restart: bool) -> Any:
-        """As stock; our thread ends too."""
+        """As stock; our threads end too, and tasks are answered."""
+        self.inspector.close()
         self.activities.close()
         return super().do_shutdown(restart)

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, Final
 
+from ..objects.provenance import Maker
 from ..objects.static import is_exactly
 from ..objects.store import ANONYMOUS, Store
 
@@ -24,12 +25,20 @@ class StoredNamespace(MutableMapping[str, Any]):
     _store: Store
     _clock: Callable[[], float]
     _writer: Callable[[], str]
+    _maker: Callable[[], Maker]
 
-    def __init__(self, store: Store, clock: Callable[[], float], writer: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        writer: Callable[[], str],
+        maker: Callable[[], Maker] = lambda: None,
+    ) -> None:
         # Set past our own __setattr__, which stores.
         object.__setattr__(self, "_store", store)
         object.__setattr__(self, "_clock", clock)
         object.__setattr__(self, "_writer", writer)
+        object.__setattr__(self, "_maker", maker)
 
     def __getitem__(self, name: str) -> Any:
         entry = self._store.find(None, name, now=self._clock()) if isinstance(name, str) else None
@@ -44,7 +53,7 @@ class StoredNamespace(MutableMapping[str, Any]):
             raise ValueError(f"names that begin with {ANONYMOUS!r} are the kernel's own")
         # A name that UTF-8 cannot hold could be listed by no client.
         name.encode()
-        self._store.put(None, name, obj, writer=self._writer(), now=self._clock())
+        self._store.put(None, name, obj, writer=self._writer(), now=self._clock(), by=self._maker())
 
     def __delitem__(self, name: str) -> None:
         if name not in self:

@@ -94,3 +94,14 @@ class Changed(msgspec.Struct, kw_only=True):
     since: int
     version: int
     changes: list[dict[str, Any]]
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """Content of ``snake_progress`` on iopub: how far the task is whose request is the parent.
+
+    At most ten a second; ``text`` says in a word or two what is done, ``total`` is in units of its own.
+    """
+
+    done: int
+    total: int
+    text: str

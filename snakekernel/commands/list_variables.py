@@ -1,0 +1,100 @@
+"""``list_variables``: a page of the notebook's variables, with what is known of each without running code."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, MutableMapping
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from ..inspection import glance
+from ..objects.static import is_instance, module_name, type_name
+from ..wire.model import Reply as BaseReply
+from ..wire.model import Request as BaseRequest
+from .command import Command
+from .scope import Scope
+
+#: Put there by this kernel.
+_OURS: Final = frozenset({"stored"})
+
+
+class Request(BaseRequest, frozen=True, kw_only=True):
+    """Names that begin with ``prefix`` and contain ``search``, in upper or lower case.
+
+    modules: also those that are modules. Names that begin with ``_``, and IPython's own, are never listed.
+    """
+
+    prefix: str = ""
+    search: str = ""
+    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
+    modules: bool = False
+
+
+class Reply(BaseReply, kw_only=True):
+    """The page's names and details, in the order they were first assigned, and the count of all that match.
+
+    version: rises when a ``watch`` sees variables change. objects: ``name``, ``type``, ``module``, ``size``
+    (bytes, estimated), ``length``, ``shape``, ``dtype``, ``preview`` and ``view`` as of ``list_stored``.
+    """
+
+    variables: list[str]
+    count: int
+    version: int
+    objects: list[dict[str, Any]]
+
+
+async def run(request: Request, scope: Scope) -> Reply:
+    """List; runs no user code, so that control can serve it."""
+    runtime = scope.runtime
+    wanted = request.search.casefold()
+    found = [
+        (name, value)
+        for name, value in variables(runtime.user_namespace(), runtime.hidden_variables()).items()
+        if name.startswith(request.prefix)
+        and wanted in name.casefold()
+        and (request.modules or not is_instance(value, types.ModuleType))
+    ]
+    page = found[request.offset : request.offset + request.limit]
+    return Reply(
+        variables=[name for name, _ in page],
+        count=len(found),
+        version=runtime.watches.variables_version,
+        objects=[
+            {"name": name, "type": type_name(value), "module": module_name(value), **glance(value)}
+            for name, value in page
+        ],
+    )
+
+
+def variables(namespace: MutableMapping[str, Any], hidden: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that are a person's own: a copy, made without running code of any."""
+    kept: dict[str, Any] = {}
+    for name, value in _items(namespace):
+        if type(name) is not str or name.startswith("_") or name in _OURS:
+            continue
+        # IPython's own names are the person's where they have another value now.
+        if name in hidden and hidden[name] is value:
+            continue
+        kept[name] = value
+    return kept
+
+
+def _items(namespace: Any) -> list[tuple[Any, Any]]:
+    for _ in range(5):
+        try:
+            return list(namespace.items())
+        except RuntimeError:  # another thread assigned a new one meanwhile
+            continue
+    return []
+
+
+COMMAND = Command(
+    op="list_variables",
+    request=Request,
+    reply=Reply,
+    run=run,
+    summary="List the notebook's variables by page, with type, size and preview.",
+    control=True,
+)
