@@ -31,6 +31,7 @@ from . import (
     store,
     summarize,
     table_page,
+    watch,
 )
 from .command import Command
 
@@ -67,6 +68,7 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         close_session,
         list_sessions,
         cancel,
+        watch,
         attach,
     )
 )
