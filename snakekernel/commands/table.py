@@ -32,6 +32,7 @@ from . import (
     store,
     summarize,
     table_page,
+    watch,
 )
 from .command import Command
 
@@ -69,6 +70,7 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         close_session,
         list_sessions,
         cancel,
+        watch,
         attach,
     )
 )
