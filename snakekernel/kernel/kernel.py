@@ -40,12 +40,14 @@ from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSI
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
+from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
 from .door import InspectorDoor
 from .incoming import Incoming, split
 from .inspector import Inspector
 from .lane import Lane, LaneSelector, unusable
 from .logs import keep_secrets_out
+from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
@@ -54,7 +56,7 @@ from .watching import Watching
 T = TypeVar("T")
 
 
-class SnakeKernel(DebuggerOnDemand):
+class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     """A Python notebook kernel that also serves the snake protocol."""
 
     implementation = "snakekernel"
@@ -141,6 +143,7 @@ class SnakeKernel(DebuggerOnDemand):
             self.runtime.store, time.time, self._notebook_writer, self._notebook_maker
         )
         self._offer_stored()
+        StoredMagics(self).register()
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
         self.watches = self.runtime.watches
