@@ -9,9 +9,11 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from IPython.core.error import UsageError
+from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR, MAGIC_OUTPUT_CAN_BE_SILENCED
 
 from ..inspection import Describer
 from ..inspection.html import inspection_page
@@ -26,9 +28,18 @@ from .paths import Path, Step, leading
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _KEEP: Final = re.compile(r"\s->\s*(?P<name>(?:(?!->).)+?)\s*\Z")
 
 _CALL_USAGE: Final = "%call TARGET [ARGUMENTS] [-> NAME], such as: %call stored.df.head 3 -> top"
+
+
+def _as_written(magic: F) -> F:
+    """Have IPython expand no ``{…}`` in a magic's line, and show nothing where a ``;`` ends it."""
+    setattr(magic, MAGIC_NO_VAR_EXPAND_ATTR, True)
+    setattr(magic, MAGIC_OUTPUT_CAN_BE_SILENCED, True)
+    return magic
 
 
 class StoredMagics:
@@ -45,6 +56,7 @@ class StoredMagics:
             self._shell.register_magic_function(magic, "line", magic.__name__)
         self._shell.register_magic_function(self.store_as, "cell", "store_as")
 
+    @_as_written
     def objects(self, line: str) -> Page:
         """List the stored objects: name, type, shape, size, age.
 
@@ -57,6 +69,7 @@ class StoredMagics:
         """
         return listing(self._stored, line.strip() or "*")
 
+    @_as_written
     def object(self, line: str) -> Page:
         """Show what a stored object is: type, shape, text, signature, docstring, parts.
 
@@ -73,6 +86,7 @@ class StoredMagics:
         runtime = self._kernel.runtime
         return inspection_page(Describer(plugin_for=runtime.frameworks.for_type).inspect(obj), name)
 
+    @_as_written
     def del_object(self, line: str) -> None:
         """Delete a stored object.
 
@@ -87,6 +101,7 @@ class StoredMagics:
             raise self._missing(name)
         del self._stored[name]
 
+    @_as_written
     def store_as(self, line: str, cell: str) -> Any:
         """Run the cell and store the value of its last line, which must be an expression.
 
@@ -123,6 +138,7 @@ class StoredMagics:
         self._keep(name, result)
         return result
 
+    @_as_written
     def call(self, line: str) -> Any:
         """Call a target, as programs do with ``call``, and show or store its result.
 
@@ -137,7 +153,7 @@ class StoredMagics:
         A target is an importable path, ``stored.NAME…`` or ``user.VARIABLE…``. The arguments are Python
         expressions over the notebook's variables, apart by commas.
         """
-        found = leading(line.strip())
+        found = leading(line.strip().removesuffix(";"))
         if found is None:
             raise UsageError(f"Name what to call: {_CALL_USAGE}.")
         path, rest = found
