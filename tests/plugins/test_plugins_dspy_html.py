@@ -56,8 +56,7 @@ def test_a_field_whose_text_fails(dspy: Any) -> None:
 
 
 def test_usage_and_completions(dspy: Any) -> None:
-    completions = dspy.Completions([{"answer": "a"}, {"answer": "b"}], signature="question -> answer")
-    prediction = dspy.Prediction.from_completions(completions)
+    prediction = dspy.Prediction.from_completions([{"answer": "a"}, {"answer": "b"}])
     prediction.set_lm_usage({"openai/demo": {"prompt_tokens": 12, "details": None}})
     said = text_of(prediction)
     assert "Completions" in said
