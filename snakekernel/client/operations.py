@@ -13,7 +13,7 @@ from ..commands.reading import to_request
 from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
 from .message import Channel
-from .payload import Target, check_plain, field, whole
+from .payload import Target, check_plain, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 
@@ -180,7 +180,23 @@ class Operations(Programs):
         """What an object is, as a dictionary; on ``channel="control"`` also while the kernel is busy, and
         then without running any code of the object."""
         fields = {"target": target, "offset": offset, "limit": limit, "budget": budget}
-        return self._send("inspect", fields, field("inspection"), session_id, timeout, channel=channel)
+        return self._send("inspect", fields, inspected, session_id, timeout, channel=channel)
+
+    def preview(
+        self,
+        target: Target,
+        *,
+        width: int = 800,
+        height: int = 600,
+        budget: float | None = None,
+        channel: Channel = "shell",
+        session_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """The picture of a figure, an image or an array, at most so many pixels wide and high, as a
+        ``Picture``; None where the object has none. ``channel="control"`` answers while a cell runs."""
+        fields = {"target": target, "width": width, "height": height, "budget": budget}
+        return self._send("preview", fields, pictured, session_id, timeout, channel=channel)
 
     def table(
         self,

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..values import Codec, Encoder, NotLossless, registry
+from ..values import Codec, Decoder, Encoder, NotLossless, registry
 from ..values.bounds import member
 from ..wire.errors import InvalidRequest, Unserializable
 from ..wire.model import Reply
 from ..wire.path import Attr, Item, Ref
-from .description import Description
+from .description import Description, Inspection, Picture
 from .proxy import ModuleProxy, StoredProxy
 
 #: Turns a reply's content and buffers into the result.
@@ -213,6 +213,17 @@ def field(name: str) -> Finish:
         return content[name]
 
     return finish
+
+
+def inspected(content: dict[str, Any], buffers: Sequence[memoryview]) -> Inspection:
+    """What ``inspect`` answered."""
+    return Inspection(content["inspection"])
+
+
+def pictured(content: dict[str, Any], buffers: Sequence[memoryview]) -> Picture | None:
+    """What ``preview`` answered; None where the object has no picture."""
+    found = content["preview"]
+    return found and Picture(**{**found, "data": Decoder(buffers).decode(found["data"])})
 
 
 def whole(content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:

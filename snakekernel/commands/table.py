@@ -62,6 +62,7 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         table_page,
         preview,
         summarize,
+        preview,
         pipeline,
         inspect,
         ping,

@@ -42,6 +42,7 @@ from .awaiting import awaited
 from .changes import ChangeFeed
 from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
+from .displays import register_displays
 from .door import InspectorDoor
 from .incoming import Incoming, split
 from .inspector import Inspector
@@ -147,6 +148,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         )
         self._offer_stored()
         StoredMagics(self).register()
+        register_displays(self.shell)
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
         self.watches = self.runtime.watches
