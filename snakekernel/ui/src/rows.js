@@ -84,9 +84,12 @@ export class RowElement {
     const shape = formatShapeShort(object);
     const maker = object.made_by?.label ?? "";
     const client = object.made_by?.client;
+    const preview = oneLine(object.preview ?? object.string_repr ?? "", 160);
+    // "<DataFrame 3000x3>" is the kernel's description where there is no short value.
+    const described = object.type === "str" ? null : /^<(.*)>$/.exec(preview);
     const texts = {
       name: label,
-      preview: oneLine(object.preview ?? object.string_repr ?? "", 160),
+      preview: described ? described[1].replace(/(\d)x(?=\d)/g, "$1 × ") : preview,
       type: oneLine(object.type, 60),
       shape,
       size: formatSize(object.size),
@@ -94,8 +97,7 @@ export class RowElement {
       age: object.created === undefined ? "" : formatAge(object.created, now),
     };
     for (const part of ITEM_PARTS) setText(this.parts[part], texts[part]);
-    // Such a text names type and size only: where there is little room, the type says it better.
-    this.element.classList.toggle("snk-described", texts.preview.startsWith("<"));
+    this.element.classList.toggle("snk-described", described !== null);
     setText(this.text, "");
     setAttribute(this.open, "hidden", view !== "table" || !node.steps);
     const made = maker && `made by ${oneLine(maker, 80)}${client ? ` (${oneLine(client, 40)})` : ""}`;

@@ -1476,8 +1476,9 @@ export const CHILD_PAGE = 100;
 /** Most that the kernel gives at once, for refreshing what is shown. */
 const MOST_CHILDREN = 1000;
 
-/** Types that never have parts, where the kernel's list does not say. */
+/** What has no parts worth a look, where the kernel's list does not say. */
 const PARTLESS_VIEWS = new Set(["scalar", "text"]);
+const PARTLESS_TYPES = new Set(["function", "builtin_function_or_method", "method"]);
 
 /** An object in the tree: a row of a list, or a part of one. */
 export class TreeNode {
@@ -1532,7 +1533,8 @@ export class TreeNode {
     if (!this.steps) return false;
     if (this.children && !this.error) return this.total > 0;
     if (this.object.has_children !== undefined) return this.object.has_children;
-    return !PARTLESS_VIEWS.has(this.object.view);
+    const { view, type, length } = this.object;
+    return !(PARTLESS_VIEWS.has(view) || PARTLESS_TYPES.has(type) || (view === "tree" && length === 0));
   }
 
   /** Drops an answer under way, here and below. */
@@ -2148,9 +2150,12 @@ export class RowElement {
     const shape = formatShapeShort(object);
     const maker = object.made_by?.label ?? "";
     const client = object.made_by?.client;
+    const preview = oneLine(object.preview ?? object.string_repr ?? "", 160);
+    // "<DataFrame 3000x3>" is the kernel's description where there is no short value.
+    const described = object.type === "str" ? null : /^<(.*)>$/.exec(preview);
     const texts = {
       name: label,
-      preview: oneLine(object.preview ?? object.string_repr ?? "", 160),
+      preview: described ? described[1].replace(/(\d)x(?=\d)/g, "$1 × ") : preview,
       type: oneLine(object.type, 60),
       shape,
       size: formatSize(object.size),
@@ -2158,8 +2163,7 @@ export class RowElement {
       age: object.created === undefined ? "" : formatAge(object.created, now),
     };
     for (const part of ITEM_PARTS) setText(this.parts[part], texts[part]);
-    // Such a text names type and size only: where there is little room, the type says it better.
-    this.element.classList.toggle("snk-described", texts.preview.startsWith("<"));
+    this.element.classList.toggle("snk-described", described !== null);
     setText(this.text, "");
     setAttribute(this.open, "hidden", view !== "table" || !node.steps);
     const made = maker && `made by ${oneLine(maker, 80)}${client ? ` (${oneLine(client, 40)})` : ""}`;
@@ -3814,7 +3818,7 @@ export class Actions {
     const more = names.length - NAMES_LISTED;
     confirmFirst(this.ui.root, {
       title: one ? `Delete ${names[0]}?` : `Delete ${plural(names.length, "object")}?`,
-      text: `The kernel forgets ${one ? "it" : "them"}. This cannot be undone. What variables hold stays.`,
+      text: `Variables and other objects that hold ${one ? "it" : "them"} keep ${one ? "it" : "them"}. The deletion cannot be undone.`,
       names: one ? [] : [...names.slice(0, NAMES_LISTED), ...(more > 0 ? [`and ${more} more`] : [])],
       action: "Delete",
       run: () => this.#deleteAll(targets),
