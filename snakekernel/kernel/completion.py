@@ -20,9 +20,9 @@ from typing import Any, Final
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 
-from ..inspection import Describer, facts, genuine
+from ..inspection import Describer, facts, genuine, part_of
 from ..inspection.html import inspection_page
-from ..objects.target import UserCodeRaised, follow
+from ..objects.target import UserCodeRaised, follow_static
 from ..wire.errors import SnakeError
 from ..wire.path import Attr, Item, path_text
 from .namespace import StoredNamespace
@@ -116,14 +116,14 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
             return self._stored_at(path.steps)
         space = self.shell.user_ns
         obj = space[path.root] if path.root in space else vars(builtins)[path.root]
-        return follow(obj, path.steps, at="$", static=True)
+        return follow_static(obj, path.steps, at="$", part_of=part_of)
 
     def _stored_at(self, steps: tuple[Step, ...]) -> Any:
         if not steps:
             return self.stored
         first, *rest = steps
         obj = self.stored[first.name if isinstance(first, Attr) else first.key]
-        return follow(obj, tuple(rest), at="$", static=True)
+        return follow_static(obj, tuple(rest), at="$", part_of=part_of)
 
     def _completed(self, code: str, cursor: int, *, everything: bool) -> dict[str, Any] | None:
         line = code[code.rfind("\n", 0, cursor) + 1 : cursor]
@@ -168,12 +168,12 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
         if path.root == "stored":
             return self._stored_at(path.steps)
         if path.root != "user":
-            return follow(sys.modules[path.root], path.steps, at="$", static=True)
+            return follow_static(sys.modules[path.root], path.steps, at="$", part_of=part_of)
         if not path.steps:
             return dict(genuine.dict_page(self.shell.user_ns))
         first, *rest = path.steps
         name = first.name if isinstance(first, Attr) else first.key
-        return follow(self.shell.user_ns[name], tuple(rest), at="$", static=True)
+        return follow_static(self.shell.user_ns[name], tuple(rest), at="$", part_of=part_of)
 
     def _parts(self, obj: Any, typed: Unfinished, after: str, cursor: int) -> dict[str, Any]:
         """Completions of an attribute or a key of an object."""

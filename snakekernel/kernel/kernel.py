@@ -95,7 +95,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._main_loop: asyncio.AbstractEventLoop | None = None
+        #: The main thread's; None before it runs.
+        self.main_loop: asyncio.AbstractEventLoop | None = None
         self.lane: Lane | None = None
         self.interrupts = InterruptsOfRequests()
         #: Whether this process is a child that user code forked.
@@ -115,6 +116,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
         self.inspector = Inspector()
+        #: Widgets of this process, told what clients are told; called on the control thread.
+        self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.runtime = Runtime(
@@ -140,8 +143,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         StoredMagics(self).register()
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
-        door = InspectorDoor(self.runtime, self.inspector, self._guarded)
-        self.comm_manager.register_target(COMM_TARGET, door.opened)
+        self.door = InspectorDoor(self.runtime, self.inspector, self._guarded)
+        self.comm_manager.register_target(COMM_TARGET, self.door.opened)
 
     def start(self) -> None:
         """Start serving, on the fast lane where that can be."""
@@ -160,7 +163,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             if self.fast_lane:
                 self.log.warning("The fast lane is not used: %s.", reason)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
-        self._main_loop = self.io_loop.asyncio_loop
+        self.main_loop = self.io_loop.asyncio_loop
 
     def _forked(self) -> None:
         self.is_forked = True
@@ -329,7 +332,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         return self._own_shell.user_ns
 
     def _on_main(self, function: Callable[[], Any]) -> Any:
-        loop = self._main_loop
+        loop = self.main_loop
         if threading.current_thread() is threading.main_thread() or loop is None:
             return function()
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
@@ -345,10 +348,10 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     def _drop(self, gone: list[Any]) -> None:
         # A dropped object's __del__ is user code: it runs on the main thread.
-        if self._main_loop is None or threading.current_thread() is threading.main_thread():
+        if self.main_loop is None or threading.current_thread() is threading.main_thread():
             self._let_go(gone)
         else:
-            self._main_loop.call_soon_threadsafe(self._let_go, gone)
+            self.main_loop.call_soon_threadsafe(self._let_go, gone)
 
     def _let_go(self, gone: list[Any]) -> None:
         try:
@@ -359,19 +362,19 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     def arm_expiry(self) -> None:
         """Have the loop clean up when the next session or entry expires."""
         due = self.runtime.next_expiry()
-        if due is None or self._main_loop is None:
+        if due is None or self.main_loop is None:
             return
         if self._expiry_due is None or due < self._expiry_due:
             # Noted now: the main loop may be busy, and a busy subshell asks at every request.
             self._expiry_due = due
-            self._main_loop.call_soon_threadsafe(self._set_expiry, due)
+            self.main_loop.call_soon_threadsafe(self._set_expiry, due)
 
     def _set_expiry(self, due: float) -> None:
-        assert self._main_loop is not None
+        assert self.main_loop is not None
         if self._expiry is not None:
             self._expiry.cancel()
         self._expiry_due = due
-        self._expiry = self._main_loop.call_later(max(0.05, due - time.time()), self._expire)
+        self._expiry = self.main_loop.call_later(max(0.05, due - time.time()), self._expire)
 
     def _expire(self) -> None:
         self._expiry = self._expiry_due = None
@@ -389,6 +392,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         return self.control_thread.io_loop if self.control_thread is not None else self.io_loop
 
     def _publish_changed(self, content: dict[str, Any]) -> None:
+        for listener in list(self.change_listeners):
+            listener(content)
         if self.session is not None:
             self.session.send(self.iopub_socket, CHANGED, content, ident=self._topic(CHANGED))
 

@@ -25,8 +25,8 @@ export const KINDS = {
 /** The mark of a kind. */
 export function kindMark(kind) {
   const { mark, path } = KINDS[kind] ?? KINDS.other;
-  if (mark) return h("span", { class: "snk-kind", "aria-hidden": "true" }, mark);
-  return svg("svg", { class: "snk-kind", viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: path }));
+  if (mark) return h("span", { class: "snk-t-kind", "aria-hidden": "true" }, mark);
+  return svg("svg", { class: "snk-t-kind", viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: path }));
 }
 
 /** Kinds whose cells line up on the right. */
@@ -45,19 +45,19 @@ export class HeaderCell {
   constructor() {
     this.position = -1;
     this.told = "";
-    this.mark = h("span", { class: "snk-head-mark" });
-    this.name = h("span", { class: "snk-head-name" });
-    this.sort = h("span", { class: "snk-head-sort", "aria-hidden": "true" });
-    this.menu = h("span", { class: "snk-head-menu", title: "Column menu" }, icon("more"));
-    this.dtype = h("span", { class: "snk-head-dtype" });
-    this.missing = h("span", { class: "snk-head-missing" });
-    this.plot = h("span", { class: "snk-head-plot", "aria-hidden": "true" });
-    this.grip = h("span", { class: "snk-head-grip", "aria-hidden": "true" });
+    this.mark = h("span", { class: "snk-t-head-mark" });
+    this.name = h("span", { class: "snk-t-head-name" });
+    this.sort = h("span", { class: "snk-t-head-sort", "aria-hidden": "true" });
+    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu" }, icon("more"));
+    this.dtype = h("span", { class: "snk-t-head-dtype" });
+    this.missing = h("span", { class: "snk-t-head-missing" });
+    this.plot = h("span", { class: "snk-t-head-plot", "aria-hidden": "true" });
+    this.grip = h("span", { class: "snk-t-head-grip", "aria-hidden": "true" });
     this.element = h(
       "div",
-      { class: "snk-head", role: "columnheader", id: freshId("snk-head") },
-      h("div", { class: "snk-head-line" }, this.mark, this.name, this.sort, this.menu),
-      h("div", { class: "snk-head-line snk-head-second" }, this.dtype, this.missing),
+      { class: "snk-t-head", role: "columnheader", id: freshId("snk-t-head") },
+      h("div", { class: "snk-t-head-line" }, this.mark, this.name, this.sort, this.menu),
+      h("div", { class: "snk-t-head-line snk-t-head-second" }, this.dtype, this.missing),
       this.plot,
       this.grip,
     );
@@ -75,9 +75,9 @@ export class HeaderCell {
     if (told !== this.told) {
       this.told = told;
       this.position = position;
-      this.element.classList.toggle("snk-wait", !column);
-      this.element.classList.toggle("snk-right", !!column && isNumeric(column.kind));
-      this.element.classList.toggle("snk-filtered", filtered);
+      this.element.classList.toggle("snk-t-wait", !column);
+      this.element.classList.toggle("snk-t-right", !!column && isNumeric(column.kind));
+      this.element.classList.toggle("snk-t-filtered", filtered);
       this.mark.replaceChildren(...(column ? [kindMark(column.kind)] : []));
       setText(this.name, columnName(column, position));
       setText(this.dtype, column?.dtype ?? "");
@@ -98,59 +98,6 @@ export class HeaderCell {
   }
 }
 
-/**
- * A menu beside an element, with the keyboard's focus in it until it closes.
- *
- * @param {HTMLElement} root  where it is put; it closes when the focus leaves it
- * @param {{left: number, top: number}} at  within `root`
- * @param {Array<{label: string, key?: string, run: function(): void}|null>} items  null draws a line
- * @param {function(): void} onClose  gives the focus back
- */
-export function openMenu(root, at, items, onClose) {
-  const menu = h("div", { class: "snk-menu", role: "menu", tabIndex: -1 });
-  let open = true;
-  const close = (focusBack) => {
-    if (!open) return;
-    open = false;
-    menu.remove();
-    if (focusBack) onClose();
-  };
-  for (const item of items) {
-    if (!item) {
-      menu.append(h("div", { class: "snk-menu-line", role: "separator" }));
-      continue;
-    }
-    const run = () => {
-      close(true);
-      item.run();
-    };
-    const key = item.key ? h("span", { class: "snk-menu-key" }, item.key) : null;
-    menu.append(h("div", { class: "snk-menu-item", role: "menuitem", tabIndex: -1, onClick: run, onPointerenter: focusIt }, item.label, key));
-  }
-  const entries = [...menu.querySelectorAll(".snk-menu-item")];
-  menu.addEventListener("keydown", (event) => {
-    const now = entries.indexOf(document.activeElement);
-    const moves = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: entries.length - 1 };
-    event.stopPropagation();
-    if (event.key in moves) entries.at(moves[event.key] % entries.length).focus();
-    else if (event.key === "Enter" || event.key === " ") entries[now]?.click();
-    else if (event.key === "Escape" || event.key === "Tab") close(true);
-    else return;
-    event.preventDefault();
-  });
-  menu.addEventListener("focusout", (event) => {
-    if (!menu.contains(event.relatedTarget)) close(false);
-  });
-  root.append(menu);
-  menu.style.left = `${Math.max(0, Math.min(at.left, root.clientWidth - menu.offsetWidth - 4))}px`;
-  menu.style.top = `${Math.max(0, Math.min(at.top, root.clientHeight - menu.offsetHeight - 4))}px`;
-  entries[0].focus();
-}
-
-function focusIt(event) {
-  event.currentTarget.focus();
-}
-
 /** The menu of a column, or of the cells selected in it. */
 export function columnMenu(table, row, column, box) {
   const name = columnName(table.data.columns.get(column), column);
@@ -166,11 +113,11 @@ export function columnMenu(table, row, column, box) {
     { label: "Hide column", run: () => table.hide(column) },
     null,
   ];
-  if (row < 0) return [...items, { label: "Copy name", key: name.length > 24 ? `${name.slice(0, 23)}…` : name, run: () => table.copy(false) }];
+  if (row < 0) return [...items, { label: "Copy name", hint: name.length > 24 ? `${name.slice(0, 23)}…` : name, run: () => table.copy(false) }];
   return [
     ...items,
-    { label: "Show the whole cell", key: "Enter", run: () => table.openCell() },
-    { label: "Copy", key: "Ctrl+C", run: () => table.copy(false) },
-    { label: "Copy with names", key: "Ctrl+Shift+C", run: () => table.copy(true) },
+    { label: "Show the whole cell", hint: "Enter", run: () => table.openCell() },
+    { label: "Copy", hint: "Ctrl+C", run: () => table.copy(false) },
+    { label: "Copy with names", hint: "Ctrl+Shift+C", run: () => table.copy(true) },
   ];
 }

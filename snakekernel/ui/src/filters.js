@@ -27,24 +27,24 @@ export class FilterBar {
     this.filters = [];
     const search = debounce(() => asks.onSearch(this.search.value), SEARCH_WAIT);
     this.search = h("input", {
-      class: "snk-search", type: "search", placeholder: "Search all columns", "aria-label": "Search all columns", spellcheck: "false",
+      class: "snk-t-search", type: "search", placeholder: "Search all columns", "aria-label": "Search all columns", spellcheck: "false",
       onInput: search, onKeydown: (event) => event.key === "Enter" && asks.onSearch(this.search.value),
     });
-    this.add = h("button", { class: "snk-button", type: "button", onClick: () => asks.onEdit(this.add, null, -1) }, icon("filter"), "Add filter");
-    this.chips = h("div", { class: "snk-chips", role: "list", "aria-label": "Filters" });
-    this.clear = h("button", { class: "snk-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
-    this.hiddenOnes = h("button", { class: "snk-link", type: "button", hidden: true, onClick: asks.onUnhide });
-    this.count = h("span", { class: "snk-count", role: "status" });
-    this.row = h("input", { class: "snk-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
-    this.statistics = h("button", { class: "snk-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
+    this.add = h("button", { class: "snk-t-button", type: "button", onClick: () => asks.onEdit(this.add, null, -1) }, icon("filter"), "Add filter");
+    this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" });
+    this.clear = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
+    this.hiddenOnes = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: asks.onUnhide });
+    this.count = h("span", { class: "snk-t-count", role: "status" });
+    this.row = h("input", { class: "snk-t-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
+    this.statistics = h("button", { class: "snk-t-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
     this.element = h(
       "div",
-      { class: "snk-bar", role: "toolbar", "aria-label": "Table" },
-      h("span", { class: "snk-search-box" }, icon("search"), this.search),
+      { class: "snk-t-bar", role: "toolbar", "aria-label": "Table" },
+      h("span", { class: "snk-t-search-box" }, icon("search"), this.search),
       this.add,
       this.chips,
       this.clear,
-      h("span", { class: "snk-space" }),
+      h("span", { class: "snk-t-space" }),
       this.hiddenOnes,
       this.count,
       this.row,
@@ -75,8 +75,8 @@ export class FilterBar {
       this.asks.onFilters(this.filters.filter((_, n) => n < from || n >= from + count));
       this.add.focus();
     };
-    const label = h("button", { class: "snk-chip-text", type: "button", title: text, onClick: edit, disabled: count > 1 }, text);
-    const chip = h("span", { class: "snk-chip", role: "listitem" }, label, h("button", { class: "snk-chip-close", type: "button", "aria-label": `Remove filter: ${text}`, onClick: remove }, icon("close")));
+    const label = h("button", { class: "snk-t-chip-text", type: "button", title: text, onClick: edit, disabled: count > 1 }, text);
+    const chip = h("span", { class: "snk-t-chip", role: "listitem" }, label, h("button", { class: "snk-t-chip-close", type: "button", "aria-label": `Remove filter: ${text}`, onClick: remove }, icon("close")));
     return chip;
   }
 
@@ -123,15 +123,15 @@ export function openFilterForm(root, at, { columns, column, filter }, onDone, on
   }
   const nameOf = (wanted) => [...names].find(([, position]) => position === wanted)?.[0] ?? "";
   let chosen = filter?.column ?? column;
-  const suggestions = h("datalist", { id: freshId("snk-names") }, [...names.keys()].slice(0, MOST_SUGGESTED).map((name) => h("option", { value: name })));
-  const field = h("input", { class: "snk-field", type: "text", list: suggestions.id, value: nameOf(chosen), "aria-label": "Column", spellcheck: "false" });
-  const op = h("select", { class: "snk-field", "aria-label": "Condition" });
-  const first = h("input", { class: "snk-field", type: "text", "aria-label": "Value", spellcheck: "false" });
-  const second = h("input", { class: "snk-field", type: "text", "aria-label": "Upper value", spellcheck: "false" });
-  const truth = h("select", { class: "snk-field", "aria-label": "Value" }, h("option", { value: "True" }, "True"), h("option", { value: "False" }, "False"));
+  const suggestions = h("datalist", { id: freshId("snk-t-names") }, [...names.keys()].slice(0, MOST_SUGGESTED).map((name) => h("option", { value: name })));
+  const field = h("input", { class: "snk-t-field", type: "text", list: suggestions.id, value: nameOf(chosen), "aria-label": "Column", spellcheck: "false" });
+  const op = h("select", { class: "snk-t-field", "aria-label": "Condition" });
+  const first = h("input", { class: "snk-t-field", type: "text", "aria-label": "Value", spellcheck: "false" });
+  const second = h("input", { class: "snk-t-field", type: "text", "aria-label": "Upper value", spellcheck: "false" });
+  const truth = h("select", { class: "snk-t-field", "aria-label": "Value" }, h("option", { value: "True" }, "True"), h("option", { value: "False" }, "False"));
   const matchCase = h("input", { type: "checkbox", checked: !!filter?.case });
-  const caseLine = h("label", { class: "snk-check" }, matchCase, "Match case");
-  const problem = h("div", { class: "snk-problem", role: "alert" });
+  const caseLine = h("label", { class: "snk-t-check" }, matchCase, "Match case");
+  const problem = h("div", { class: "snk-t-problem", role: "alert" });
   const kind = () => columns.get(chosen)?.kind ?? "other";
 
   const showValues = () => {
@@ -181,9 +181,9 @@ export function openFilterForm(root, at, { columns, column, filter }, onDone, on
   op.addEventListener("change", showValues);
   const form = h(
     "form",
-    { class: "snk-window snk-filter-form", role: "dialog", "aria-label": filter ? "Change filter" : "Add filter", onSubmit: done },
+    { class: "snk-t-window snk-t-filter-form", role: "dialog", "aria-label": filter ? "Change filter" : "Add filter", onSubmit: done },
     field, suggestions, op, truth, first, second, caseLine, problem,
-    h("div", { class: "snk-window-ends" }, h("button", { class: "snk-button", type: "button", onClick: () => close(true) }, "Cancel"), h("button", { class: "snk-button snk-main", type: "submit" }, "Apply")),
+    h("div", { class: "snk-t-window-ends" }, h("button", { class: "snk-t-button", type: "button", onClick: () => close(true) }, "Cancel"), h("button", { class: "snk-t-button snk-t-main", type: "submit" }, "Apply")),
   );
   form.addEventListener("keydown", (event) => {
     event.stopPropagation();

@@ -7,13 +7,14 @@
 
 import { h, perFrame, hasFocus, copyText } from "./dom.js";
 import { PLAIN_QUERY, TableData, queryText } from "./grid_data.js";
-import { GridView, ROW_HEIGHT } from "./grid_view.js";
+import { GridView, LINE_HEIGHT } from "./grid_view.js";
 import { GridKeys } from "./grid_keys.js";
 import { Selection, copyRange } from "./selection.js";
 import { FilterBar, openFilterForm } from "./filters.js";
 import { SummaryData, StatisticsPane } from "./summary.js";
 import { Notices, openCellWindow } from "./table_notices.js";
-import { columnMenu, columnName, openMenu } from "./columns.js";
+import { columnMenu, columnName } from "./columns.js";
+import { openMenu } from "./menu.js";
 import { ColumnFit } from "./column_fit.js";
 import { cellText, labelText, wholeText } from "./cells.js";
 import { changesOf } from "./table_changes.js";
@@ -63,11 +64,11 @@ class MountedTable {
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
     });
-    const back = onClose ? h("button", { class: "snk-button", type: "button", onClick: onClose }, "Back") : null;
+    const back = onClose ? h("button", { class: "snk-t-button", type: "button", onClick: onClose }, "Back") : null;
     if (back) this.bar.element.prepend(back);
-    const main = h("div", { class: "snk-table-main" }, this.view.scroller, this.pane.element);
+    const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
-    this.root = h("div", { class: "snk-table", "data-lm-suppress-shortcuts": "true" }, this.bar.element, this.notices.element, main, this.notices.told);
+    this.root = h("div", { class: "snk-panel snk-table", "data-lm-suppress-shortcuts": "true" }, this.bar.element, this.notices.element, main, this.notices.told);
     this.view.scroller.setAttribute("aria-label", title || "Table");
     element.append(this.root);
     this.draw = perFrame(() => this._frame());
@@ -358,7 +359,7 @@ class MountedTable {
     const about = this.data.columns.get(column);
     const shown = cellText(value, about?.kind);
     const place = this.view.placeOf(row, column);
-    const at = { left: place.left, top: place.top + ROW_HEIGHT + this.view.scroller.offsetTop + this.root.querySelector(".snk-table-main").offsetTop };
+    const at = { left: place.left, top: place.top + LINE_HEIGHT + this.view.scroller.offsetTop + this.root.querySelector(".snk-t-table-main").offsetTop };
     const cell = {
       title: `${columnName(about, column)}, row ${labelText(this.data.label(row, column))}`,
       about: about?.dtype ?? "",
@@ -370,16 +371,13 @@ class MountedTable {
   }
 
   openMenu(row, column, event) {
-    const origin = this.root.getBoundingClientRect();
     const place = this.view.placeOf(row, column);
     const layer = this.view.layer.getBoundingClientRect();
-    const box = { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? 22 : ROW_HEIGHT), width: place.width };
-    const at = event
-      ? { left: event.clientX - origin.left, top: event.clientY - origin.top }
-      : { left: box.left - origin.left, top: box.bottom - origin.top };
+    const box = { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? 22 : LINE_HEIGHT), width: place.width };
     if (row < 0) this.selection.moveTo(-1, column);
     this._inspect(column);
     this.draw();
-    openMenu(this.root, at, columnMenu(this, row, column, box), () => this.focus());
+    this.focus();
+    openMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
   }
 }

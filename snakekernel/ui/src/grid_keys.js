@@ -5,7 +5,7 @@
  * cells are filled with others as the table scrolls; every key that is used goes no further.
  */
 
-import { ROW_HEIGHT } from "./grid_view.js";
+import { LINE_HEIGHT } from "./grid_view.js";
 
 const WIDTH_STEP = 16;
 const LEAST_WIDTH = 40;
@@ -45,7 +45,7 @@ export class GridKeys {
     const { rowCount, columnCount } = this.view;
     const { row, column } = this.table.selection.active;
     const far = event.ctrlKey || event.metaKey;
-    const page = Math.max(Math.floor(this.view.high / ROW_HEIGHT) - 1, 1);
+    const page = Math.max(Math.floor(this.view.high / LINE_HEIGHT) - 1, 1);
     const last = rowCount - 1;
     const to = {
       ArrowUp: () => [far ? Math.min(row, 0) : row - 1, column],
@@ -108,19 +108,19 @@ export class GridKeys {
   }
 
   _down(event) {
-    if (event.button !== 0 || !event.target.closest(".snk-layer")) return;
+    if (event.button !== 0 || !event.target.closest(".snk-t-layer")) return;
     const at = this.view.hit(event.clientX, event.clientY);
-    const grip = event.target.closest(".snk-head-grip");
+    const grip = event.target.closest(".snk-t-head-grip");
     if (grip) {
       const column = this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)];
       this.drag = { kind: "width", column, from: event.clientX, width: this.view.axis.size(column), grip };
-      grip.classList.add("snk-dragged");
+      grip.classList.add("snk-t-dragged");
       this.view.scroller.setPointerCapture(event.pointerId);
       event.preventDefault();
       return;
     }
     if (at.row < 0 && at.column >= 0) {
-      if (event.target.closest(".snk-head-menu")) {
+      if (event.target.closest(".snk-t-head-menu")) {
         event.preventDefault();
         this.table.openMenu(-1, at.column, null);
       } else this.table.sortBy(at.column, event.shiftKey);
@@ -149,19 +149,19 @@ export class GridKeys {
   }
 
   _up() {
-    this.drag?.grip?.classList.remove("snk-dragged");
+    this.drag?.grip?.classList.remove("snk-t-dragged");
     this.drag = null;
   }
 
   _double(event) {
     const at = this.view.hit(event.clientX, event.clientY);
-    const grip = event.target.closest(".snk-head-grip");
+    const grip = event.target.closest(".snk-t-head-grip");
     if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)], true);
     else if (at.row >= 0 && at.column >= 0) this.table.openCell();
   }
 
   _context(event) {
-    if (!event.target.closest(".snk-layer")) return;
+    if (!event.target.closest(".snk-t-layer")) return;
     const at = this.view.hit(event.clientX, event.clientY);
     if (at.column < 0) return;
     event.preventDefault();

@@ -10,7 +10,7 @@ import { GridAxis, ScrollMap } from "./grid_axis.js";
 import { HeaderCell, isNumeric } from "./columns.js";
 import { cellText, labelText } from "./cells.js";
 
-export const ROW_HEIGHT = 24;
+export const LINE_HEIGHT = 24;
 export const HEAD_HEIGHT = 66;
 const STANDARD_WIDTH = 104;
 const MARGIN_ROWS = 4;
@@ -49,14 +49,14 @@ export class GridView {
     this.lines = [];
     this.heads = [];
     this.first = this.end = this.firstColumn = this.endColumn = 0;
-    this.corner = h("div", { class: "snk-corner", role: "columnheader", "aria-colindex": 1, "aria-label": "Row" });
-    this.headRow = h("div", { class: "snk-head-row", role: "row", "aria-rowindex": 1 }, this.corner);
-    this.body = h("div", { class: "snk-body", role: "rowgroup" });
-    this.window = h("div", { class: "snk-body-window", role: "presentation" }, this.body);
-    this.layer = h("div", { class: "snk-layer", role: "presentation" }, h("div", { class: "snk-head-window", role: "rowgroup" }, this.headRow), this.window);
-    this.sizer = h("div", { class: "snk-sizer", role: "presentation" }, this.layer);
+    this.corner = h("div", { class: "snk-t-corner", role: "columnheader", "aria-colindex": 1, "aria-label": "Row" });
+    this.headRow = h("div", { class: "snk-t-head-row", role: "row", "aria-rowindex": 1 }, this.corner);
+    this.body = h("div", { class: "snk-t-body", role: "rowgroup" });
+    this.window = h("div", { class: "snk-t-body-window", role: "presentation" }, this.body);
+    this.layer = h("div", { class: "snk-t-layer", role: "presentation" }, h("div", { class: "snk-t-head-window", role: "rowgroup" }, this.headRow), this.window);
+    this.sizer = h("div", { class: "snk-t-sizer", role: "presentation" }, this.layer);
     this.scroller = h("div", { class: "snk-grid", role: "grid", tabIndex: 0, "aria-multiselectable": "true" }, this.sizer);
-    this.scroller.style.setProperty("--snk-head-height", `${HEAD_HEIGHT}px`);
+    this.scroller.style.setProperty("--snk-t-head-height", `${HEAD_HEIGHT}px`);
   }
 
   get rowCount() {
@@ -91,7 +91,7 @@ export class GridView {
   }
 
   _resizeMaps() {
-    const top = this.rows.resize(this.rowCount * ROW_HEIGHT, this.high);
+    const top = this.rows.resize(this.rowCount * LINE_HEIGHT, this.high);
     const left = this.across.resize(this.axis.total, this.wide);
     this.sizer.style.height = `${HEAD_HEIGHT + this.rows.length}px`;
     this.sizer.style.width = `${this.indexWidth + this.across.length}px`;
@@ -120,7 +120,7 @@ export class GridView {
   reveal(row, column) {
     let top = this.rows.place;
     let left = this.across.place;
-    if (row >= 0) top = Math.min(Math.max(top, (row + 1) * ROW_HEIGHT - this.high), row * ROW_HEIGHT);
+    if (row >= 0) top = Math.min(Math.max(top, (row + 1) * LINE_HEIGHT - this.high), row * LINE_HEIGHT);
     if (column >= 0) {
       const start = this.axis.offset(column);
       left = Math.min(Math.max(left, start + this.axis.size(column) - this.wide), start);
@@ -143,7 +143,7 @@ export class GridView {
     const box = this.layer.getBoundingClientRect();
     const down = y - box.top - HEAD_HEIGHT;
     const right = x - box.left - this.indexWidth;
-    const row = down < 0 ? -1 : Math.min(Math.floor((down + this.rows.place) / ROW_HEIGHT), this.rowCount - 1);
+    const row = down < 0 ? -1 : Math.min(Math.floor((down + this.rows.place) / LINE_HEIGHT), this.rowCount - 1);
     const column = right < 0 ? -1 : Math.min(this.axis.at(right + this.across.place), this.columnCount - 1);
     return { row, column };
   }
@@ -152,7 +152,7 @@ export class GridView {
   placeOf(row, column) {
     return {
       left: this.indexWidth + (column < 0 ? -this.indexWidth : this.axis.offset(column) - this.across.place),
-      top: row < 0 ? 0 : HEAD_HEIGHT + row * ROW_HEIGHT - this.rows.place,
+      top: row < 0 ? 0 : HEAD_HEIGHT + row * LINE_HEIGHT - this.rows.place,
       width: column < 0 ? this.indexWidth : this.axis.size(column),
     };
   }
@@ -172,7 +172,7 @@ export class GridView {
     const left = this.across.place;
     const columns = this.columnCount;
     return {
-      rows: [Math.floor(top / ROW_HEIGHT), Math.min(Math.ceil((top + this.high) / ROW_HEIGHT), this.rowCount)],
+      rows: [Math.floor(top / LINE_HEIGHT), Math.min(Math.ceil((top + this.high) / LINE_HEIGHT), this.rowCount)],
       columns: columns ? [this.axis.at(left), Math.min(this.axis.at(left + this.wide) + 1, columns)] : [0, 0],
     };
   }
@@ -193,9 +193,9 @@ export class GridView {
       column < 0 ? null : { left: this.indexWidth + this.axis.offset(column) - basePixel, width: this.axis.size(column) },
     );
     const shift = left - basePixel;
-    this.body.style.transform = `translate3d(${-shift}px, ${baseRow * ROW_HEIGHT - this.rows.place}px, 0)`;
+    this.body.style.transform = `translate3d(${-shift}px, ${baseRow * LINE_HEIGHT - this.rows.place}px, 0)`;
     this.headRow.style.transform = `translate3d(${-shift}px, 0, 0)`;
-    this.layer.style.setProperty("--snk-shift", `${shift}px`);
+    this.layer.style.setProperty("--snk-t-shift", `${shift}px`);
     this._drawHeads(places);
     this.lines.forEach((line, slot) => this._drawLine(line, this.rowSlots[slot], baseRow, places));
     const active = this.elementOf(this.look.active.row, this.look.active.column);
@@ -215,15 +215,15 @@ export class GridView {
       this.headRow.append(head.element);
     }
     while (this.lines.length < this.rowSlots.length) {
-      const label = h("div", { class: "snk-label", role: "rowheader", "aria-colindex": 1, id: freshId("snk-label") });
-      const element = h("div", { class: "snk-line", role: "row" }, label);
+      const label = h("div", { class: "snk-t-label", role: "rowheader", "aria-colindex": 1, id: freshId("snk-t-label") });
+      const element = h("div", { class: "snk-t-line", role: "row" }, label);
       this.lines.push({ element, label, cells: [], row: -1, top: -1, text: "" });
       this.body.append(element);
     }
     for (const line of this.lines) {
       while (line.cells.length < this.columnSlots.length) {
-        const element = h("div", { class: "snk-cell", role: "gridcell", id: freshId("snk-cell") });
-        line.cells.push({ element, left: -1, width: -1, column: -1, shown: null, look: "snk-cell" });
+        const element = h("div", { class: "snk-t-cell", role: "gridcell", id: freshId("snk-t-cell") });
+        line.cells.push({ element, left: -1, width: -1, column: -1, shown: null, look: "snk-t-cell" });
         line.element.append(element);
       }
     }
@@ -237,15 +237,15 @@ export class GridView {
       if (column < 0) return;
       placeElement(head, places[slot]);
       head.fill(column, this.data.columns.get(column), this.look.sorted(column), this.look.summary(column), this.look.filtered(column));
-      head.element.classList.toggle("snk-active", this.look.active.row === -1 && this.look.active.column === column);
-      head.element.classList.toggle("snk-inspected", this.look.inspected === column);
+      head.element.classList.toggle("snk-t-active", this.look.active.row === -1 && this.look.active.column === column);
+      head.element.classList.toggle("snk-t-inspected", this.look.inspected === column);
     });
   }
 
   _drawLine(line, row, baseRow, places) {
     line.element.hidden = row < 0;
     if (row < 0) return;
-    const top = (row - baseRow) * ROW_HEIGHT;
+    const top = (row - baseRow) * LINE_HEIGHT;
     if (line.top !== top) {
       line.top = top;
       line.element.style.top = `${top}px`;
@@ -261,7 +261,7 @@ export class GridView {
       line.label.textContent = text;
     }
     line.label.style.width = `${this.indexWidth}px`;
-    setAttribute(line.label, "class", this.look.active.row === row && this.look.active.column === -1 ? "snk-label snk-active" : "snk-label");
+    setAttribute(line.label, "class", this.look.active.row === row && this.look.active.column === -1 ? "snk-t-label snk-t-active" : "snk-t-label");
     line.cells.forEach((cell, slot) => this._drawCell(cell, row, this.columnSlots[slot], places[slot]));
   }
 
@@ -279,18 +279,18 @@ export class GridView {
     placeElement(cell, place);
     const value = this.data.cell(row, column);
     const kind = this.data.columns.get(column)?.kind;
-    let look = "snk-cell";
+    let look = "snk-t-cell";
     if (value === undefined) {
-      look += " snk-wait";
+      look += " snk-t-wait";
       if (cell.shown !== "") cell.element.textContent = cell.shown = "";
     } else {
       const { text, missing } = cellText(value, kind, this.decimals.get(column));
-      if (missing) look += " snk-missing";
+      if (missing) look += " snk-t-missing";
       if (cell.shown !== text) cell.element.textContent = cell.shown = text;
     }
-    if (isNumeric(kind)) look += " snk-right";
-    if (this.look.selected(row, column)) look += " snk-selected";
-    if (this.look.active.row === row && this.look.active.column === column) look += " snk-active";
+    if (isNumeric(kind)) look += " snk-t-right";
+    if (this.look.selected(row, column)) look += " snk-t-selected";
+    if (this.look.active.row === row && this.look.active.column === column) look += " snk-t-active";
     if (cell.look !== look) cell.element.className = cell.look = look;
   }
 }

@@ -11,7 +11,7 @@ const HIGH = 22;
 
 /** Bars of a summary: its histogram, else its true and false, else its most frequent values. */
 export function sparkline(summary) {
-  const frame = { class: "snk-spark", viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", focusable: "false" };
+  const frame = { class: "snk-t-spark", viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", focusable: "false" };
   const known = summary.count + summary.missing;
   const share = known ? summary.missing / known : 0;
   return svg("svg", frame, sparkBars(summary, WIDE * (1 - share)), share > 0 ? missingBar(share) : null);
@@ -30,7 +30,7 @@ function upright(counts, width) {
   const step = width / counts.length;
   return counts.map((count, n) => {
     const high = count ? Math.max(1.5, (count / most) * HIGH) : 0;
-    return svg("rect", { class: "snk-spark-bar", x: n * step, y: HIGH - high, width: Math.max(step - 0.6, 0.4), height: high });
+    return svg("rect", { class: "snk-t-spark-bar", x: n * step, y: HIGH - high, width: Math.max(step - 0.6, 0.4), height: high });
   });
 }
 
@@ -43,7 +43,7 @@ function lying(counts, total, width) {
     const wide = total ? (count / total) * width : 0;
     const rest = n >= counts.length;
     const shade = rest ? 0.25 : Math.max(0.35, 1 - 0.13 * n);
-    const piece = svg("rect", { class: "snk-spark-bar", x: left, y: 8, width: Math.max(wide - 0.6, 0), height: HIGH - 8, opacity: shade });
+    const piece = svg("rect", { class: "snk-t-spark-bar", x: left, y: 8, width: Math.max(wide - 0.6, 0), height: HIGH - 8, opacity: shade });
     left += wide;
     return piece;
   });
@@ -51,5 +51,5 @@ function lying(counts, total, width) {
 
 function missingBar(share) {
   const wide = Math.max(share * WIDE, 1);
-  return svg("rect", { class: "snk-spark-missing", x: WIDE - wide, y: 0, width: wide, height: HIGH });
+  return svg("rect", { class: "snk-t-spark-missing", x: WIDE - wide, y: 0, width: wide, height: HIGH });
 }

@@ -88,10 +88,10 @@ export class StatisticsPane {
   constructor(onFilter, onClose) {
     this.onFilter = onFilter;
     this.shown = null;
-    this.title = h("div", { class: "snk-stat-title" });
-    this.content = h("div", { class: "snk-stat-content" });
-    const close = h("button", { class: "snk-button snk-bare", type: "button", "aria-label": "Close statistics", onClick: onClose }, icon("close"));
-    this.element = h("aside", { class: "snk-stat", "aria-label": "Statistics of the column", hidden: true }, h("div", { class: "snk-stat-head" }, this.title, close), this.content);
+    this.title = h("div", { class: "snk-t-stat-title" });
+    this.content = h("div", { class: "snk-t-stat-content" });
+    const close = h("button", { class: "snk-t-button snk-t-bare", type: "button", "aria-label": "Close statistics", onClick: onClose }, icon("close"));
+    this.element = h("aside", { class: "snk-t-stat", "aria-label": "Statistics of the column", hidden: true }, h("div", { class: "snk-t-stat-head" }, this.title, close), this.content);
   }
 
   /**
@@ -106,17 +106,17 @@ export class StatisticsPane {
     this.shown = shown;
     this.title.replaceChildren(
       column ? kindMark(column.kind) : "",
-      h("div", null, h("div", { class: "snk-stat-name" }, columnName(column, position)), h("div", { class: "snk-muted" }, column ? `${column.dtype} · ${(KINDS[column.kind] ?? KINDS.other).word.toLowerCase()}` : "")),
+      h("div", null, h("div", { class: "snk-t-stat-name" }, columnName(column, position)), h("div", { class: "snk-t-muted" }, column ? `${column.dtype} · ${(KINDS[column.kind] ?? KINDS.other).word.toLowerCase()}` : "")),
     );
     placeChildren(this.content, this._parts(position, column, summary, sampled));
   }
 
   _parts(position, column, summary, sampled) {
-    if (!column || summary === undefined) return [h("div", { class: "snk-muted" }, "Looking at the column…")];
-    if (summary === null) return [h("div", { class: "snk-muted" }, "Nothing is known: the time for it was up.")];
-    if (summary.error) return [h("div", { class: "snk-problem" }, `No statistics: ${summary.error}`)];
+    if (!column || summary === undefined) return [h("div", { class: "snk-t-muted" }, "Looking at the column…")];
+    if (summary === null) return [h("div", { class: "snk-t-muted" }, "Nothing is known: the time for it was up.")];
+    if (summary.error) return [h("div", { class: "snk-t-problem" }, `No statistics: ${summary.error}`)];
     const parts = [];
-    if (sampled) parts.push(h("div", { class: "snk-note" }, `From a sample of ${formatCount(sampled.rows)} of ${formatCount(sampled.of)} rows`));
+    if (sampled) parts.push(h("div", { class: "snk-t-note" }, `From a sample of ${formatCount(sampled.rows)} of ${formatCount(sampled.of)} rows`));
     if (summary.histogram) parts.push(new Histogram(summary.histogram, column.kind, (filters) => this.onFilter(filters), position).element);
     parts.push(factList(summary, column.kind));
     if (summary.top?.length) parts.push(...this._top(position, column, summary));
@@ -130,13 +130,13 @@ export class StatisticsPane {
       const pick = () => this.onFilter([{ column: position, op: "eq", value: topValue(value, column.kind) }]);
       return h(
         "button",
-        { class: "snk-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
-        h("span", { class: "snk-top-bar", style: { width: `${(100 * count) / most}%` } }),
-        h("span", { class: missing ? "snk-top-text snk-muted" : "snk-top-text" }, text),
-        h("span", { class: "snk-top-count" }, `${formatCount(count)} · ${formatShare(count, summary.count)}`),
+        { class: "snk-t-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
+        h("span", { class: "snk-t-top-bar", style: { width: `${(100 * count) / most}%` } }),
+        h("span", { class: missing ? "snk-t-top-text snk-t-muted" : "snk-t-top-text" }, text),
+        h("span", { class: "snk-t-top-count" }, `${formatCount(count)} · ${formatShare(count, summary.count)}`),
       );
     });
-    return [h("div", { class: "snk-stat-label" }, "Most frequent"), h("div", { class: "snk-tops" }, rows)];
+    return [h("div", { class: "snk-t-stat-label" }, "Most frequent"), h("div", { class: "snk-t-tops" }, rows)];
   }
 }
 
@@ -167,10 +167,10 @@ function factList(summary, kind) {
     ["75 %", factText(quantiles["0.75"], kind)],
     ["Maximum", factText(summary.max, kind)],
   ].filter((fact) => fact === null || fact[1] !== "");
-  const list = h("dl", { class: "snk-facts" });
+  const list = h("dl", { class: "snk-t-facts" });
   facts.forEach((fact, n) => {
     if (fact) list.append(h("dt", null, fact[0]), h("dd", { title: fact[1] }, fact[1]));
-    else if (n && facts[n - 1] && n < facts.length - 1) list.append(h("div", { class: "snk-facts-line" }));
+    else if (n && facts[n - 1] && n < facts.length - 1) list.append(h("div", { class: "snk-t-facts-line" }));
   });
   return list;
 }
@@ -189,11 +189,11 @@ class Histogram {
     this.kind = kind;
     this.most = Math.max(...counts, 1);
     this.total = counts.reduce((sum, count) => sum + count, 0);
-    this.words = h("div", { class: "snk-hist-words", "aria-live": "polite" });
+    this.words = h("div", { class: "snk-t-hist-words", "aria-live": "polite" });
     const bars = counts.map((_, n) => this._bar(n, () => onFilter(this.filters(column, n))));
-    const plot = svg("svg", { class: "snk-hist", viewBox: `0 0 ${counts.length * 10} 100`, preserveAspectRatio: "none", role: "group", "aria-label": "Histogram" }, bars);
-    const ends = h("div", { class: "snk-hist-ends" }, h("span", null, factText(edges[0], kind)), h("span", null, factText(edges.at(-1), kind)));
-    this.element = h("div", { class: "snk-hist-box", onPointerleave: () => this._tell(-1) }, this.words, plot, ends);
+    const plot = svg("svg", { class: "snk-t-hist", viewBox: `0 0 ${counts.length * 10} 100`, preserveAspectRatio: "none", role: "group", "aria-label": "Histogram" }, bars);
+    const ends = h("div", { class: "snk-t-hist-ends" }, h("span", null, factText(edges[0], kind)), h("span", null, factText(edges.at(-1), kind)));
+    this.element = h("div", { class: "snk-t-hist-box", onPointerleave: () => this._tell(-1) }, this.words, plot, ends);
     this._tell(-1);
   }
 
@@ -203,15 +203,15 @@ class Histogram {
     const onKeydown = (event) => {
       const moves = { ArrowLeft: n - 1, ArrowRight: n + 1 };
       if (event.key === "Enter" || event.key === " ") pick();
-      else if (event.key in moves) this.element.querySelectorAll(".snk-hist-bin")[moves[event.key]]?.focus();
+      else if (event.key in moves) this.element.querySelectorAll(".snk-t-hist-bin")[moves[event.key]]?.focus();
       else return;
       event.preventDefault();
     };
     return svg(
       "g",
-      { class: "snk-hist-bin", role: "button", tabindex: n ? "-1" : "0", "aria-label": this._binWords(n), onPointerenter: tell, onFocus: tell, onClick: pick, onKeydown },
-      svg("rect", { class: "snk-hist-area", x: n * 10, y: 0, width: 10, height: 100 }),
-      svg("rect", { class: "snk-hist-bar", x: n * 10 + 0.5, y: 100 - high, width: 9, height: high }),
+      { class: "snk-t-hist-bin", role: "button", tabindex: n ? "-1" : "0", "aria-label": this._binWords(n), onPointerenter: tell, onFocus: tell, onClick: pick, onKeydown },
+      svg("rect", { class: "snk-t-hist-area", x: n * 10, y: 0, width: 10, height: 100 }),
+      svg("rect", { class: "snk-t-hist-bar", x: n * 10 + 0.5, y: 100 - high, width: 9, height: high }),
     );
   }
 

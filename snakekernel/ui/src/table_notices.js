@@ -17,15 +17,15 @@ export class Notices {
    * @param {function(): void} onStop
    */
   constructor(onRetry, onStop) {
-    this.text = h("span", { class: "snk-notice-text" });
-    this.retry = h("button", { class: "snk-link", type: "button", onClick: onRetry }, "Try again");
-    this.error = h("div", { class: "snk-notice snk-notice-error", role: "alert", hidden: true }, this.text, this.retry);
-    this.workText = h("span", { class: "snk-notice-text" });
-    this.workBar = h("progress", { class: "snk-progress", "aria-label": "Progress" });
-    this.work = h("div", { class: "snk-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-link", type: "button", onClick: onStop }, "Cancel"));
-    this.toldText = h("span", { class: "snk-notice-text" });
-    this.told = h("div", { class: "snk-toast", role: "status", hidden: true }, this.toldText);
-    this.element = h("div", { class: "snk-notices" }, this.error, this.work);
+    this.text = h("span", { class: "snk-t-notice-text" });
+    this.retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
+    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, this.retry);
+    this.workText = h("span", { class: "snk-t-notice-text" });
+    this.workBar = h("progress", { class: "snk-t-progress", "aria-label": "Progress" });
+    this.work = h("div", { class: "snk-t-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-t-link", type: "button", onClick: onStop }, "Cancel"));
+    this.toldText = h("span", { class: "snk-t-notice-text" });
+    this.told = h("div", { class: "snk-t-toast", role: "status", hidden: true }, this.toldText);
+    this.element = h("div", { class: "snk-t-notices" }, this.error, this.work);
     this.slowTimer = 0;
     this.toldTimer = 0;
   }
@@ -78,19 +78,19 @@ export class Notices {
  * @returns {function(): void} closes it
  */
 export function openCellWindow(root, at, { title, about, text, missing }, onClose) {
-  const copy = h("button", { class: "snk-button", type: "button" }, "Copy");
+  const copy = h("button", { class: "snk-t-button", type: "button" }, "Copy");
   copy.addEventListener("click", async () => {
     setText(copy, (await copyText(text)) ? "Copied" : "Copying failed");
     copy.focus();
   });
-  const done = h("button", { class: "snk-button", type: "button", onClick: () => close(true) }, "Close");
+  const done = h("button", { class: "snk-t-button", type: "button", onClick: () => close(true) }, "Close");
   const window = h(
     "div",
-    { class: "snk-window snk-cell-window", role: "dialog", "aria-label": title },
-    h("div", { class: "snk-window-title" }, title),
-    h("div", { class: "snk-muted" }, about),
-    h("pre", { class: missing ? "snk-cell-whole snk-muted" : "snk-cell-whole", tabIndex: 0 }, text),
-    h("div", { class: "snk-window-ends" }, copy, done),
+    { class: "snk-t-window snk-t-cell-window", role: "dialog", "aria-label": title },
+    h("div", { class: "snk-t-window-title" }, title),
+    h("div", { class: "snk-t-muted" }, about),
+    h("pre", { class: missing ? "snk-t-cell-whole snk-t-muted" : "snk-t-cell-whole", tabIndex: 0 }, text),
+    h("div", { class: "snk-t-window-ends" }, copy, done),
   );
   let open = true;
   const close = (focusBack) => {

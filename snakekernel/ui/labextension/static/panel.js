@@ -1655,7 +1655,7 @@ function showModal(root, dialog) {
  * @param {number} x
  * @param {number} y
  */
-export function openContextMenu(root, items, x, y) {
+export function openMenu(root, items, x, y) {
   const entries = [];
   const parts = items.map((item) => {
     if (!item) return h("div", { class: "snk-actions-line", role: "separator" });
@@ -1740,7 +1740,7 @@ const HIGH = 22;
 
 /** Bars of a summary: its histogram, else its true and false, else its most frequent values. */
 export function sparkline(summary) {
-  const frame = { class: "snk-spark", viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", focusable: "false" };
+  const frame = { class: "snk-t-spark", viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", focusable: "false" };
   const known = summary.count + summary.missing;
   const share = known ? summary.missing / known : 0;
   return svg("svg", frame, sparkBars(summary, WIDE * (1 - share)), share > 0 ? missingBar(share) : null);
@@ -1759,7 +1759,7 @@ function upright(counts, width) {
   const step = width / counts.length;
   return counts.map((count, n) => {
     const high = count ? Math.max(1.5, (count / most) * HIGH) : 0;
-    return svg("rect", { class: "snk-spark-bar", x: n * step, y: HIGH - high, width: Math.max(step - 0.6, 0.4), height: high });
+    return svg("rect", { class: "snk-t-spark-bar", x: n * step, y: HIGH - high, width: Math.max(step - 0.6, 0.4), height: high });
   });
 }
 
@@ -1772,7 +1772,7 @@ function lying(counts, total, width) {
     const wide = total ? (count / total) * width : 0;
     const rest = n >= counts.length;
     const shade = rest ? 0.25 : Math.max(0.35, 1 - 0.13 * n);
-    const piece = svg("rect", { class: "snk-spark-bar", x: left, y: 8, width: Math.max(wide - 0.6, 0), height: HIGH - 8, opacity: shade });
+    const piece = svg("rect", { class: "snk-t-spark-bar", x: left, y: 8, width: Math.max(wide - 0.6, 0), height: HIGH - 8, opacity: shade });
     left += wide;
     return piece;
   });
@@ -1780,7 +1780,7 @@ function lying(counts, total, width) {
 
 function missingBar(share) {
   const wide = Math.max(share * WIDE, 1);
-  return svg("rect", { class: "snk-spark-missing", x: WIDE - wide, y: 0, width: wide, height: HIGH });
+  return svg("rect", { class: "snk-t-spark-missing", x: WIDE - wide, y: 0, width: wide, height: HIGH });
 }
 
 // details.js
@@ -2225,15 +2225,15 @@ export class Notices {
    * @param {function(): void} onStop
    */
   constructor(onRetry, onStop) {
-    this.text = h("span", { class: "snk-notice-text" });
-    this.retry = h("button", { class: "snk-link", type: "button", onClick: onRetry }, "Try again");
-    this.error = h("div", { class: "snk-notice snk-notice-error", role: "alert", hidden: true }, this.text, this.retry);
-    this.workText = h("span", { class: "snk-notice-text" });
-    this.workBar = h("progress", { class: "snk-progress", "aria-label": "Progress" });
-    this.work = h("div", { class: "snk-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-link", type: "button", onClick: onStop }, "Cancel"));
-    this.toldText = h("span", { class: "snk-notice-text" });
-    this.told = h("div", { class: "snk-toast", role: "status", hidden: true }, this.toldText);
-    this.element = h("div", { class: "snk-notices" }, this.error, this.work);
+    this.text = h("span", { class: "snk-t-notice-text" });
+    this.retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
+    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, this.retry);
+    this.workText = h("span", { class: "snk-t-notice-text" });
+    this.workBar = h("progress", { class: "snk-t-progress", "aria-label": "Progress" });
+    this.work = h("div", { class: "snk-t-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-t-link", type: "button", onClick: onStop }, "Cancel"));
+    this.toldText = h("span", { class: "snk-t-notice-text" });
+    this.told = h("div", { class: "snk-t-toast", role: "status", hidden: true }, this.toldText);
+    this.element = h("div", { class: "snk-t-notices" }, this.error, this.work);
     this.slowTimer = 0;
     this.toldTimer = 0;
   }
@@ -2286,19 +2286,19 @@ export class Notices {
  * @returns {function(): void} closes it
  */
 export function openCellWindow(root, at, { title, about, text, missing }, onClose) {
-  const copy = h("button", { class: "snk-button", type: "button" }, "Copy");
+  const copy = h("button", { class: "snk-t-button", type: "button" }, "Copy");
   copy.addEventListener("click", async () => {
     setText(copy, (await copyText(text)) ? "Copied" : "Copying failed");
     copy.focus();
   });
-  const done = h("button", { class: "snk-button", type: "button", onClick: () => close(true) }, "Close");
+  const done = h("button", { class: "snk-t-button", type: "button", onClick: () => close(true) }, "Close");
   const window = h(
     "div",
-    { class: "snk-window snk-cell-window", role: "dialog", "aria-label": title },
-    h("div", { class: "snk-window-title" }, title),
-    h("div", { class: "snk-muted" }, about),
-    h("pre", { class: missing ? "snk-cell-whole snk-muted" : "snk-cell-whole", tabIndex: 0 }, text),
-    h("div", { class: "snk-window-ends" }, copy, done),
+    { class: "snk-t-window snk-t-cell-window", role: "dialog", "aria-label": title },
+    h("div", { class: "snk-t-window-title" }, title),
+    h("div", { class: "snk-t-muted" }, about),
+    h("pre", { class: missing ? "snk-t-cell-whole snk-t-muted" : "snk-t-cell-whole", tabIndex: 0 }, text),
+    h("div", { class: "snk-t-window-ends" }, copy, done),
   );
   let open = true;
   const close = (focusBack) => {
@@ -3726,7 +3726,7 @@ export class Actions {
   }
 
   menu(rows, x, y) {
-    openContextMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
+    openMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
   }
 
   #manyItems(rows) {
@@ -3866,8 +3866,8 @@ export const KINDS = {
 /** The mark of a kind. */
 export function kindMark(kind) {
   const { mark, path } = KINDS[kind] ?? KINDS.other;
-  if (mark) return h("span", { class: "snk-kind", "aria-hidden": "true" }, mark);
-  return svg("svg", { class: "snk-kind", viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: path }));
+  if (mark) return h("span", { class: "snk-t-kind", "aria-hidden": "true" }, mark);
+  return svg("svg", { class: "snk-t-kind", viewBox: "0 0 16 16", "aria-hidden": "true" }, svg("path", { d: path }));
 }
 
 /** Kinds whose cells line up on the right. */
@@ -3886,19 +3886,19 @@ export class HeaderCell {
   constructor() {
     this.position = -1;
     this.told = "";
-    this.mark = h("span", { class: "snk-head-mark" });
-    this.name = h("span", { class: "snk-head-name" });
-    this.sort = h("span", { class: "snk-head-sort", "aria-hidden": "true" });
-    this.menu = h("span", { class: "snk-head-menu", title: "Column menu" }, icon("more"));
-    this.dtype = h("span", { class: "snk-head-dtype" });
-    this.missing = h("span", { class: "snk-head-missing" });
-    this.plot = h("span", { class: "snk-head-plot", "aria-hidden": "true" });
-    this.grip = h("span", { class: "snk-head-grip", "aria-hidden": "true" });
+    this.mark = h("span", { class: "snk-t-head-mark" });
+    this.name = h("span", { class: "snk-t-head-name" });
+    this.sort = h("span", { class: "snk-t-head-sort", "aria-hidden": "true" });
+    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu" }, icon("more"));
+    this.dtype = h("span", { class: "snk-t-head-dtype" });
+    this.missing = h("span", { class: "snk-t-head-missing" });
+    this.plot = h("span", { class: "snk-t-head-plot", "aria-hidden": "true" });
+    this.grip = h("span", { class: "snk-t-head-grip", "aria-hidden": "true" });
     this.element = h(
       "div",
-      { class: "snk-head", role: "columnheader", id: freshId("snk-head") },
-      h("div", { class: "snk-head-line" }, this.mark, this.name, this.sort, this.menu),
-      h("div", { class: "snk-head-line snk-head-second" }, this.dtype, this.missing),
+      { class: "snk-t-head", role: "columnheader", id: freshId("snk-t-head") },
+      h("div", { class: "snk-t-head-line" }, this.mark, this.name, this.sort, this.menu),
+      h("div", { class: "snk-t-head-line snk-t-head-second" }, this.dtype, this.missing),
       this.plot,
       this.grip,
     );
@@ -3916,9 +3916,9 @@ export class HeaderCell {
     if (told !== this.told) {
       this.told = told;
       this.position = position;
-      this.element.classList.toggle("snk-wait", !column);
-      this.element.classList.toggle("snk-right", !!column && isNumeric(column.kind));
-      this.element.classList.toggle("snk-filtered", filtered);
+      this.element.classList.toggle("snk-t-wait", !column);
+      this.element.classList.toggle("snk-t-right", !!column && isNumeric(column.kind));
+      this.element.classList.toggle("snk-t-filtered", filtered);
       this.mark.replaceChildren(...(column ? [kindMark(column.kind)] : []));
       setText(this.name, columnName(column, position));
       setText(this.dtype, column?.dtype ?? "");
@@ -3939,59 +3939,6 @@ export class HeaderCell {
   }
 }
 
-/**
- * A menu beside an element, with the keyboard's focus in it until it closes.
- *
- * @param {HTMLElement} root  where it is put; it closes when the focus leaves it
- * @param {{left: number, top: number}} at  within `root`
- * @param {Array<{label: string, key?: string, run: function(): void}|null>} items  null draws a line
- * @param {function(): void} onClose  gives the focus back
- */
-export function openMenu(root, at, items, onClose) {
-  const menu = h("div", { class: "snk-menu", role: "menu", tabIndex: -1 });
-  let open = true;
-  const close = (focusBack) => {
-    if (!open) return;
-    open = false;
-    menu.remove();
-    if (focusBack) onClose();
-  };
-  for (const item of items) {
-    if (!item) {
-      menu.append(h("div", { class: "snk-menu-line", role: "separator" }));
-      continue;
-    }
-    const run = () => {
-      close(true);
-      item.run();
-    };
-    const key = item.key ? h("span", { class: "snk-menu-key" }, item.key) : null;
-    menu.append(h("div", { class: "snk-menu-item", role: "menuitem", tabIndex: -1, onClick: run, onPointerenter: focusIt }, item.label, key));
-  }
-  const entries = [...menu.querySelectorAll(".snk-menu-item")];
-  menu.addEventListener("keydown", (event) => {
-    const now = entries.indexOf(document.activeElement);
-    const moves = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: entries.length - 1 };
-    event.stopPropagation();
-    if (event.key in moves) entries.at(moves[event.key] % entries.length).focus();
-    else if (event.key === "Enter" || event.key === " ") entries[now]?.click();
-    else if (event.key === "Escape" || event.key === "Tab") close(true);
-    else return;
-    event.preventDefault();
-  });
-  menu.addEventListener("focusout", (event) => {
-    if (!menu.contains(event.relatedTarget)) close(false);
-  });
-  root.append(menu);
-  menu.style.left = `${Math.max(0, Math.min(at.left, root.clientWidth - menu.offsetWidth - 4))}px`;
-  menu.style.top = `${Math.max(0, Math.min(at.top, root.clientHeight - menu.offsetHeight - 4))}px`;
-  entries[0].focus();
-}
-
-function focusIt(event) {
-  event.currentTarget.focus();
-}
-
 /** The menu of a column, or of the cells selected in it. */
 export function columnMenu(table, row, column, box) {
   const name = columnName(table.data.columns.get(column), column);
@@ -4007,12 +3954,12 @@ export function columnMenu(table, row, column, box) {
     { label: "Hide column", run: () => table.hide(column) },
     null,
   ];
-  if (row < 0) return [...items, { label: "Copy name", key: name.length > 24 ? `${name.slice(0, 23)}…` : name, run: () => table.copy(false) }];
+  if (row < 0) return [...items, { label: "Copy name", hint: name.length > 24 ? `${name.slice(0, 23)}…` : name, run: () => table.copy(false) }];
   return [
     ...items,
-    { label: "Show the whole cell", key: "Enter", run: () => table.openCell() },
-    { label: "Copy", key: "Ctrl+C", run: () => table.copy(false) },
-    { label: "Copy with names", key: "Ctrl+Shift+C", run: () => table.copy(true) },
+    { label: "Show the whole cell", hint: "Enter", run: () => table.openCell() },
+    { label: "Copy", hint: "Ctrl+C", run: () => table.copy(false) },
+    { label: "Copy with names", hint: "Ctrl+Shift+C", run: () => table.copy(true) },
   ];
 }
 
@@ -4516,24 +4463,24 @@ export class FilterBar {
     this.filters = [];
     const search = debounce(() => asks.onSearch(this.search.value), SEARCH_WAIT);
     this.search = h("input", {
-      class: "snk-search", type: "search", placeholder: "Search all columns", "aria-label": "Search all columns", spellcheck: "false",
+      class: "snk-t-search", type: "search", placeholder: "Search all columns", "aria-label": "Search all columns", spellcheck: "false",
       onInput: search, onKeydown: (event) => event.key === "Enter" && asks.onSearch(this.search.value),
     });
-    this.add = h("button", { class: "snk-button", type: "button", onClick: () => asks.onEdit(this.add, null, -1) }, icon("filter"), "Add filter");
-    this.chips = h("div", { class: "snk-chips", role: "list", "aria-label": "Filters" });
-    this.clear = h("button", { class: "snk-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
-    this.hiddenOnes = h("button", { class: "snk-link", type: "button", hidden: true, onClick: asks.onUnhide });
-    this.count = h("span", { class: "snk-count", role: "status" });
-    this.row = h("input", { class: "snk-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
-    this.statistics = h("button", { class: "snk-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
+    this.add = h("button", { class: "snk-t-button", type: "button", onClick: () => asks.onEdit(this.add, null, -1) }, icon("filter"), "Add filter");
+    this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" });
+    this.clear = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
+    this.hiddenOnes = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: asks.onUnhide });
+    this.count = h("span", { class: "snk-t-count", role: "status" });
+    this.row = h("input", { class: "snk-t-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
+    this.statistics = h("button", { class: "snk-t-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
     this.element = h(
       "div",
-      { class: "snk-bar", role: "toolbar", "aria-label": "Table" },
-      h("span", { class: "snk-search-box" }, icon("search"), this.search),
+      { class: "snk-t-bar", role: "toolbar", "aria-label": "Table" },
+      h("span", { class: "snk-t-search-box" }, icon("search"), this.search),
       this.add,
       this.chips,
       this.clear,
-      h("span", { class: "snk-space" }),
+      h("span", { class: "snk-t-space" }),
       this.hiddenOnes,
       this.count,
       this.row,
@@ -4564,8 +4511,8 @@ export class FilterBar {
       this.asks.onFilters(this.filters.filter((_, n) => n < from || n >= from + count));
       this.add.focus();
     };
-    const label = h("button", { class: "snk-chip-text", type: "button", title: text, onClick: edit, disabled: count > 1 }, text);
-    const chip = h("span", { class: "snk-chip", role: "listitem" }, label, h("button", { class: "snk-chip-close", type: "button", "aria-label": `Remove filter: ${text}`, onClick: remove }, icon("close")));
+    const label = h("button", { class: "snk-t-chip-text", type: "button", title: text, onClick: edit, disabled: count > 1 }, text);
+    const chip = h("span", { class: "snk-t-chip", role: "listitem" }, label, h("button", { class: "snk-t-chip-close", type: "button", "aria-label": `Remove filter: ${text}`, onClick: remove }, icon("close")));
     return chip;
   }
 
@@ -4612,15 +4559,15 @@ export function openFilterForm(root, at, { columns, column, filter }, onDone, on
   }
   const nameOf = (wanted) => [...names].find(([, position]) => position === wanted)?.[0] ?? "";
   let chosen = filter?.column ?? column;
-  const suggestions = h("datalist", { id: freshId("snk-names") }, [...names.keys()].slice(0, MOST_SUGGESTED).map((name) => h("option", { value: name })));
-  const field = h("input", { class: "snk-field", type: "text", list: suggestions.id, value: nameOf(chosen), "aria-label": "Column", spellcheck: "false" });
-  const op = h("select", { class: "snk-field", "aria-label": "Condition" });
-  const first = h("input", { class: "snk-field", type: "text", "aria-label": "Value", spellcheck: "false" });
-  const second = h("input", { class: "snk-field", type: "text", "aria-label": "Upper value", spellcheck: "false" });
-  const truth = h("select", { class: "snk-field", "aria-label": "Value" }, h("option", { value: "True" }, "True"), h("option", { value: "False" }, "False"));
+  const suggestions = h("datalist", { id: freshId("snk-t-names") }, [...names.keys()].slice(0, MOST_SUGGESTED).map((name) => h("option", { value: name })));
+  const field = h("input", { class: "snk-t-field", type: "text", list: suggestions.id, value: nameOf(chosen), "aria-label": "Column", spellcheck: "false" });
+  const op = h("select", { class: "snk-t-field", "aria-label": "Condition" });
+  const first = h("input", { class: "snk-t-field", type: "text", "aria-label": "Value", spellcheck: "false" });
+  const second = h("input", { class: "snk-t-field", type: "text", "aria-label": "Upper value", spellcheck: "false" });
+  const truth = h("select", { class: "snk-t-field", "aria-label": "Value" }, h("option", { value: "True" }, "True"), h("option", { value: "False" }, "False"));
   const matchCase = h("input", { type: "checkbox", checked: !!filter?.case });
-  const caseLine = h("label", { class: "snk-check" }, matchCase, "Match case");
-  const problem = h("div", { class: "snk-problem", role: "alert" });
+  const caseLine = h("label", { class: "snk-t-check" }, matchCase, "Match case");
+  const problem = h("div", { class: "snk-t-problem", role: "alert" });
   const kind = () => columns.get(chosen)?.kind ?? "other";
 
   const showValues = () => {
@@ -4670,9 +4617,9 @@ export function openFilterForm(root, at, { columns, column, filter }, onDone, on
   op.addEventListener("change", showValues);
   const form = h(
     "form",
-    { class: "snk-window snk-filter-form", role: "dialog", "aria-label": filter ? "Change filter" : "Add filter", onSubmit: done },
+    { class: "snk-t-window snk-t-filter-form", role: "dialog", "aria-label": filter ? "Change filter" : "Add filter", onSubmit: done },
     field, suggestions, op, truth, first, second, caseLine, problem,
-    h("div", { class: "snk-window-ends" }, h("button", { class: "snk-button", type: "button", onClick: () => close(true) }, "Cancel"), h("button", { class: "snk-button snk-main", type: "submit" }, "Apply")),
+    h("div", { class: "snk-t-window-ends" }, h("button", { class: "snk-t-button", type: "button", onClick: () => close(true) }, "Cancel"), h("button", { class: "snk-t-button snk-t-main", type: "submit" }, "Apply")),
   );
   form.addEventListener("keydown", (event) => {
     event.stopPropagation();
@@ -4703,7 +4650,7 @@ export function openFilterForm(root, at, { columns, column, filter }, onDone, on
  */
 
 
-export const ROW_HEIGHT = 24;
+export const LINE_HEIGHT = 24;
 export const HEAD_HEIGHT = 66;
 const STANDARD_WIDTH = 104;
 const MARGIN_ROWS = 4;
@@ -4742,14 +4689,14 @@ export class GridView {
     this.lines = [];
     this.heads = [];
     this.first = this.end = this.firstColumn = this.endColumn = 0;
-    this.corner = h("div", { class: "snk-corner", role: "columnheader", "aria-colindex": 1, "aria-label": "Row" });
-    this.headRow = h("div", { class: "snk-head-row", role: "row", "aria-rowindex": 1 }, this.corner);
-    this.body = h("div", { class: "snk-body", role: "rowgroup" });
-    this.window = h("div", { class: "snk-body-window", role: "presentation" }, this.body);
-    this.layer = h("div", { class: "snk-layer", role: "presentation" }, h("div", { class: "snk-head-window", role: "rowgroup" }, this.headRow), this.window);
-    this.sizer = h("div", { class: "snk-sizer", role: "presentation" }, this.layer);
+    this.corner = h("div", { class: "snk-t-corner", role: "columnheader", "aria-colindex": 1, "aria-label": "Row" });
+    this.headRow = h("div", { class: "snk-t-head-row", role: "row", "aria-rowindex": 1 }, this.corner);
+    this.body = h("div", { class: "snk-t-body", role: "rowgroup" });
+    this.window = h("div", { class: "snk-t-body-window", role: "presentation" }, this.body);
+    this.layer = h("div", { class: "snk-t-layer", role: "presentation" }, h("div", { class: "snk-t-head-window", role: "rowgroup" }, this.headRow), this.window);
+    this.sizer = h("div", { class: "snk-t-sizer", role: "presentation" }, this.layer);
     this.scroller = h("div", { class: "snk-grid", role: "grid", tabIndex: 0, "aria-multiselectable": "true" }, this.sizer);
-    this.scroller.style.setProperty("--snk-head-height", `${HEAD_HEIGHT}px`);
+    this.scroller.style.setProperty("--snk-t-head-height", `${HEAD_HEIGHT}px`);
   }
 
   get rowCount() {
@@ -4784,7 +4731,7 @@ export class GridView {
   }
 
   _resizeMaps() {
-    const top = this.rows.resize(this.rowCount * ROW_HEIGHT, this.high);
+    const top = this.rows.resize(this.rowCount * LINE_HEIGHT, this.high);
     const left = this.across.resize(this.axis.total, this.wide);
     this.sizer.style.height = `${HEAD_HEIGHT + this.rows.length}px`;
     this.sizer.style.width = `${this.indexWidth + this.across.length}px`;
@@ -4813,7 +4760,7 @@ export class GridView {
   reveal(row, column) {
     let top = this.rows.place;
     let left = this.across.place;
-    if (row >= 0) top = Math.min(Math.max(top, (row + 1) * ROW_HEIGHT - this.high), row * ROW_HEIGHT);
+    if (row >= 0) top = Math.min(Math.max(top, (row + 1) * LINE_HEIGHT - this.high), row * LINE_HEIGHT);
     if (column >= 0) {
       const start = this.axis.offset(column);
       left = Math.min(Math.max(left, start + this.axis.size(column) - this.wide), start);
@@ -4836,7 +4783,7 @@ export class GridView {
     const box = this.layer.getBoundingClientRect();
     const down = y - box.top - HEAD_HEIGHT;
     const right = x - box.left - this.indexWidth;
-    const row = down < 0 ? -1 : Math.min(Math.floor((down + this.rows.place) / ROW_HEIGHT), this.rowCount - 1);
+    const row = down < 0 ? -1 : Math.min(Math.floor((down + this.rows.place) / LINE_HEIGHT), this.rowCount - 1);
     const column = right < 0 ? -1 : Math.min(this.axis.at(right + this.across.place), this.columnCount - 1);
     return { row, column };
   }
@@ -4845,7 +4792,7 @@ export class GridView {
   placeOf(row, column) {
     return {
       left: this.indexWidth + (column < 0 ? -this.indexWidth : this.axis.offset(column) - this.across.place),
-      top: row < 0 ? 0 : HEAD_HEIGHT + row * ROW_HEIGHT - this.rows.place,
+      top: row < 0 ? 0 : HEAD_HEIGHT + row * LINE_HEIGHT - this.rows.place,
       width: column < 0 ? this.indexWidth : this.axis.size(column),
     };
   }
@@ -4865,7 +4812,7 @@ export class GridView {
     const left = this.across.place;
     const columns = this.columnCount;
     return {
-      rows: [Math.floor(top / ROW_HEIGHT), Math.min(Math.ceil((top + this.high) / ROW_HEIGHT), this.rowCount)],
+      rows: [Math.floor(top / LINE_HEIGHT), Math.min(Math.ceil((top + this.high) / LINE_HEIGHT), this.rowCount)],
       columns: columns ? [this.axis.at(left), Math.min(this.axis.at(left + this.wide) + 1, columns)] : [0, 0],
     };
   }
@@ -4886,9 +4833,9 @@ export class GridView {
       column < 0 ? null : { left: this.indexWidth + this.axis.offset(column) - basePixel, width: this.axis.size(column) },
     );
     const shift = left - basePixel;
-    this.body.style.transform = `translate3d(${-shift}px, ${baseRow * ROW_HEIGHT - this.rows.place}px, 0)`;
+    this.body.style.transform = `translate3d(${-shift}px, ${baseRow * LINE_HEIGHT - this.rows.place}px, 0)`;
     this.headRow.style.transform = `translate3d(${-shift}px, 0, 0)`;
-    this.layer.style.setProperty("--snk-shift", `${shift}px`);
+    this.layer.style.setProperty("--snk-t-shift", `${shift}px`);
     this._drawHeads(places);
     this.lines.forEach((line, slot) => this._drawLine(line, this.rowSlots[slot], baseRow, places));
     const active = this.elementOf(this.look.active.row, this.look.active.column);
@@ -4908,15 +4855,15 @@ export class GridView {
       this.headRow.append(head.element);
     }
     while (this.lines.length < this.rowSlots.length) {
-      const label = h("div", { class: "snk-label", role: "rowheader", "aria-colindex": 1, id: freshId("snk-label") });
-      const element = h("div", { class: "snk-line", role: "row" }, label);
+      const label = h("div", { class: "snk-t-label", role: "rowheader", "aria-colindex": 1, id: freshId("snk-t-label") });
+      const element = h("div", { class: "snk-t-line", role: "row" }, label);
       this.lines.push({ element, label, cells: [], row: -1, top: -1, text: "" });
       this.body.append(element);
     }
     for (const line of this.lines) {
       while (line.cells.length < this.columnSlots.length) {
-        const element = h("div", { class: "snk-cell", role: "gridcell", id: freshId("snk-cell") });
-        line.cells.push({ element, left: -1, width: -1, column: -1, shown: null, look: "snk-cell" });
+        const element = h("div", { class: "snk-t-cell", role: "gridcell", id: freshId("snk-t-cell") });
+        line.cells.push({ element, left: -1, width: -1, column: -1, shown: null, look: "snk-t-cell" });
         line.element.append(element);
       }
     }
@@ -4930,15 +4877,15 @@ export class GridView {
       if (column < 0) return;
       placeElement(head, places[slot]);
       head.fill(column, this.data.columns.get(column), this.look.sorted(column), this.look.summary(column), this.look.filtered(column));
-      head.element.classList.toggle("snk-active", this.look.active.row === -1 && this.look.active.column === column);
-      head.element.classList.toggle("snk-inspected", this.look.inspected === column);
+      head.element.classList.toggle("snk-t-active", this.look.active.row === -1 && this.look.active.column === column);
+      head.element.classList.toggle("snk-t-inspected", this.look.inspected === column);
     });
   }
 
   _drawLine(line, row, baseRow, places) {
     line.element.hidden = row < 0;
     if (row < 0) return;
-    const top = (row - baseRow) * ROW_HEIGHT;
+    const top = (row - baseRow) * LINE_HEIGHT;
     if (line.top !== top) {
       line.top = top;
       line.element.style.top = `${top}px`;
@@ -4954,7 +4901,7 @@ export class GridView {
       line.label.textContent = text;
     }
     line.label.style.width = `${this.indexWidth}px`;
-    setAttribute(line.label, "class", this.look.active.row === row && this.look.active.column === -1 ? "snk-label snk-active" : "snk-label");
+    setAttribute(line.label, "class", this.look.active.row === row && this.look.active.column === -1 ? "snk-t-label snk-t-active" : "snk-t-label");
     line.cells.forEach((cell, slot) => this._drawCell(cell, row, this.columnSlots[slot], places[slot]));
   }
 
@@ -4972,18 +4919,18 @@ export class GridView {
     placeElement(cell, place);
     const value = this.data.cell(row, column);
     const kind = this.data.columns.get(column)?.kind;
-    let look = "snk-cell";
+    let look = "snk-t-cell";
     if (value === undefined) {
-      look += " snk-wait";
+      look += " snk-t-wait";
       if (cell.shown !== "") cell.element.textContent = cell.shown = "";
     } else {
       const { text, missing } = cellText(value, kind, this.decimals.get(column));
-      if (missing) look += " snk-missing";
+      if (missing) look += " snk-t-missing";
       if (cell.shown !== text) cell.element.textContent = cell.shown = text;
     }
-    if (isNumeric(kind)) look += " snk-right";
-    if (this.look.selected(row, column)) look += " snk-selected";
-    if (this.look.active.row === row && this.look.active.column === column) look += " snk-active";
+    if (isNumeric(kind)) look += " snk-t-right";
+    if (this.look.selected(row, column)) look += " snk-t-selected";
+    if (this.look.active.row === row && this.look.active.column === column) look += " snk-t-active";
     if (cell.look !== look) cell.element.className = cell.look = look;
   }
 }
@@ -5080,10 +5027,10 @@ export class StatisticsPane {
   constructor(onFilter, onClose) {
     this.onFilter = onFilter;
     this.shown = null;
-    this.title = h("div", { class: "snk-stat-title" });
-    this.content = h("div", { class: "snk-stat-content" });
-    const close = h("button", { class: "snk-button snk-bare", type: "button", "aria-label": "Close statistics", onClick: onClose }, icon("close"));
-    this.element = h("aside", { class: "snk-stat", "aria-label": "Statistics of the column", hidden: true }, h("div", { class: "snk-stat-head" }, this.title, close), this.content);
+    this.title = h("div", { class: "snk-t-stat-title" });
+    this.content = h("div", { class: "snk-t-stat-content" });
+    const close = h("button", { class: "snk-t-button snk-t-bare", type: "button", "aria-label": "Close statistics", onClick: onClose }, icon("close"));
+    this.element = h("aside", { class: "snk-t-stat", "aria-label": "Statistics of the column", hidden: true }, h("div", { class: "snk-t-stat-head" }, this.title, close), this.content);
   }
 
   /**
@@ -5098,17 +5045,17 @@ export class StatisticsPane {
     this.shown = shown;
     this.title.replaceChildren(
       column ? kindMark(column.kind) : "",
-      h("div", null, h("div", { class: "snk-stat-name" }, columnName(column, position)), h("div", { class: "snk-muted" }, column ? `${column.dtype} · ${(KINDS[column.kind] ?? KINDS.other).word.toLowerCase()}` : "")),
+      h("div", null, h("div", { class: "snk-t-stat-name" }, columnName(column, position)), h("div", { class: "snk-t-muted" }, column ? `${column.dtype} · ${(KINDS[column.kind] ?? KINDS.other).word.toLowerCase()}` : "")),
     );
     placeChildren(this.content, this._parts(position, column, summary, sampled));
   }
 
   _parts(position, column, summary, sampled) {
-    if (!column || summary === undefined) return [h("div", { class: "snk-muted" }, "Looking at the column…")];
-    if (summary === null) return [h("div", { class: "snk-muted" }, "Nothing is known: the time for it was up.")];
-    if (summary.error) return [h("div", { class: "snk-problem" }, `No statistics: ${summary.error}`)];
+    if (!column || summary === undefined) return [h("div", { class: "snk-t-muted" }, "Looking at the column…")];
+    if (summary === null) return [h("div", { class: "snk-t-muted" }, "Nothing is known: the time for it was up.")];
+    if (summary.error) return [h("div", { class: "snk-t-problem" }, `No statistics: ${summary.error}`)];
     const parts = [];
-    if (sampled) parts.push(h("div", { class: "snk-note" }, `From a sample of ${formatCount(sampled.rows)} of ${formatCount(sampled.of)} rows`));
+    if (sampled) parts.push(h("div", { class: "snk-t-note" }, `From a sample of ${formatCount(sampled.rows)} of ${formatCount(sampled.of)} rows`));
     if (summary.histogram) parts.push(new Histogram(summary.histogram, column.kind, (filters) => this.onFilter(filters), position).element);
     parts.push(factList(summary, column.kind));
     if (summary.top?.length) parts.push(...this._top(position, column, summary));
@@ -5122,13 +5069,13 @@ export class StatisticsPane {
       const pick = () => this.onFilter([{ column: position, op: "eq", value: topValue(value, column.kind) }]);
       return h(
         "button",
-        { class: "snk-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
-        h("span", { class: "snk-top-bar", style: { width: `${(100 * count) / most}%` } }),
-        h("span", { class: missing ? "snk-top-text snk-muted" : "snk-top-text" }, text),
-        h("span", { class: "snk-top-count" }, `${formatCount(count)} · ${formatShare(count, summary.count)}`),
+        { class: "snk-t-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
+        h("span", { class: "snk-t-top-bar", style: { width: `${(100 * count) / most}%` } }),
+        h("span", { class: missing ? "snk-t-top-text snk-t-muted" : "snk-t-top-text" }, text),
+        h("span", { class: "snk-t-top-count" }, `${formatCount(count)} · ${formatShare(count, summary.count)}`),
       );
     });
-    return [h("div", { class: "snk-stat-label" }, "Most frequent"), h("div", { class: "snk-tops" }, rows)];
+    return [h("div", { class: "snk-t-stat-label" }, "Most frequent"), h("div", { class: "snk-t-tops" }, rows)];
   }
 }
 
@@ -5159,10 +5106,10 @@ function factList(summary, kind) {
     ["75 %", factText(quantiles["0.75"], kind)],
     ["Maximum", factText(summary.max, kind)],
   ].filter((fact) => fact === null || fact[1] !== "");
-  const list = h("dl", { class: "snk-facts" });
+  const list = h("dl", { class: "snk-t-facts" });
   facts.forEach((fact, n) => {
     if (fact) list.append(h("dt", null, fact[0]), h("dd", { title: fact[1] }, fact[1]));
-    else if (n && facts[n - 1] && n < facts.length - 1) list.append(h("div", { class: "snk-facts-line" }));
+    else if (n && facts[n - 1] && n < facts.length - 1) list.append(h("div", { class: "snk-t-facts-line" }));
   });
   return list;
 }
@@ -5181,11 +5128,11 @@ class Histogram {
     this.kind = kind;
     this.most = Math.max(...counts, 1);
     this.total = counts.reduce((sum, count) => sum + count, 0);
-    this.words = h("div", { class: "snk-hist-words", "aria-live": "polite" });
+    this.words = h("div", { class: "snk-t-hist-words", "aria-live": "polite" });
     const bars = counts.map((_, n) => this._bar(n, () => onFilter(this.filters(column, n))));
-    const plot = svg("svg", { class: "snk-hist", viewBox: `0 0 ${counts.length * 10} 100`, preserveAspectRatio: "none", role: "group", "aria-label": "Histogram" }, bars);
-    const ends = h("div", { class: "snk-hist-ends" }, h("span", null, factText(edges[0], kind)), h("span", null, factText(edges.at(-1), kind)));
-    this.element = h("div", { class: "snk-hist-box", onPointerleave: () => this._tell(-1) }, this.words, plot, ends);
+    const plot = svg("svg", { class: "snk-t-hist", viewBox: `0 0 ${counts.length * 10} 100`, preserveAspectRatio: "none", role: "group", "aria-label": "Histogram" }, bars);
+    const ends = h("div", { class: "snk-t-hist-ends" }, h("span", null, factText(edges[0], kind)), h("span", null, factText(edges.at(-1), kind)));
+    this.element = h("div", { class: "snk-t-hist-box", onPointerleave: () => this._tell(-1) }, this.words, plot, ends);
     this._tell(-1);
   }
 
@@ -5195,15 +5142,15 @@ class Histogram {
     const onKeydown = (event) => {
       const moves = { ArrowLeft: n - 1, ArrowRight: n + 1 };
       if (event.key === "Enter" || event.key === " ") pick();
-      else if (event.key in moves) this.element.querySelectorAll(".snk-hist-bin")[moves[event.key]]?.focus();
+      else if (event.key in moves) this.element.querySelectorAll(".snk-t-hist-bin")[moves[event.key]]?.focus();
       else return;
       event.preventDefault();
     };
     return svg(
       "g",
-      { class: "snk-hist-bin", role: "button", tabindex: n ? "-1" : "0", "aria-label": this._binWords(n), onPointerenter: tell, onFocus: tell, onClick: pick, onKeydown },
-      svg("rect", { class: "snk-hist-area", x: n * 10, y: 0, width: 10, height: 100 }),
-      svg("rect", { class: "snk-hist-bar", x: n * 10 + 0.5, y: 100 - high, width: 9, height: high }),
+      { class: "snk-t-hist-bin", role: "button", tabindex: n ? "-1" : "0", "aria-label": this._binWords(n), onPointerenter: tell, onFocus: tell, onClick: pick, onKeydown },
+      svg("rect", { class: "snk-t-hist-area", x: n * 10, y: 0, width: 10, height: 100 }),
+      svg("rect", { class: "snk-t-hist-bar", x: n * 10 + 0.5, y: 100 - high, width: 9, height: high }),
     );
   }
 
@@ -5274,7 +5221,7 @@ export class GridKeys {
     const { rowCount, columnCount } = this.view;
     const { row, column } = this.table.selection.active;
     const far = event.ctrlKey || event.metaKey;
-    const page = Math.max(Math.floor(this.view.high / ROW_HEIGHT) - 1, 1);
+    const page = Math.max(Math.floor(this.view.high / LINE_HEIGHT) - 1, 1);
     const last = rowCount - 1;
     const to = {
       ArrowUp: () => [far ? Math.min(row, 0) : row - 1, column],
@@ -5337,19 +5284,19 @@ export class GridKeys {
   }
 
   _down(event) {
-    if (event.button !== 0 || !event.target.closest(".snk-layer")) return;
+    if (event.button !== 0 || !event.target.closest(".snk-t-layer")) return;
     const at = this.view.hit(event.clientX, event.clientY);
-    const grip = event.target.closest(".snk-head-grip");
+    const grip = event.target.closest(".snk-t-head-grip");
     if (grip) {
       const column = this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)];
       this.drag = { kind: "width", column, from: event.clientX, width: this.view.axis.size(column), grip };
-      grip.classList.add("snk-dragged");
+      grip.classList.add("snk-t-dragged");
       this.view.scroller.setPointerCapture(event.pointerId);
       event.preventDefault();
       return;
     }
     if (at.row < 0 && at.column >= 0) {
-      if (event.target.closest(".snk-head-menu")) {
+      if (event.target.closest(".snk-t-head-menu")) {
         event.preventDefault();
         this.table.openMenu(-1, at.column, null);
       } else this.table.sortBy(at.column, event.shiftKey);
@@ -5378,19 +5325,19 @@ export class GridKeys {
   }
 
   _up() {
-    this.drag?.grip?.classList.remove("snk-dragged");
+    this.drag?.grip?.classList.remove("snk-t-dragged");
     this.drag = null;
   }
 
   _double(event) {
     const at = this.view.hit(event.clientX, event.clientY);
-    const grip = event.target.closest(".snk-head-grip");
+    const grip = event.target.closest(".snk-t-head-grip");
     if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)], true);
     else if (at.row >= 0 && at.column >= 0) this.table.openCell();
   }
 
   _context(event) {
-    if (!event.target.closest(".snk-layer")) return;
+    if (!event.target.closest(".snk-t-layer")) return;
     const at = this.view.hit(event.clientX, event.clientY);
     if (at.column < 0) return;
     event.preventDefault();
@@ -5455,11 +5402,11 @@ class MountedTable {
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
     });
-    const back = onClose ? h("button", { class: "snk-button", type: "button", onClick: onClose }, "Back") : null;
+    const back = onClose ? h("button", { class: "snk-t-button", type: "button", onClick: onClose }, "Back") : null;
     if (back) this.bar.element.prepend(back);
-    const main = h("div", { class: "snk-table-main" }, this.view.scroller, this.pane.element);
+    const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
-    this.root = h("div", { class: "snk-table", "data-lm-suppress-shortcuts": "true" }, this.bar.element, this.notices.element, main, this.notices.told);
+    this.root = h("div", { class: "snk-panel snk-table", "data-lm-suppress-shortcuts": "true" }, this.bar.element, this.notices.element, main, this.notices.told);
     this.view.scroller.setAttribute("aria-label", title || "Table");
     element.append(this.root);
     this.draw = perFrame(() => this._frame());
@@ -5750,7 +5697,7 @@ class MountedTable {
     const about = this.data.columns.get(column);
     const shown = cellText(value, about?.kind);
     const place = this.view.placeOf(row, column);
-    const at = { left: place.left, top: place.top + ROW_HEIGHT + this.view.scroller.offsetTop + this.root.querySelector(".snk-table-main").offsetTop };
+    const at = { left: place.left, top: place.top + LINE_HEIGHT + this.view.scroller.offsetTop + this.root.querySelector(".snk-t-table-main").offsetTop };
     const cell = {
       title: `${columnName(about, column)}, row ${labelText(this.data.label(row, column))}`,
       about: about?.dtype ?? "",
@@ -5762,17 +5709,14 @@ class MountedTable {
   }
 
   openMenu(row, column, event) {
-    const origin = this.root.getBoundingClientRect();
     const place = this.view.placeOf(row, column);
     const layer = this.view.layer.getBoundingClientRect();
-    const box = { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? 22 : ROW_HEIGHT), width: place.width };
-    const at = event
-      ? { left: event.clientX - origin.left, top: event.clientY - origin.top }
-      : { left: box.left - origin.left, top: box.bottom - origin.top };
+    const box = { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? 22 : LINE_HEIGHT), width: place.width };
     if (row < 0) this.selection.moveTo(-1, column);
     this._inspect(column);
     this.draw();
-    openMenu(this.root, at, columnMenu(this, row, column, box), () => this.focus());
+    this.focus();
+    openMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
   }
 }
 
