@@ -41,7 +41,7 @@ function showModal(root, dialog) {
  * @param {number} x
  * @param {number} y
  */
-export function openMenu(root, items, x, y) {
+export function openContextMenu(root, items, x, y) {
   const entries = [];
   const parts = items.map((item) => {
     if (!item) return h("div", { class: "snk-actions-line", role: "separator" });

@@ -1655,7 +1655,7 @@ function showModal(root, dialog) {
  * @param {number} x
  * @param {number} y
  */
-export function openMenu(root, items, x, y) {
+export function openContextMenu(root, items, x, y) {
   const entries = [];
   const parts = items.map((item) => {
     if (!item) return h("div", { class: "snk-actions-line", role: "separator" });
@@ -3726,7 +3726,7 @@ export class Actions {
   }
 
   menu(rows, x, y) {
-    openMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
+    openContextMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
   }
 
   #manyItems(rows) {
@@ -5716,7 +5716,7 @@ class MountedTable {
     this._inspect(column);
     this.draw();
     this.focus();
-    openMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
+    openContextMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
   }
 }
 
