@@ -153,6 +153,18 @@ def _encode_target(target: Any, encoder: RequestEncoder) -> Any:
     return parts
 
 
+def _encode_conditions(conditions: Any, encoder: RequestEncoder) -> Any:
+    encoded = []
+    for n, condition in enumerate(conditions):
+        try:
+            check_plain({**condition, "value": None}, "")
+            encoded.append({**condition, "value": encoder.encode(condition.get("value"))})
+        except NotLossless as error:
+            error.path = f"[{n}].value{error.path}"
+            raise
+    return encoded
+
+
 #: Fields that hold what is the user's own, and how they are encoded; the others are plain JSON.
 _FIELDS: Final[dict[str, Callable[[Any, RequestEncoder], Any]]] = {
     "target": _encode_target,
@@ -161,6 +173,7 @@ _FIELDS: Final[dict[str, Callable[[Any, RequestEncoder], Any]]] = {
     "config": _encode_many,
     "inputs": _encode_many,
     "value": _encode_datum,
+    "filter": _encode_conditions,
 }
 
 
