@@ -35,8 +35,8 @@ export class RowElement {
     this.open = h("button", { class: "snk-icon-button snk-row-open", tabIndex: -1, title: "Open table" }, icon("table"));
     setAttribute(this.open, "aria-hidden", "true");
     const { name, ...rest } = this.parts;
-    this.head = h("span", { class: "snk-row-head" }, this.twisty, this.kind, name);
-    this.element = h("div", { class: "snk-row", role: "treeitem", id }, this.head, this.text, ...Object.values(rest), this.open);
+    this.head = h("span", { class: "snk-row-head" }, this.twisty, this.kind, name, this.open);
+    this.element = h("div", { class: "snk-row", role: "treeitem", id }, this.head, this.text, ...Object.values(rest));
     this.view = null;
     this.shown = "";
   }
