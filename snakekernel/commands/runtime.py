@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..inspection import Orders
 from ..inspection.watches import Watches
 from ..memory.attachments import Attachments
 from ..objects.policy import TargetPolicy
@@ -88,6 +89,8 @@ class Runtime:
     attachments: Attachments = field(default_factory=Attachments)
     #: What clients watch for changes in place.
     watches: Watches = field(default_factory=Watches)
+    #: The orders of tables that were sorted or filtered last.
+    orders: Orders = field(default_factory=Orders)
     limits: Limits = field(default_factory=Limits)
     #: What ``returns="auto"`` sends as a value; beyond it a preview.
     auto_limits: Limits = field(default_factory=lambda: Limits(json_bytes=1 << 20, buffer_bytes=16 << 20))

@@ -30,6 +30,7 @@ from . import (
     set,
     share,
     store,
+    summarize,
     table_page,
 )
 from .command import Command
@@ -59,6 +60,7 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         set,
         table_page,
         preview,
+        summarize,
         pipeline,
         inspect,
         ping,

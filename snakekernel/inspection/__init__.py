@@ -11,6 +11,8 @@ from snakekernel.inspection.describe import DescribePlugin, Describer, of_small_
 from snakekernel.inspection.glance import Glance, glance
 from snakekernel.inspection.paths import part_of
 from snakekernel.inspection.sizes import estimate
+from snakekernel.inspection.summaries import Summaries, summarize
+from snakekernel.inspection.table_order import Orders, SortKey, View
 from snakekernel.inspection.tables import TableLimits, TablePage, table_page
 from snakekernel.inspection.timed import Outcome, TimedOut, attempt
 
@@ -19,14 +21,19 @@ __all__ = [
     "DescribePlugin",
     "Describer",
     "Glance",
+    "Orders",
     "Outcome",
+    "SortKey",
+    "Summaries",
     "TableLimits",
     "TablePage",
     "TimedOut",
+    "View",
     "attempt",
     "estimate",
     "glance",
     "of_small_scalar",
     "part_of",
+    "summarize",
     "table_page",
 ]

@@ -7,7 +7,7 @@
 
 import { copyText } from "./dom.js";
 import { oneLine, plural } from "./format.js";
-import { confirmFirst, openMenu } from "./menu.js";
+import { confirmFirst, openContextMenu } from "./menu.js";
 import { pythonPath, targetText } from "./values.js";
 
 /** Names that a question lists before it only counts. */
@@ -45,7 +45,7 @@ export class Actions {
   }
 
   menu(rows, x, y) {
-    openMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
+    openContextMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
   }
 
   #manyItems(rows) {

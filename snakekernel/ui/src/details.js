@@ -190,7 +190,8 @@ export class Details {
     if (!this.inspection) return sections;
     sections.push(this.#value(object));
     if (object.signature) sections.push(this.#fold("Signature", open, true, h("pre", { class: "snk-code" }, oneLine(object.signature, 2000))));
-    if (object.docstring) {
+    // What a list or a text is needs no explaining.
+    if (object.docstring && (object.module !== "builtins" || object.view === "callable")) {
       const text = h("pre", { class: "snk-code snk-docs" }, object.docstring);
       sections.push(this.#fold("Documentation", open, object.view === "callable", text));
     }

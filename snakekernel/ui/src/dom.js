@@ -209,7 +209,7 @@ const ICON_PATHS = {
 export function icon(name, className = "") {
   return svg(
     "svg",
-    { class: `snk-icon ${className}`.trim(), viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
+    { class: `snk-icon snk-icon-${name} ${className}`.trim(), viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
     svg("path", { d: ICON_PATHS[name] || ICON_PATHS.object }),
   );
 }

@@ -288,6 +288,7 @@ export class CallForm {
     this.arguments = new ArgumentFields(this, about.parameters);
     this.holder.replaceChildren(this.arguments.element);
     this.run.disabled = false;
+    if (document.activeElement === this.run || document.activeElement === this.storeAs) this.focus();
   }
 
   /** What the target is, without running code where that suffices. */

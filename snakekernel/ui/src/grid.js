@@ -14,7 +14,7 @@ import { FilterBar, openFilterForm } from "./filters.js";
 import { SummaryData, StatisticsPane } from "./summary.js";
 import { Notices, openCellWindow } from "./table_notices.js";
 import { columnMenu, columnName } from "./columns.js";
-import { openMenu } from "./menu.js";
+import { openContextMenu } from "./menu.js";
 import { ColumnFit } from "./column_fit.js";
 import { cellText, labelText, wholeText } from "./cells.js";
 import { changesOf } from "./table_changes.js";
@@ -378,6 +378,6 @@ class MountedTable {
     this._inspect(column);
     this.draw();
     this.focus();
-    openMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
+    openContextMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
   }
 }

@@ -115,7 +115,7 @@ export class RowLayout {
       if (part.start >= last || part.start + part.length <= first) continue;
       if (part.rows) {
         const { kind, source } = part.rows[0];
-        if (kind === "waiting" && source) found.set(source, [0, 1]);
+        if (["waiting", "note"].includes(kind) && !part.rows[0].parent) found.set(source, [0, 1]);
         continue;
       }
       const from = part.from + Math.max(0, first - part.start);

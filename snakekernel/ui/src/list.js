@@ -10,7 +10,7 @@ import { RowLayout } from "./layout.js";
 import { RowElement } from "./rows.js";
 
 /** Height of a row, in pixels; panel.css has the same. */
-export const ROW_HEIGHT = 24;
+const LIST_ROW = 24;
 
 /** Rows made beyond what is seen. */
 const OVERSCAN = 6;
@@ -70,16 +70,16 @@ export class ObjectList {
     if (!this.state.visible) return;
     const layout = (this.layout = new RowLayout(this.state));
     const { element } = this;
-    const height = layout.length * ROW_HEIGHT;
+    const height = layout.length * LIST_ROW;
     this.spacer.style.height = `${height}px`;
     this.#keepPlace();
     const top = Math.min(element.scrollTop, Math.max(0, height - element.clientHeight));
-    const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - OVERSCAN);
-    const last = Math.min(layout.length, Math.ceil((top + element.clientHeight) / ROW_HEIGHT) + OVERSCAN);
+    const first = Math.max(0, Math.floor(top / LIST_ROW) - OVERSCAN);
+    const last = Math.min(layout.length, Math.ceil((top + element.clientHeight) / LIST_ROW) + OVERSCAN);
     this.#follow();
     this.#drawRows(first, last);
-    const topRow = layout.at(Math.floor(top / ROW_HEIGHT));
-    this.anchor = topRow && top > 0 ? { key: topRow.key, offset: top - Math.floor(top / ROW_HEIGHT) * ROW_HEIGHT, top } : null;
+    const topRow = layout.at(Math.floor(top / LIST_ROW));
+    this.anchor = topRow && top > 0 ? { key: topRow.key, offset: top - Math.floor(top / LIST_ROW) * LIST_ROW, top } : null;
     if (this.state.live) this.#ask(first + OVERSCAN * (first > 0), last);
     this.#revealAwaited();
   }
@@ -88,7 +88,7 @@ export class ObjectList {
     if (!this.anchor || this.anchor.top !== this.element.scrollTop) return;
     const at = this.layout.indexOf(this.anchor.key);
     if (at < 0) return;
-    const top = at * ROW_HEIGHT + this.anchor.offset;
+    const top = at * LIST_ROW + this.anchor.offset;
     if (top !== this.element.scrollTop) this.element.scrollTop = top;
   }
 
@@ -145,7 +145,7 @@ export class ObjectList {
         one.element.removeAttribute("aria-posinset");
         one.element.removeAttribute("aria-setsize");
       }
-      one.element.style.transform = `translateY(${index * ROW_HEIGHT}px)`;
+      one.element.style.transform = `translateY(${index * LIST_ROW}px)`;
       this.rowOf.set(one.element, row);
       if (key === this.active) active = one.element.id;
     }
@@ -245,10 +245,10 @@ export class ObjectList {
   }
 
   #intoView(index) {
-    const top = index * ROW_HEIGHT;
+    const top = index * LIST_ROW;
     const { element } = this;
     if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + ROW_HEIGHT > element.scrollTop + element.clientHeight) element.scrollTop = top + ROW_HEIGHT - element.clientHeight;
+    else if (top + LIST_ROW > element.scrollTop + element.clientHeight) element.scrollTop = top + LIST_ROW - element.clientHeight;
     this.anchor = null;
   }
 
@@ -306,7 +306,7 @@ export class ObjectList {
     if (event.target !== this.element) return;
     const row = this.activeRow;
     const index = this.active === null ? -1 : this.layout.indexOf(this.active);
-    const page = Math.max(1, Math.floor(this.element.clientHeight / ROW_HEIGHT) - 1);
+    const page = Math.max(1, Math.floor(this.element.clientHeight / LIST_ROW) - 1);
     const next = listIndex(event, index, this.layout.length, page);
     let done = true;
     if (next !== null) this.#move(next, { extend: event.shiftKey });

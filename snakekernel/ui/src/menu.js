@@ -1,83 +1,79 @@
 /**
  * Menus and questions of the panel.
  *
- * Rules: both take the focus, keep it while they are there, and give it back; Escape always leaves them
- * without doing anything. They live in the panel's own element, so that they follow its theme.
+ * Rules: each is a modal dialog of the browser, which lies above everything, keeps the focus and gives it
+ * back; Escape and a press outside always leave it without doing anything.
  */
 
-import { freshId, h, listIndex, trapFocus } from "./dom.js";
+import { freshId, h, listIndex } from "./dom.js";
+
+/** Shows a dialog in `root`. Returns what closes it. */
+function showModal(root, dialog) {
+  const before = document.activeElement;
+  const close = () => {
+    dialog.close();
+    dialog.remove();
+    before?.focus?.({ preventScroll: true });
+  };
+  dialog.setAttribute("data-lm-suppress-shortcuts", "true");
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    close();
+  });
+  dialog.addEventListener("pointerdown", (event) => {
+    if (event.target !== dialog) return;
+    const box = dialog.getBoundingClientRect();
+    const inside = event.clientX >= box.left && event.clientX < box.right && event.clientY >= box.top && event.clientY < box.bottom;
+    if (!inside) close();
+  });
+  dialog.addEventListener("keydown", (event) => event.stopPropagation());
+  root.append(dialog);
+  dialog.showModal();
+  return close;
+}
 
 /**
  * Opens a menu at a point of the window.
  *
  * @param {HTMLElement} root  the panel
- * @param {Array<{label: string, run?: () => void, hint?: string, disabled?: boolean, checked?: boolean}|null>} items
- *   null is a separator
+ * @param {Array<{label: string, run: () => void, hint?: string}|null>} items  null is a separator
  * @param {number} x
  * @param {number} y
  */
-export function openMenu(root, items, x, y) {
-  root.querySelector(".snk-menu-back")?.remove();
-  const before = document.activeElement;
-  const close = () => {
-    back.remove();
-    before?.focus?.({ preventScroll: true });
-  };
+export function openContextMenu(root, items, x, y) {
   const entries = [];
   const parts = items.map((item) => {
     if (!item) return h("div", { class: "snk-menu-line", role: "separator" });
-    const entry = h(
-      "button",
-      {
-        class: "snk-menu-item",
-        role: item.checked === undefined ? "menuitem" : "menuitemcheckbox",
-        "aria-checked": item.checked === undefined ? null : String(item.checked),
-        tabIndex: -1,
-        disabled: Boolean(item.disabled),
-        onClick: () => {
-          close();
-          item.run();
-        },
-      },
-      h("span", { class: "snk-menu-label" }, item.label),
-      item.hint ? h("span", { class: "snk-menu-hint" }, item.hint) : null,
-    );
-    if (!item.disabled) entries.push(entry);
+    const run = () => {
+      close();
+      item.run();
+    };
+    const hint = item.hint ? h("span", { class: "snk-menu-hint" }, item.hint) : null;
+    const entry = h("button", { class: "snk-menu-item", role: "menuitem", tabIndex: -1, onClick: run }, h("span", { class: "snk-menu-label" }, item.label), hint);
+    entries.push(entry);
     return entry;
   });
-  const menu = h("div", { class: "snk-menu", role: "menu" }, parts);
-  const back = h("div", { class: "snk-menu-back", "data-lm-suppress-shortcuts": "true" }, menu);
-  back.addEventListener("mousedown", (event) => {
-    if (menu.contains(event.target)) return;
-    event.preventDefault();
-    close();
-  });
-  back.addEventListener("contextmenu", (event) => event.preventDefault());
-  back.addEventListener("keydown", (event) => {
-    event.stopPropagation();
+  const menu = h("div", { role: "menu", "aria-label": "What can be done" }, parts);
+  const dialog = h("dialog", { class: "snk-menu", onContextmenu: (event) => event.preventDefault() }, menu);
+  dialog.addEventListener("keydown", (event) => {
     const at = entries.indexOf(document.activeElement);
     const next = listIndex(event, at, entries.length);
     if (next !== null) {
-      const wrapped = next === at ? (event.key === "ArrowDown" ? 0 : entries.length - 1) : next;
-      entries[wrapped].focus();
-    } else if (event.key === "Escape" || event.key === "Tab") close();
+      const turns = next === at && event.key.startsWith("Arrow");
+      entries[turns ? (at ? 0 : entries.length - 1) : next].focus();
+    } else if (event.key === "Tab") close();
     else if (event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey) {
-      const letter = event.key.toLowerCase();
       const order = [...entries.slice(at + 1), ...entries.slice(0, at + 1)];
-      order.find((entry) => entry.textContent.trim().toLowerCase().startsWith(letter))?.focus();
+      order.find((entry) => entry.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
     } else return;
     event.preventDefault();
   });
-  root.append(back);
-  const box = menu.getBoundingClientRect();
-  menu.style.left = `${Math.max(4, Math.min(x, window.innerWidth - box.width - 4))}px`;
-  menu.style.top = `${Math.max(4, y + box.height + 4 > window.innerHeight ? Math.max(4, y - box.height) : y)}px`;
-  // Where an ancestor is transformed, "fixed" counts from it.
-  const off = menu.getBoundingClientRect();
-  const wanted = { left: parseFloat(menu.style.left), top: parseFloat(menu.style.top) };
-  menu.style.left = `${2 * wanted.left - off.left}px`;
-  menu.style.top = `${2 * wanted.top - off.top}px`;
-  entries[0]?.focus({ preventScroll: true });
+  const close = showModal(root, dialog);
+  const { width, height } = dialog.getBoundingClientRect();
+  const above = y + height + 4 > window.innerHeight;
+  dialog.style.left = `${Math.max(4, Math.min(x, window.innerWidth - width - 4))}px`;
+  dialog.style.top = `${Math.max(4, above ? y - height : y)}px`;
+  entries[0].focus({ preventScroll: true });
 }
 
 /**
@@ -88,27 +84,20 @@ export function openMenu(root, items, x, y) {
  *   `run` resolves to what went wrong, or to null
  */
 export function confirmFirst(root, { title, text, names = [], action, run }) {
-  const before = document.activeElement;
   const ids = [freshId("snk-title"), freshId("snk-text")];
   const problem = h("p", { class: "snk-problem", role: "alert", hidden: true });
   const yes = h("button", { class: "snk-push snk-push-danger" }, action);
   const no = h("button", { class: "snk-push" }, "Cancel");
   const dialog = h(
-    "div",
-    { class: "snk-dialog", role: "alertdialog", "aria-modal": "true", "aria-labelledby": ids[0], "aria-describedby": ids[1] },
+    "dialog",
+    { class: "snk-dialog", role: "alertdialog", "aria-labelledby": ids[0], "aria-describedby": ids[1] },
     h("h2", { id: ids[0] }, title),
     h("p", { id: ids[1] }, text),
     names.length ? h("ul", { class: "snk-dialog-names" }, names.map((name) => h("li", null, name))) : null,
     problem,
     h("div", { class: "snk-dialog-buttons" }, no, yes),
   );
-  const back = h("div", { class: "snk-dialog-back", "data-lm-suppress-shortcuts": "true" }, dialog);
-  const release = trapFocus(dialog);
-  const close = () => {
-    release();
-    back.remove();
-    before?.focus?.({ preventScroll: true });
-  };
+  const close = showModal(root, dialog);
   no.addEventListener("click", close);
   yes.addEventListener("click", async () => {
     yes.disabled = true;
@@ -119,10 +108,5 @@ export function confirmFirst(root, { title, text, names = [], action, run }) {
     problem.hidden = false;
     no.focus();
   });
-  back.addEventListener("keydown", (event) => {
-    event.stopPropagation();
-    if (event.key === "Escape") close();
-  });
-  root.append(back);
   no.focus();
 }

@@ -94,6 +94,8 @@ export class RowElement {
       age: object.created === undefined ? "" : formatAge(object.created, now),
     };
     for (const part of ITEM_PARTS) setText(this.parts[part], texts[part]);
+    // Such a text names type and size only: where there is little room, the type says it better.
+    this.element.classList.toggle("snk-described", texts.preview.startsWith("<"));
     setText(this.text, "");
     setAttribute(this.open, "hidden", view !== "table" || !node.steps);
     const made = maker && `made by ${oneLine(maker, 80)}${client ? ` (${oneLine(client, 40)})` : ""}`;

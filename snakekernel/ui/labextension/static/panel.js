@@ -213,7 +213,7 @@ const ICON_PATHS = {
 export function icon(name, className = "") {
   return svg(
     "svg",
-    { class: `snk-icon ${className}`.trim(), viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
+    { class: `snk-icon snk-icon-${name} ${className}`.trim(), viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
     svg("path", { d: ICON_PATHS[name] || ICON_PATHS.object }),
   );
 }
@@ -1276,7 +1276,7 @@ export class RowLayout {
       if (part.start >= last || part.start + part.length <= first) continue;
       if (part.rows) {
         const { kind, source } = part.rows[0];
-        if (kind === "waiting" && source) found.set(source, [0, 1]);
+        if (["waiting", "note"].includes(kind) && !part.rows[0].parent) found.set(source, [0, 1]);
         continue;
       }
       const from = part.from + Math.max(0, first - part.start);
@@ -1614,82 +1614,78 @@ export class TreeNode {
 /**
  * Menus and questions of the panel.
  *
- * Rules: both take the focus, keep it while they are there, and give it back; Escape always leaves them
- * without doing anything. They live in the panel's own element, so that they follow its theme.
+ * Rules: each is a modal dialog of the browser, which lies above everything, keeps the focus and gives it
+ * back; Escape and a press outside always leave it without doing anything.
  */
 
+
+/** Shows a dialog in `root`. Returns what closes it. */
+function showModal(root, dialog) {
+  const before = document.activeElement;
+  const close = () => {
+    dialog.close();
+    dialog.remove();
+    before?.focus?.({ preventScroll: true });
+  };
+  dialog.setAttribute("data-lm-suppress-shortcuts", "true");
+  dialog.addEventListener("cancel", (event) => {
+    event.preventDefault();
+    close();
+  });
+  dialog.addEventListener("pointerdown", (event) => {
+    if (event.target !== dialog) return;
+    const box = dialog.getBoundingClientRect();
+    const inside = event.clientX >= box.left && event.clientX < box.right && event.clientY >= box.top && event.clientY < box.bottom;
+    if (!inside) close();
+  });
+  dialog.addEventListener("keydown", (event) => event.stopPropagation());
+  root.append(dialog);
+  dialog.showModal();
+  return close;
+}
 
 /**
  * Opens a menu at a point of the window.
  *
  * @param {HTMLElement} root  the panel
- * @param {Array<{label: string, run?: () => void, hint?: string, disabled?: boolean, checked?: boolean}|null>} items
- *   null is a separator
+ * @param {Array<{label: string, run: () => void, hint?: string}|null>} items  null is a separator
  * @param {number} x
  * @param {number} y
  */
-export function openMenu(root, items, x, y) {
-  root.querySelector(".snk-menu-back")?.remove();
-  const before = document.activeElement;
-  const close = () => {
-    back.remove();
-    before?.focus?.({ preventScroll: true });
-  };
+export function openContextMenu(root, items, x, y) {
   const entries = [];
   const parts = items.map((item) => {
     if (!item) return h("div", { class: "snk-menu-line", role: "separator" });
-    const entry = h(
-      "button",
-      {
-        class: "snk-menu-item",
-        role: item.checked === undefined ? "menuitem" : "menuitemcheckbox",
-        "aria-checked": item.checked === undefined ? null : String(item.checked),
-        tabIndex: -1,
-        disabled: Boolean(item.disabled),
-        onClick: () => {
-          close();
-          item.run();
-        },
-      },
-      h("span", { class: "snk-menu-label" }, item.label),
-      item.hint ? h("span", { class: "snk-menu-hint" }, item.hint) : null,
-    );
-    if (!item.disabled) entries.push(entry);
+    const run = () => {
+      close();
+      item.run();
+    };
+    const hint = item.hint ? h("span", { class: "snk-menu-hint" }, item.hint) : null;
+    const entry = h("button", { class: "snk-menu-item", role: "menuitem", tabIndex: -1, onClick: run }, h("span", { class: "snk-menu-label" }, item.label), hint);
+    entries.push(entry);
     return entry;
   });
-  const menu = h("div", { class: "snk-menu", role: "menu" }, parts);
-  const back = h("div", { class: "snk-menu-back", "data-lm-suppress-shortcuts": "true" }, menu);
-  back.addEventListener("mousedown", (event) => {
-    if (menu.contains(event.target)) return;
-    event.preventDefault();
-    close();
-  });
-  back.addEventListener("contextmenu", (event) => event.preventDefault());
-  back.addEventListener("keydown", (event) => {
-    event.stopPropagation();
+  const menu = h("div", { role: "menu", "aria-label": "What can be done" }, parts);
+  const dialog = h("dialog", { class: "snk-menu", onContextmenu: (event) => event.preventDefault() }, menu);
+  dialog.addEventListener("keydown", (event) => {
     const at = entries.indexOf(document.activeElement);
     const next = listIndex(event, at, entries.length);
     if (next !== null) {
-      const wrapped = next === at ? (event.key === "ArrowDown" ? 0 : entries.length - 1) : next;
-      entries[wrapped].focus();
-    } else if (event.key === "Escape" || event.key === "Tab") close();
+      const turns = next === at && event.key.startsWith("Arrow");
+      entries[turns ? (at ? 0 : entries.length - 1) : next].focus();
+    } else if (event.key === "Tab") close();
     else if (event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey) {
-      const letter = event.key.toLowerCase();
       const order = [...entries.slice(at + 1), ...entries.slice(0, at + 1)];
-      order.find((entry) => entry.textContent.trim().toLowerCase().startsWith(letter))?.focus();
+      order.find((entry) => entry.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
     } else return;
     event.preventDefault();
   });
-  root.append(back);
-  const box = menu.getBoundingClientRect();
-  menu.style.left = `${Math.max(4, Math.min(x, window.innerWidth - box.width - 4))}px`;
-  menu.style.top = `${Math.max(4, y + box.height + 4 > window.innerHeight ? Math.max(4, y - box.height) : y)}px`;
-  // Where an ancestor is transformed, "fixed" counts from it.
-  const off = menu.getBoundingClientRect();
-  const wanted = { left: parseFloat(menu.style.left), top: parseFloat(menu.style.top) };
-  menu.style.left = `${2 * wanted.left - off.left}px`;
-  menu.style.top = `${2 * wanted.top - off.top}px`;
-  entries[0]?.focus({ preventScroll: true });
+  const close = showModal(root, dialog);
+  const { width, height } = dialog.getBoundingClientRect();
+  const above = y + height + 4 > window.innerHeight;
+  dialog.style.left = `${Math.max(4, Math.min(x, window.innerWidth - width - 4))}px`;
+  dialog.style.top = `${Math.max(4, above ? y - height : y)}px`;
+  entries[0].focus({ preventScroll: true });
 }
 
 /**
@@ -1700,27 +1696,20 @@ export function openMenu(root, items, x, y) {
  *   `run` resolves to what went wrong, or to null
  */
 export function confirmFirst(root, { title, text, names = [], action, run }) {
-  const before = document.activeElement;
   const ids = [freshId("snk-title"), freshId("snk-text")];
   const problem = h("p", { class: "snk-problem", role: "alert", hidden: true });
   const yes = h("button", { class: "snk-push snk-push-danger" }, action);
   const no = h("button", { class: "snk-push" }, "Cancel");
   const dialog = h(
-    "div",
-    { class: "snk-dialog", role: "alertdialog", "aria-modal": "true", "aria-labelledby": ids[0], "aria-describedby": ids[1] },
+    "dialog",
+    { class: "snk-dialog", role: "alertdialog", "aria-labelledby": ids[0], "aria-describedby": ids[1] },
     h("h2", { id: ids[0] }, title),
     h("p", { id: ids[1] }, text),
     names.length ? h("ul", { class: "snk-dialog-names" }, names.map((name) => h("li", null, name))) : null,
     problem,
     h("div", { class: "snk-dialog-buttons" }, no, yes),
   );
-  const back = h("div", { class: "snk-dialog-back", "data-lm-suppress-shortcuts": "true" }, dialog);
-  const release = trapFocus(dialog);
-  const close = () => {
-    release();
-    back.remove();
-    before?.focus?.({ preventScroll: true });
-  };
+  const close = showModal(root, dialog);
   no.addEventListener("click", close);
   yes.addEventListener("click", async () => {
     yes.disabled = true;
@@ -1731,11 +1720,6 @@ export function confirmFirst(root, { title, text, names = [], action, run }) {
     problem.hidden = false;
     no.focus();
   });
-  back.addEventListener("keydown", (event) => {
-    event.stopPropagation();
-    if (event.key === "Escape") close();
-  });
-  root.append(back);
   no.focus();
 }
 
@@ -1988,7 +1972,8 @@ export class Details {
     if (!this.inspection) return sections;
     sections.push(this.#value(object));
     if (object.signature) sections.push(this.#fold("Signature", open, true, h("pre", { class: "snk-code" }, oneLine(object.signature, 2000))));
-    if (object.docstring) {
+    // What a list or a text is needs no explaining.
+    if (object.docstring && (object.module !== "builtins" || object.view === "callable")) {
       const text = h("pre", { class: "snk-code snk-docs" }, object.docstring);
       sections.push(this.#fold("Documentation", open, object.view === "callable", text));
     }
@@ -2172,6 +2157,8 @@ export class RowElement {
       age: object.created === undefined ? "" : formatAge(object.created, now),
     };
     for (const part of ITEM_PARTS) setText(this.parts[part], texts[part]);
+    // Such a text names type and size only: where there is little room, the type says it better.
+    this.element.classList.toggle("snk-described", texts.preview.startsWith("<"));
     setText(this.text, "");
     setAttribute(this.open, "hidden", view !== "table" || !node.steps);
     const made = maker && `made by ${oneLine(maker, 80)}${client ? ` (${oneLine(client, 40)})` : ""}`;
@@ -2622,6 +2609,7 @@ export class CallForm {
     this.arguments = new ArgumentFields(this, about.parameters);
     this.holder.replaceChildren(this.arguments.element);
     this.run.disabled = false;
+    if (document.activeElement === this.run || document.activeElement === this.storeAs) this.focus();
   }
 
   /** What the target is, without running code where that suffices. */
@@ -3734,7 +3722,7 @@ export class Actions {
   }
 
   menu(rows, x, y) {
-    openMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
+    openContextMenu(this.ui.root, rows.length > 1 ? this.#manyItems(rows) : this.items(rows[0]), x, y);
   }
 
   #manyItems(rows) {
@@ -3985,7 +3973,7 @@ export function columnMenu(table, row, column, box) {
 
 
 /** Height of a row, in pixels; panel.css has the same. */
-export const ROW_HEIGHT = 24;
+const LIST_ROW = 24;
 
 /** Rows made beyond what is seen. */
 const OVERSCAN = 6;
@@ -4045,16 +4033,16 @@ export class ObjectList {
     if (!this.state.visible) return;
     const layout = (this.layout = new RowLayout(this.state));
     const { element } = this;
-    const height = layout.length * ROW_HEIGHT;
+    const height = layout.length * LIST_ROW;
     this.spacer.style.height = `${height}px`;
     this.#keepPlace();
     const top = Math.min(element.scrollTop, Math.max(0, height - element.clientHeight));
-    const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - OVERSCAN);
-    const last = Math.min(layout.length, Math.ceil((top + element.clientHeight) / ROW_HEIGHT) + OVERSCAN);
+    const first = Math.max(0, Math.floor(top / LIST_ROW) - OVERSCAN);
+    const last = Math.min(layout.length, Math.ceil((top + element.clientHeight) / LIST_ROW) + OVERSCAN);
     this.#follow();
     this.#drawRows(first, last);
-    const topRow = layout.at(Math.floor(top / ROW_HEIGHT));
-    this.anchor = topRow && top > 0 ? { key: topRow.key, offset: top - Math.floor(top / ROW_HEIGHT) * ROW_HEIGHT, top } : null;
+    const topRow = layout.at(Math.floor(top / LIST_ROW));
+    this.anchor = topRow && top > 0 ? { key: topRow.key, offset: top - Math.floor(top / LIST_ROW) * LIST_ROW, top } : null;
     if (this.state.live) this.#ask(first + OVERSCAN * (first > 0), last);
     this.#revealAwaited();
   }
@@ -4063,7 +4051,7 @@ export class ObjectList {
     if (!this.anchor || this.anchor.top !== this.element.scrollTop) return;
     const at = this.layout.indexOf(this.anchor.key);
     if (at < 0) return;
-    const top = at * ROW_HEIGHT + this.anchor.offset;
+    const top = at * LIST_ROW + this.anchor.offset;
     if (top !== this.element.scrollTop) this.element.scrollTop = top;
   }
 
@@ -4120,7 +4108,7 @@ export class ObjectList {
         one.element.removeAttribute("aria-posinset");
         one.element.removeAttribute("aria-setsize");
       }
-      one.element.style.transform = `translateY(${index * ROW_HEIGHT}px)`;
+      one.element.style.transform = `translateY(${index * LIST_ROW}px)`;
       this.rowOf.set(one.element, row);
       if (key === this.active) active = one.element.id;
     }
@@ -4220,10 +4208,10 @@ export class ObjectList {
   }
 
   #intoView(index) {
-    const top = index * ROW_HEIGHT;
+    const top = index * LIST_ROW;
     const { element } = this;
     if (top < element.scrollTop) element.scrollTop = top;
-    else if (top + ROW_HEIGHT > element.scrollTop + element.clientHeight) element.scrollTop = top + ROW_HEIGHT - element.clientHeight;
+    else if (top + LIST_ROW > element.scrollTop + element.clientHeight) element.scrollTop = top + LIST_ROW - element.clientHeight;
     this.anchor = null;
   }
 
@@ -4281,7 +4269,7 @@ export class ObjectList {
     if (event.target !== this.element) return;
     const row = this.activeRow;
     const index = this.active === null ? -1 : this.layout.indexOf(this.active);
-    const page = Math.max(1, Math.floor(this.element.clientHeight / ROW_HEIGHT) - 1);
+    const page = Math.max(1, Math.floor(this.element.clientHeight / LIST_ROW) - 1);
     const next = listIndex(event, index, this.layout.length, page);
     let done = true;
     if (next !== null) this.#move(next, { extend: event.shiftKey });
@@ -5727,7 +5715,7 @@ class MountedTable {
     this._inspect(column);
     this.draw();
     this.focus();
-    openMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
+    openContextMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
   }
 }
 
