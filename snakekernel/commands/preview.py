@@ -64,5 +64,6 @@ COMMAND = Command(
     reply=Reply,
     run=run,
     summary="Draw the picture of a figure, an image or an array.",
-    comm=True,
+    control=True,
+    task=True,
 )

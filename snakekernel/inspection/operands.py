@@ -92,7 +92,7 @@ def span(value: Any) -> int:
     if type(value) is datetime.timedelta:
         return int(value // _MICROSECOND) * 1_000
     if type(value) in (int, float) and value == value and abs(value) < 1e12:
-        return int(round(value * 1_000_000_000))
+        return round(value * 1_000_000_000)
     raise Mismatch("a column of durations is compared with a number of seconds or a duration")
 
 

@@ -91,12 +91,13 @@ class Front:
     """One page of a front-end.
 
     Attributes:
-        page: Playwright's. sent: the messages that it sent.
+        page: Playwright's. sent: the messages that it sent. notebook: the current one's name.
     """
 
     def __init__(self, context: BrowserContext, server: Jupyter, kind: FrontEnd) -> None:
         self.server = server
         self.kind = kind
+        self.notebook = ""
         self.sent = Sent()
         self.problems: list[str] = []
         self.page: Page = context.new_page()
@@ -116,6 +117,7 @@ class Front:
             where = f"lab/workspaces/{notebook.removesuffix('.ipynb')}/tree/{notebook}"
         else:
             where = f"notebooks/{notebook}"
+        self.notebook = notebook
         self.page.goto(f"{self.server.url}{where}?token={self.server.token}")
         self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
         self.kernel_is_ready()
@@ -130,6 +132,7 @@ class Front:
             }""",
             notebook,
         )
+        self.notebook = notebook
         self.kernel_is_ready()
 
     def activate(self, notebook: str) -> None:
@@ -141,6 +144,16 @@ class Front:
             }""",
             notebook,
         )
+        self.notebook = notebook
+
+    def restart(self) -> None:
+        """Restart the current notebook's kernel."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel()")
+        self.kernel_is_ready()
+
+    def dismiss(self) -> None:
+        """Close a dialog that the front-end opened."""
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
 
     def kernel_is_ready(self) -> None:
         """Wait until the current notebook's kernel is connected and answered."""

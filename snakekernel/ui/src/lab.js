@@ -10,6 +10,9 @@ import { mountPanel } from "./panel.js";
 import { localSettings } from "./settings.js";
 import { LabTransport } from "./transport_lab.js";
 
+/** Pixels of the area below the notebook that show something of a table. */
+const LEAST_BELOW = 200;
+
 const PANEL_ID = "snakekernel-objects";
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3 jp-icon-selectable" fill="#616161" d="M12 2 3.5 6.5v11L12 22l8.5-4.5v-11zm0 2.3 5.6 2.9L12 10.2 6.4 7.2zM5.5 9l5.5 3v7.1l-5.5-2.9zm7.5 10.1V12l5.5-3v7.2z"/></svg>`;
 
@@ -268,6 +271,18 @@ function openTab(lab, app, labShell, icon, title, mount) {
   widget.title.icon = icon;
   app.shell.add(widget, labShell ? "main" : "down");
   app.shell.activateById(widget.id);
+  if (!labShell) {
+    giveRoom(widget);
+  }
+}
+
+/** The area below the notebook begins with no height. */
+function giveRoom(widget) {
+  const area = widget.parent?.parent;
+  const split = area?.parent;
+  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
+    split.setRelativeSizes([1, 1]);
+  }
 }
 
 /** Put a line into the active cell of a notebook, or the prompt of a console. */
