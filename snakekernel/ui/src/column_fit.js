@@ -13,7 +13,7 @@ const LEAST = 64;
 const MOST = 300;
 const MOST_LABEL = 220;
 /** Room of the kind's mark and the sort arrow beside a name. */
-const HEAD_ROOM = 56;
+const HEAD_ROOM = 62;
 
 export class ColumnFit {
   constructor(data, view) {

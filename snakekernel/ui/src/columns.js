@@ -56,7 +56,7 @@ export class HeaderCell {
     this.element = h(
       "div",
       { class: "snk-t-head", role: "columnheader", id: freshId("snk-t-head") },
-      h("div", { class: "snk-t-head-line" }, this.mark, this.name, this.sort, this.menu),
+      h("div", { class: "snk-t-head-line" }, this.mark, this.sort, this.name, this.menu),
       h("div", { class: "snk-t-head-line snk-t-head-second" }, this.dtype, this.missing),
       this.plot,
       this.grip,
@@ -74,6 +74,7 @@ export class HeaderCell {
     const told = JSON.stringify([position, column, sorted, filtered]);
     if (told !== this.told) {
       this.told = told;
+      if (this.position !== position) this._summarise(null);
       this.position = position;
       this.element.classList.toggle("snk-t-wait", !column);
       this.element.classList.toggle("snk-t-right", !!column && isNumeric(column.kind));
@@ -85,16 +86,18 @@ export class HeaderCell {
       setAttribute(this.element, "aria-colindex", position + 2);
       setAttribute(this.element, "aria-sort", sorted?.order ?? "none");
       setAttribute(this.element, "title", column ? `${columnName(column, position)} (${column.dtype})` : null);
-      this.summary = undefined;
     }
-    if (summary !== this.summary) this._summarise(summary);
+    // While a new one is fetched, the last stays: the header would flicker with every filter.
+    if (summary !== undefined && summary !== this.summary) this._summarise(summary);
   }
 
   _summarise(summary) {
     this.summary = summary;
     this.plot.replaceChildren(...(summary ? [sparkline(summary)] : []));
     const some = summary && summary.missing > 0;
-    setText(this.missing, some ? `${formatShare(summary.missing, summary.count + summary.missing)} missing` : "");
+    const share = some ? formatShare(summary.missing, summary.count + summary.missing) : "";
+    setText(this.missing, some ? `${share} NA` : "");
+    setAttribute(this.missing, "title", some ? `${share} missing` : null);
   }
 }
 

@@ -134,6 +134,7 @@ function typedText(value) {
 }
 
 function shownValue(value) {
+  if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
   return typeof value === "string" ? `“${value}”` : typedText(value);
 }
 

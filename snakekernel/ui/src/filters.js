@@ -39,16 +39,9 @@ export class FilterBar {
     this.statistics = h("button", { class: "snk-t-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
     this.element = h(
       "div",
-      { class: "snk-t-bar", role: "toolbar", "aria-label": "Table" },
-      h("span", { class: "snk-t-search-box" }, icon("search"), this.search),
-      this.add,
-      this.chips,
-      this.clear,
-      h("span", { class: "snk-t-space" }),
-      this.hiddenOnes,
-      this.count,
-      this.row,
-      this.statistics,
+      { class: "snk-t-bar", role: "group", "aria-label": "Search and filters" },
+      h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips, this.clear),
+      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.count, this.row, this.statistics),
     );
   }
 

@@ -49,6 +49,10 @@ class MountedTable {
     this.hurry = 0;
     this.moved = true;
     this.gone = null;
+    /** Whether the table changed while it was not seen. */
+    this.overdue = false;
+    /** Whether the column looked at has to come into view, which the pane made smaller. */
+    this.revealing = false;
     this.data = new TableData(transport, target, sessionId, (what) => this._dataChanged(what));
     this.summaries = new SummaryData(transport, this.data.source, () => this.draw());
     this.summaries.reset(PLAIN_QUERY);
@@ -102,7 +106,7 @@ class MountedTable {
     };
   }
 
-  /** The element got another size, or was shown. */
+  /** The element got another size, was shown or hidden. */
   resized() {
     this.moved = true;
     this.draw();
@@ -133,8 +137,11 @@ class MountedTable {
     if (this.moved) {
       this.moved = false;
       this.view.measure();
+      if (this.revealing) this.view.reveal(-1, this.inspected);
+      this.revealing = false;
     }
     if (this.view.layerHeight <= 0) return;
+    if (this.overdue) this._refresh("Changed, updated now");
     if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
     this.view.draw();
     this._fetch();
@@ -194,6 +201,8 @@ class MountedTable {
 
   _refresh(words) {
     this.gone = null;
+    this.overdue = this.view.layerHeight <= 0 || !this.root.getClientRects().length;
+    if (this.overdue) return;
     this.data.refresh();
     this.summaries.reset({ ...this.data.query, sort: [] });
     this.notices.say(words);
@@ -339,6 +348,7 @@ class MountedTable {
     this.pane.element.hidden = !shown;
     this._inspect(Math.max(this.selection.active.column, 0));
     this.resized();
+    this.revealing = shown;
     if (!shown) this.focus();
   }
 

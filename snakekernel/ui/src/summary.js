@@ -5,7 +5,7 @@
  * forgets all of them.
  */
 
-import { h, svg, setText, placeChildren, icon } from "./dom.js";
+import { h, svg, setText, placeChildren, icon, hasFocus, focusable } from "./dom.js";
 import { formatCount, formatNumber, formatShare } from "./format.js";
 import { columnName, kindMark, KINDS } from "./columns.js";
 import { cellText, wholeText } from "./cells.js";
@@ -103,12 +103,18 @@ export class StatisticsPane {
   show(position, column, summary, sampled) {
     const shown = [position, column, summary, sampled];
     if (this.shown && shown.every((part, n) => part === this.shown[n])) return;
+    // While it is fetched anew, the last stays, so that what is pointed at does not move away.
+    const stays = summary === undefined && this.shown?.[0] === position && this.shown[1]?.dtype === column?.dtype;
+    this.content.classList.toggle("snk-t-stale", stays);
+    if (stays) return;
     this.shown = shown;
+    const focused = hasFocus(this.content);
     this.title.replaceChildren(
       column ? kindMark(column.kind) : "",
       h("div", null, h("div", { class: "snk-t-stat-name" }, columnName(column, position)), h("div", { class: "snk-t-muted" }, column ? `${column.dtype} · ${(KINDS[column.kind] ?? KINDS.other).word.toLowerCase()}` : "")),
     );
     placeChildren(this.content, this._parts(position, column, summary, sampled));
+    if (focused) (focusable(this.content)[0] ?? focusable(this.element)[0])?.focus({ preventScroll: true });
   }
 
   _parts(position, column, summary, sampled) {
@@ -175,10 +181,11 @@ function factList(summary, kind) {
   return list;
 }
 
-/** A statistic as text; numbers are rounded for reading, and grouped where they are no labels. */
+/** A statistic as text; numbers are rounded for reading, and grouped from 10 000 on: 2013 is likely a year. */
 function factText(value, kind) {
   if (value === null || value === undefined) return "";
-  return typeof value === "number" ? formatNumber(value) : cellText(value, kind).text;
+  if (typeof value !== "number") return cellText(value, kind).text;
+  return formatNumber(value).replace(/^(-?\d)\u202f(\d{3})(?=\.|$)/, "$1$2");
 }
 
 /** A histogram with what is under the pointer in words; a bar filters by its range. */

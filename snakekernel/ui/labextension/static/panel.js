@@ -2823,6 +2823,7 @@ function typedText(value) {
 }
 
 function shownValue(value) {
+  if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
   return typeof value === "string" ? `“${value}”` : typedText(value);
 }
 
@@ -3897,7 +3898,7 @@ export class HeaderCell {
     this.element = h(
       "div",
       { class: "snk-t-head", role: "columnheader", id: freshId("snk-t-head") },
-      h("div", { class: "snk-t-head-line" }, this.mark, this.name, this.sort, this.menu),
+      h("div", { class: "snk-t-head-line" }, this.mark, this.sort, this.name, this.menu),
       h("div", { class: "snk-t-head-line snk-t-head-second" }, this.dtype, this.missing),
       this.plot,
       this.grip,
@@ -3915,6 +3916,7 @@ export class HeaderCell {
     const told = JSON.stringify([position, column, sorted, filtered]);
     if (told !== this.told) {
       this.told = told;
+      if (this.position !== position) this._summarise(null);
       this.position = position;
       this.element.classList.toggle("snk-t-wait", !column);
       this.element.classList.toggle("snk-t-right", !!column && isNumeric(column.kind));
@@ -3926,16 +3928,18 @@ export class HeaderCell {
       setAttribute(this.element, "aria-colindex", position + 2);
       setAttribute(this.element, "aria-sort", sorted?.order ?? "none");
       setAttribute(this.element, "title", column ? `${columnName(column, position)} (${column.dtype})` : null);
-      this.summary = undefined;
     }
-    if (summary !== this.summary) this._summarise(summary);
+    // While a new one is fetched, the last stays: the header would flicker with every filter.
+    if (summary !== undefined && summary !== this.summary) this._summarise(summary);
   }
 
   _summarise(summary) {
     this.summary = summary;
     this.plot.replaceChildren(...(summary ? [sparkline(summary)] : []));
     const some = summary && summary.missing > 0;
-    setText(this.missing, some ? `${formatShare(summary.missing, summary.count + summary.missing)} missing` : "");
+    const share = some ? formatShare(summary.missing, summary.count + summary.missing) : "";
+    setText(this.missing, some ? `${share} NA` : "");
+    setAttribute(this.missing, "title", some ? `${share} missing` : null);
   }
 }
 
@@ -4364,7 +4368,7 @@ const LEAST = 64;
 const MOST = 300;
 const MOST_LABEL = 220;
 /** Room of the kind's mark and the sort arrow beside a name. */
-const HEAD_ROOM = 56;
+const HEAD_ROOM = 62;
 
 export class ColumnFit {
   constructor(data, view) {
@@ -4475,16 +4479,9 @@ export class FilterBar {
     this.statistics = h("button", { class: "snk-t-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
     this.element = h(
       "div",
-      { class: "snk-t-bar", role: "toolbar", "aria-label": "Table" },
-      h("span", { class: "snk-t-search-box" }, icon("search"), this.search),
-      this.add,
-      this.chips,
-      this.clear,
-      h("span", { class: "snk-t-space" }),
-      this.hiddenOnes,
-      this.count,
-      this.row,
-      this.statistics,
+      { class: "snk-t-bar", role: "group", "aria-label": "Search and filters" },
+      h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips, this.clear),
+      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.count, this.row, this.statistics),
     );
   }
 
@@ -5042,12 +5039,18 @@ export class StatisticsPane {
   show(position, column, summary, sampled) {
     const shown = [position, column, summary, sampled];
     if (this.shown && shown.every((part, n) => part === this.shown[n])) return;
+    // While it is fetched anew, the last stays, so that what is pointed at does not move away.
+    const stays = summary === undefined && this.shown?.[0] === position && this.shown[1]?.dtype === column?.dtype;
+    this.content.classList.toggle("snk-t-stale", stays);
+    if (stays) return;
     this.shown = shown;
+    const focused = hasFocus(this.content);
     this.title.replaceChildren(
       column ? kindMark(column.kind) : "",
       h("div", null, h("div", { class: "snk-t-stat-name" }, columnName(column, position)), h("div", { class: "snk-t-muted" }, column ? `${column.dtype} · ${(KINDS[column.kind] ?? KINDS.other).word.toLowerCase()}` : "")),
     );
     placeChildren(this.content, this._parts(position, column, summary, sampled));
+    if (focused) (focusable(this.content)[0] ?? focusable(this.element)[0])?.focus({ preventScroll: true });
   }
 
   _parts(position, column, summary, sampled) {
@@ -5114,10 +5117,11 @@ function factList(summary, kind) {
   return list;
 }
 
-/** A statistic as text; numbers are rounded for reading, and grouped where they are no labels. */
+/** A statistic as text; numbers are rounded for reading, and grouped from 10 000 on: 2013 is likely a year. */
 function factText(value, kind) {
   if (value === null || value === undefined) return "";
-  return typeof value === "number" ? formatNumber(value) : cellText(value, kind).text;
+  if (typeof value !== "number") return cellText(value, kind).text;
+  return formatNumber(value).replace(/^(-?\d)\u202f(\d{3})(?=\.|$)/, "$1$2");
 }
 
 /** A histogram with what is under the pointer in words; a bar filters by its range. */
@@ -5387,6 +5391,10 @@ class MountedTable {
     this.hurry = 0;
     this.moved = true;
     this.gone = null;
+    /** Whether the table changed while it was not seen. */
+    this.overdue = false;
+    /** Whether the column looked at has to come into view, which the pane made smaller. */
+    this.revealing = false;
     this.data = new TableData(transport, target, sessionId, (what) => this._dataChanged(what));
     this.summaries = new SummaryData(transport, this.data.source, () => this.draw());
     this.summaries.reset(PLAIN_QUERY);
@@ -5440,7 +5448,7 @@ class MountedTable {
     };
   }
 
-  /** The element got another size, or was shown. */
+  /** The element got another size, was shown or hidden. */
   resized() {
     this.moved = true;
     this.draw();
@@ -5471,8 +5479,11 @@ class MountedTable {
     if (this.moved) {
       this.moved = false;
       this.view.measure();
+      if (this.revealing) this.view.reveal(-1, this.inspected);
+      this.revealing = false;
     }
     if (this.view.layerHeight <= 0) return;
+    if (this.overdue) this._refresh("Changed, updated now");
     if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
     this.view.draw();
     this._fetch();
@@ -5532,6 +5543,8 @@ class MountedTable {
 
   _refresh(words) {
     this.gone = null;
+    this.overdue = this.view.layerHeight <= 0 || !this.root.getClientRects().length;
+    if (this.overdue) return;
     this.data.refresh();
     this.summaries.reset({ ...this.data.query, sort: [] });
     this.notices.say(words);
@@ -5677,6 +5690,7 @@ class MountedTable {
     this.pane.element.hidden = !shown;
     this._inspect(Math.max(this.selection.active.column, 0));
     this.resized();
+    this.revealing = shown;
     if (!shown) this.focus();
   }
 
