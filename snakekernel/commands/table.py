@@ -60,7 +60,6 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         share,
         set,
         table_page,
-        preview,
         summarize,
         preview,
         pipeline,
