@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import uuid
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -114,7 +115,7 @@ class Front:
     def open(self, notebook: str) -> None:
         """Open a notebook and wait until its kernel is connected."""
         if self.kind == "lab":
-            where = f"lab/workspaces/{notebook.removesuffix('.ipynb')}/tree/{notebook}"
+            where = f"lab/workspaces/{uuid.uuid4().hex[:8]}/tree/{notebook}"
         else:
             where = f"notebooks/{notebook}"
         self.notebook = notebook
@@ -169,6 +170,10 @@ class Front:
         """Run code in a cell of the current notebook, to its end unless told not to wait; the cell's id."""
         cell: str = self.page.evaluate(_RUN, [code, wait])
         return cell
+
+    def run_next(self) -> None:
+        """Run the active cell to its end, and go to the next."""
+        self.command("notebook:run-cell-and-select-next")
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
         """Execute one of the front-end's commands."""

@@ -10,6 +10,9 @@ import { mountPanel } from "./panel.js";
 import { localSettings } from "./settings.js";
 import { LabTransport } from "./transport_lab.js";
 
+/** Pixels that the panel is wide at first, where there is room. */
+const WIDTH = 340;
+
 /** Pixels of the area below the notebook that show something of a table. */
 const LEAST_BELOW = 200;
 
@@ -48,7 +51,8 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   const { LabIcon } = lab["@jupyterlab/ui-components"];
   const icon = new LabIcon({ name: "snakekernel:objects", svgstr: ICON });
   const panels = new SessionPanels(lab, {
-    openView: (title, mount) => openTab(lab, app, labShell, icon, title, mount),
+    openTab: (title, mount) => openTab(lab, app, labShell, icon, title, mount),
+    activate: (widget) => app.shell.activateById(widget.id),
   });
   const side = sideWidget(lab, panels);
   side.id = PANEL_ID;
@@ -96,7 +100,7 @@ function addCommands(lab, app, palette, labShell, side, panels) {
       const { transport } = panels;
       const chosen = target ?? (await chooseTable(lab, transport));
       if (transport && chosen) {
-        panels.openTable(transport, chosen, title ?? titleOf(chosen));
+        panels.openTable(chosen, title ?? titleOf(chosen));
       }
     },
   });
@@ -129,9 +133,11 @@ async function chooseTable(lab, transport) {
 
 /** The panels of all sessions, one of which is shown. */
 class SessionPanels {
-  constructor(lab, { openView }) {
+  /** `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front. */
+  constructor(lab, { openTab, activate }) {
     this._lab = lab;
-    this._openView = openView;
+    this._openTab = openTab;
+    this._activate = activate;
     this._visible = false;
     /** By session context. */
     this._open = new Map();
@@ -170,8 +176,10 @@ class SessionPanels {
     this._update();
   }
 
-  openTable(transport, target, title) {
-    this._openView(title, (element) => mountTable(element, transport, target, { title }));
+  /** Open a table of the current session. */
+  openTable(target, title) {
+    const { transport, openView } = this._shown;
+    openView(title, (element) => mountTable(element, transport, target, { title }), JSON.stringify(target));
   }
 
   _mount(widget, context) {
@@ -183,12 +191,19 @@ class SessionPanels {
     const node = document.createElement("div");
     node.className = "snk-host-session";
     this.node.append(node);
+    const views = new Map();
+    const openView = (title, mount, key = title) => {
+      const known = views.get(key);
+      const view = known && !known.isDisposed ? known : this._openTab(title, mount);
+      views.set(key, view);
+      this._activate(view);
+    };
     const panel = mountPanel(node, transport, {
-      openView: this._openView,
+      openView,
       theme: "jupyter",
       storage: localSettings(),
     });
-    this._open.set(context, { node, transport, panel });
+    this._open.set(context, { node, transport, panel, openView });
     context.disposed.connect(() => {
       panel.dispose();
       transport.dispose();
@@ -212,6 +227,7 @@ class SessionPanels {
 /** The side panel's widget, which tells when it is seen. */
 function sideWidget(lab, panels) {
   const { Widget } = lab["@lumino/widgets"];
+  const settings = localSettings();
   class ObjectsWidget extends Widget {
     constructor() {
       super({ node: panels.node });
@@ -221,6 +237,12 @@ function sideWidget(lab, panels) {
     }
     onAfterShow() {
       panels.setVisible(true);
+    }
+    onResize({ width }) {
+      if (this.isVisible && width > 0 && !settings.get("width")) {
+        settings.set("width", WIDTH);
+        widen(this, width);
+      }
     }
     onBeforeHide() {
       panels.setVisible(false);
@@ -238,7 +260,22 @@ function sideWidget(lab, panels) {
 
 let tabs = 0;
 
-/** Open a view as a tab: in Lab's main area; below the notebook where the main area holds one widget only. */
+/** Give the side panel a width that shows its columns, when it is seen for the first time. */
+function widen(side, width) {
+  let split = side.parent;
+  while (split && !(split.relativeSizes && split.orientation === "horizontal")) {
+    split = split.parent;
+  }
+  const sizes = split?.relativeSizes() ?? [];
+  const more = (WIDTH - width) / (split?.node.clientWidth || WIDTH);
+  if (sizes.length > 1 && more > 0 && sizes[sizes.length - 2] > more * 2) {
+    sizes[sizes.length - 1] += more;
+    sizes[sizes.length - 2] -= more;
+    split.setRelativeSizes(sizes);
+  }
+}
+
+/** A view as a tab: in Lab's main area; below the notebook where the main area holds one widget only. */
 function openTab(lab, app, labShell, icon, title, mount) {
   const { Widget } = lab["@lumino/widgets"];
   class ViewWidget extends Widget {
@@ -274,7 +311,7 @@ function openTab(lab, app, labShell, icon, title, mount) {
   widget.title.closable = true;
   widget.title.icon = icon;
   app.shell.add(widget, labShell ? "main" : "down");
-  app.shell.activateById(widget.id);
+  return widget;
 }
 
 /** The area below the notebook begins with no height. */
