@@ -3365,6 +3365,122 @@ function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
+// lab_widgets.js
+
+/**
+ * The Lumino widgets of the panel and of the views that it opens; they tell what they hold when it is seen.
+ */
+
+
+/** Pixels that the panel is wide at first, where there is room. */
+const WIDTH = 340;
+
+/** Pixels of the area below the notebook that show something of a table. */
+const LEAST_BELOW = 200;
+
+/** The side panel's widget, which tells when it is seen. */
+export function sideWidget(lab, panels) {
+  const { Widget } = lab["@lumino/widgets"];
+  const settings = localSettings();
+  class ObjectsWidget extends Widget {
+    constructor() {
+      super({ node: panels.node });
+    }
+    onAfterAttach() {
+      panels.setVisible(this.isVisible);
+    }
+    onAfterShow() {
+      panels.setVisible(true);
+    }
+    onResize({ width }) {
+      if (this.isVisible && width > 0 && !settings.get("width")) {
+        settings.set("width", WIDTH);
+        widen(this, width);
+      }
+    }
+    onBeforeHide() {
+      panels.setVisible(false);
+    }
+    onBeforeDetach() {
+      panels.setVisible(false);
+    }
+    onActivateRequest() {
+      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
+      first?.focus();
+    }
+  }
+  return new ObjectsWidget();
+}
+
+/** Give the side panel a width that shows its columns, when it is seen for the first time. */
+function widen(side, width) {
+  let split = side.parent;
+  while (split && !(split.relativeSizes && split.orientation === "horizontal")) {
+    split = split.parent;
+  }
+  const sizes = split?.relativeSizes() ?? [];
+  const more = (WIDTH - width) / (split?.node.clientWidth || WIDTH);
+  if (sizes.length > 1 && more > 0 && sizes[sizes.length - 2] > more * 2) {
+    sizes[sizes.length - 1] += more;
+    sizes[sizes.length - 2] -= more;
+    split.setRelativeSizes(sizes);
+  }
+}
+
+let viewCount = 0;
+
+/**
+ * A view as a tab.
+ *
+ * `mount(element)` gives what is disposed of with it; `isBelow` tells that it opens in the area below a notebook.
+ */
+export function tabWidget(lab, { icon, title, mount, isBelow }) {
+  const { Widget } = lab["@lumino/widgets"];
+  class ViewWidget extends Widget {
+    onAfterAttach() {
+      this.handle ??= mount(this.node);
+    }
+    onResize() {
+      if (isBelow && !this.hasRoom) {
+        this.hasRoom = true;
+        giveRoom(this);
+      }
+      this.handle?.resized?.();
+    }
+    onAfterShow() {
+      this.handle?.resized?.();
+    }
+    onCloseRequest(message) {
+      super.onCloseRequest(message);
+      this.dispose();
+    }
+    dispose() {
+      this.handle?.dispose();
+      this.handle = null;
+      super.dispose();
+    }
+  }
+  const widget = new ViewWidget();
+  viewCount += 1;
+  widget.id = `snakekernel-view-${viewCount}`;
+  widget.addClass("snk-host-view");
+  widget.title.label = title;
+  widget.title.caption = title;
+  widget.title.closable = true;
+  widget.title.icon = icon;
+  return widget;
+}
+
+/** The area below the notebook begins with no height. */
+function giveRoom(widget) {
+  // Its parents: a stack, the tabs, what splits the page.
+  const area = widget.parent?.parent;
+  const split = area?.parent;
+  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
+    split.setRelativeSizes([1, 1]);
+  }
+}
+
 // state.js
 
 /**
@@ -6047,12 +6163,6 @@ function columnHeads() {
  */
 
 
-/** Pixels that the panel is wide at first, where there is room. */
-const WIDTH = 340;
-
-/** Pixels of the area below the notebook that show something of a table. */
-const LEAST_BELOW = 200;
-
 const PANEL_ID = "snakekernel-objects";
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3 jp-icon-selectable" fill="#616161" d="M12 2 3.5 6.5v11L12 22l8.5-4.5v-11zm0 2.3 5.6 2.9L12 10.2 6.4 7.2zM5.5 9l5.5 3v7.1l-5.5-2.9zm7.5 10.1V12l5.5-3v7.2z"/></svg>`;
 
@@ -6088,7 +6198,12 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   const { LabIcon } = lab["@jupyterlab/ui-components"];
   const icon = new LabIcon({ name: "snakekernel:objects", svgstr: ICON });
   const panels = new SessionPanels(lab, {
-    openTab: (title, mount) => openTab(lab, app, labShell, icon, title, mount),
+    openTab: (title, mount) => {
+      // Notebook's main area holds the notebook and nothing else.
+      const widget = tabWidget(lab, { icon, title, mount, isBelow: !labShell });
+      app.shell.add(widget, labShell ? "main" : "down");
+      return widget;
+    },
     activate: (widget) => app.shell.activateById(widget.id),
   });
   const side = sideWidget(lab, panels);
@@ -6258,106 +6373,6 @@ class SessionPanels {
     for (const one of this._open.values()) {
       one.panel.setVisible(seen && one === this._shown);
     }
-  }
-}
-
-/** The side panel's widget, which tells when it is seen. */
-function sideWidget(lab, panels) {
-  const { Widget } = lab["@lumino/widgets"];
-  const settings = localSettings();
-  class ObjectsWidget extends Widget {
-    constructor() {
-      super({ node: panels.node });
-    }
-    onAfterAttach() {
-      panels.setVisible(this.isVisible);
-    }
-    onAfterShow() {
-      panels.setVisible(true);
-    }
-    onResize({ width }) {
-      if (this.isVisible && width > 0 && !settings.get("width")) {
-        settings.set("width", WIDTH);
-        widen(this, width);
-      }
-    }
-    onBeforeHide() {
-      panels.setVisible(false);
-    }
-    onBeforeDetach() {
-      panels.setVisible(false);
-    }
-    onActivateRequest() {
-      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
-      first?.focus();
-    }
-  }
-  return new ObjectsWidget();
-}
-
-let tabs = 0;
-
-/** Give the side panel a width that shows its columns, when it is seen for the first time. */
-function widen(side, width) {
-  let split = side.parent;
-  while (split && !(split.relativeSizes && split.orientation === "horizontal")) {
-    split = split.parent;
-  }
-  const sizes = split?.relativeSizes() ?? [];
-  const more = (WIDTH - width) / (split?.node.clientWidth || WIDTH);
-  if (sizes.length > 1 && more > 0 && sizes[sizes.length - 2] > more * 2) {
-    sizes[sizes.length - 1] += more;
-    sizes[sizes.length - 2] -= more;
-    split.setRelativeSizes(sizes);
-  }
-}
-
-/** A view as a tab: in Lab's main area; below the notebook where the main area holds one widget only. */
-function openTab(lab, app, labShell, icon, title, mount) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ViewWidget extends Widget {
-    onAfterAttach() {
-      this.handle ??= mount(this.node);
-    }
-    onResize() {
-      if (!labShell && !this.hasRoom) {
-        this.hasRoom = true;
-        giveRoom(this);
-      }
-      this.handle?.resized?.();
-    }
-    onAfterShow() {
-      this.handle?.resized?.();
-    }
-    onCloseRequest(message) {
-      super.onCloseRequest(message);
-      this.dispose();
-    }
-    dispose() {
-      this.handle?.dispose();
-      this.handle = null;
-      super.dispose();
-    }
-  }
-  const widget = new ViewWidget();
-  tabs += 1;
-  widget.id = `snakekernel-view-${tabs}`;
-  widget.addClass("snk-host-view");
-  widget.title.label = title;
-  widget.title.caption = title;
-  widget.title.closable = true;
-  widget.title.icon = icon;
-  app.shell.add(widget, labShell ? "main" : "down");
-  return widget;
-}
-
-/** The area below the notebook begins with no height. */
-function giveRoom(widget) {
-  // Its parents: a stack, the tabs, what splits the page.
-  const area = widget.parent?.parent;
-  const split = area?.parent;
-  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
-    split.setRelativeSizes([1, 1]);
   }
 }
 
