@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .peers import create, open_of
-from .warm import MOST_BYTES, Pool, Warm
+from .pool import MOST_BYTES, Pool
+from .warm import Warm
 
 _PAGE: Final = mmap.PAGESIZE
 _HUGE: Final = 2 << 20
@@ -89,7 +90,7 @@ def _address(view: memoryview) -> int:
 #: A finalizer may run at any moment, so no lock guards them: every use is one operation.
 _held: set[_Descriptor] = set()
 _mapped: dict[_Descriptor, Mapped] = {}
-_pool: Final = Pool()
+_pool: Final[Pool[Warm]] = Pool()
 
 
 class _Descriptor:

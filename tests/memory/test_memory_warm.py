@@ -22,7 +22,7 @@ if not SUPPORTED:
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snakekernel.memory import warm
+from snakekernel.memory import pool
 from snakekernel.memory.segments import Placed, open_segment, place
 
 HUGE = 2 << 20
@@ -40,9 +40,13 @@ def opened(placed: Placed) -> memoryview:
 @pytest.fixture(autouse=True)
 def nothing_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What other tests left is dropped first, and what this one leaves after; soon."""
-    monkeypatch.setattr(warm, "IDLE", 0.3)
+    monkeypatch.setattr(pool, "LOOK", 0.05)
+    monkeypatch.setattr(pool, "IDLE", 0.0)
     eventually(lambda: not segments(os.getpid()))
+    # However slow the test is, nothing is dropped meanwhile.
+    monkeypatch.setattr(pool, "IDLE", 600.0)
     yield
+    monkeypatch.setattr(pool, "IDLE", 0.0)
     eventually(lambda: not segments(os.getpid()))
 
 
@@ -164,15 +168,15 @@ def test_one_that_is_much_too_big_is_left_alone() -> None:
     assert not is_filled_again(first)
 
 
-@pytest.mark.parametrize("nbytes", [HUGE, warm.MOST_BYTES // 2 - 1, warm.MOST_BYTES + 1])
+@pytest.mark.parametrize("nbytes", [HUGE, pool.MOST_BYTES // 2 - 1, pool.MOST_BYTES + 1])
 def test_few_are_kept(nbytes: int) -> None:
     placed = [
-        place(data(value, nbytes)) for value in range(min(warm.MOST + 2, 2 + warm.MOST_BYTES // nbytes))
+        place(data(value, nbytes)) for value in range(min(pool.MOST + 2, 2 + pool.MOST_BYTES // nbytes))
     ]
     assert len(segments(os.getpid())) == len(placed)
     for each in placed:
         each.lease.taken()
-    kept = min(warm.MOST, warm.MOST_BYTES // nbytes)
+    kept = min(pool.MOST, pool.MOST_BYTES // nbytes)
     assert len(segments(os.getpid())) == kept
     # Those used last.
     assert all(
@@ -193,9 +197,10 @@ def test_nobody_can_write_to_a_warm_one_but_its_sender() -> None:
     placed.lease.end()
 
 
-def test_idle_ones_are_dropped_and_their_thread_ends() -> None:
+def test_idle_ones_are_dropped_and_their_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     place(data(1)).lease.taken()
     assert segments(os.getpid())
+    monkeypatch.setattr(pool, "IDLE", 0.1)
     eventually(lambda: not segments(os.getpid()))
     eventually(lambda: not any(thread.name == "snakekernel-warm" for thread in threading.enumerate()))
 
