@@ -20,7 +20,7 @@ from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
 from ..objects.store import Entry, Space
 from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
-from ..values import PLAIN, Decoder, Encoder
+from ..values import PLAIN, Decoder, PackingEncoder
 from ..values.bounds import member
 from ..wire.errors import (
     InvalidRequest,
@@ -87,6 +87,7 @@ class Scope:
         "_at",
         "_decoder",
         "_received",
+        "_run",
         "buffers",
         "door",
         "interrupts",
@@ -126,6 +127,8 @@ class Scope:
         #: Made when the first value comes that is not plain; its limits count over the whole request.
         self._decoder: Decoder | None = None
         self._at = "$"
+        #: Calls user code; made when the first is called.
+        self._run: Callable[..., Any] | None = None
 
     def end(self) -> None:
         """The request is over: what refers back to this scope goes, so that it ends with its last user."""
@@ -289,7 +292,7 @@ class Scope:
         describer = self.describer()
         if returns == "preview" or (returns == "auto" and preview):
             return self.invoke(describer.preview, (obj,), at=at, trusted=True)
-        encoder = Encoder(limits=limits)
+        encoder = PackingEncoder(limits=limits)
         encoder.buffers = self.buffers
         mark = len(self.buffers)
         try:
@@ -320,8 +323,11 @@ class Scope:
         ``trusted`` functions (a plugin's, ours) may raise errors of the protocol themselves; from other
         code even those are just what the called code raised.
         """
-        namespace = self.runtime.user_namespace()
-        run = types.FunctionType(_AS_NOTEBOOK, namespace) if type(namespace) is dict else _call
+        run = self._run
+        if run is None:
+            namespace = self.runtime.user_namespace()
+            run = types.FunctionType(_AS_NOTEBOOK, namespace) if type(namespace) is dict else _call
+            self._run = run
         try:
             with self.interrupts:
                 result: T = run(function, args, kwargs or {})
