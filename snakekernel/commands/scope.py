@@ -15,7 +15,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from ..inspection import Budget, Describer, of_small_scalar
+from .. import inspection
+from ..inspection.small import of_small_scalar
 from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
 from ..objects.store import Entry, Space
@@ -268,9 +269,10 @@ class Scope:
     def _named(self, name: str) -> Any:
         return self.resolve(parse(name.replace(":", "."), at=self._at), at=self._at)
 
-    def describer(self, budget: Budget | None = None) -> Describer:
+    def describer(self, budget: inspection.Budget | None = None) -> inspection.Describer:
         """A describer that knows this kernel's plugins and runs no user code on control."""
-        return Describer(plugin_for=self.runtime.frameworks.for_type, static=self.static, budget=budget)
+        find = self.runtime.frameworks.for_type
+        return inspection.Describer(plugin_for=find, static=self.static, budget=budget)
 
     @staticmethod
     def kind(obj: Any) -> dict[str, Any]:
