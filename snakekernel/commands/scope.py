@@ -21,7 +21,7 @@ from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
 from ..objects.store import Entry, Space
 from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
-from ..values import PLAIN, Decoder, PackingEncoder
+from ..values import PLAIN, Decoder, Encoder, PackingEncoder
 from ..values.bounds import member
 from ..wire.errors import (
     InvalidRequest,
@@ -291,15 +291,19 @@ class Scope:
         plain = of_small_scalar(obj, limits)
         if plain is not None:
             return plain
-        describer = self.describer()
         if returns == "preview" or (returns == "auto" and preview):
-            return self.invoke(describer.preview, (obj,), at=at, trusted=True)
-        encoder = PackingEncoder(limits=limits)
+            return self.invoke(self.describer().preview, (obj,), at=at, trusted=True)
+        if (type(obj) is dict or type(obj) is list) and not self.static:
+            # Most results that are no scalars; no code but ours runs.
+            packed = PackingEncoder(limits=limits).packed(obj)
+            if packed is not None:
+                return {**self.kind(obj), "value": packed}
+        encoder = Encoder(limits=limits)
         encoder.buffers = self.buffers
         mark = len(self.buffers)
         try:
             description = self.invoke(
-                describer.value_or_preview, (obj, encoder), {"force": forced}, at=at, trusted=True
+                self.describer().value_or_preview, (obj, encoder), {"force": forced}, at=at, trusted=True
             )
         except SnakeError as error:
             del self.buffers[mark:]
