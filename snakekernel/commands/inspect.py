@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..inspection import Budget
+from .. import inspection
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from ..wire.model import Target as RawTarget
@@ -32,11 +32,12 @@ class Reply(BaseReply, kw_only=True):
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve and inspect; on control nothing of the object's own code runs."""
     obj = scope.resolve(scope.target(request.target))
-    budget = Budget() if request.budget is None else Budget(seconds=request.budget)
+    seconds = request.budget
+    budget = None if seconds is None else inspection.Budget(seconds=seconds)
     page = {"offset": request.offset, "limit": request.limit}
-    inspection = scope.invoke(scope.describer(budget).inspect, (obj,), page, at="$.target", trusted=True)
-    scope.produced = inspection
-    return Reply(inspection=inspection)
+    found = scope.invoke(scope.describer(budget).inspect, (obj,), page, at="$.target", trusted=True)
+    scope.produced = found
+    return Reply(inspection=found)
 
 
 COMMAND = Command(

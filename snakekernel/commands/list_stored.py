@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..inspection import estimate
+from .. import inspection
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
@@ -44,7 +44,7 @@ async def run(request: Request, scope: Scope) -> Reply:
             "name": entry.name,
             "type": entry.type,
             "module": entry.module,
-            "size": estimate(entry.obj),
+            "size": inspection.estimate(entry.obj),
             "created": entry.created,
             "last_used": entry.used,
             "writer": entry.writer,

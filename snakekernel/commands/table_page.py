@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ..inspection import table_page
+from .. import inspection
 from ..values import Encoder
 from ..wire.model import Range
 from ..wire.model import Reply as BaseReply
@@ -48,9 +48,8 @@ async def run(request: Request, scope: Scope) -> Reply:
     obj = scope.resolve(scope.target(request.target))
     rows = (request.rows[0], request.rows[1]) if request.rows else None
     columns = (request.columns[0], request.columns[1]) if request.columns else None
-    page = scope.invoke(
-        table_page, (obj, rows, columns), {"format": request.format}, at="$.target", trusted=True
-    )
+    options = {"format": request.format}
+    page = scope.invoke(inspection.table_page, (obj, rows, columns), options, at="$.target", trusted=True)
     encoder = Encoder(limits=scope.runtime.limits)
     encoder.buffers = scope.buffers
     return Reply(
