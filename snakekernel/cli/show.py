@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..client.description import Description
+from ..inspection.words import size_text
 from ..values import Decoder
 from ..wire.errors import SnakeError
 from ..wire.path import Ref, path_text
@@ -133,16 +134,6 @@ def show_error(console: Console, error: SnakeError, *, traceback: bool) -> None:
     if traceback:
         for line in error.traceback:
             console.print(Text.from_ansi(line), soft_wrap=True)
-
-
-def size_text(size: int) -> str:
-    """Bytes as a person reads them."""
-    amount = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
 
 
 def _brief(description: Mapping[str, Any]) -> str:

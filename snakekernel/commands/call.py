@@ -50,6 +50,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     if request.deadline is not None or request.concurrent or request.stream is not None:
         scope.refuse(request, "deadline", "concurrent", "stream")
     target = scope.target(request.target)
+    scope.label = request.target
     args, kwargs = request.args, request.kwargs
     if request.string_refs:
         depth = scope.runtime.limits.depth + 2

@@ -1,4 +1,4 @@
-"""``cancel``: stop a request by its id. Known, and not served by this build yet."""
+"""``cancel``: stop a task of the inspector by its request's id."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from .scope import Scope
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
-    """``call_id``, or the ``msg_id`` of the request's header."""
+    """The ``msg_id`` of the request's header; through the comm, the ``id`` it was sent with does as well."""
 
     msg_id: str | None = None
 
 
 class Reply(BaseReply, kw_only=True):
-    """``cancelled``: whether the request was stopped."""
+    """``cancelled``: whether a task was waiting or running and is answered ``cancelled`` now."""
 
     cancelled: bool
 
 
 async def run(request: Request, scope: Scope) -> Reply:
-    """Refuse, and say what works instead."""
-    raise Unsupported("This build cannot cancel one request; interrupt the kernel instead.", at="$")
+    """Cancel what waits or runs; where it is over, or was never asked for, nothing was cancelled."""
+    if request.msg_id is not None:
+        cancelled = scope.runtime.cancel(request.msg_id, scope.sender)
+        if cancelled is not None:
+            return Reply(cancelled=cancelled)
+    raise Unsupported("Only tasks of the inspector can be cancelled; interrupt the kernel instead.", at="$")
 
 
 COMMAND = Command(
@@ -31,7 +35,7 @@ COMMAND = Command(
     request=Request,
     reply=Reply,
     run=run,
-    summary="Stop a request by id (not served yet).",
+    summary="Cancel a waiting or running task of the inspector.",
     control=True,
     idempotent=False,
 )

@@ -26,6 +26,8 @@ class Command:
         creates_session: naming an unknown session opens it.
         names_session: ``session_id`` is this operation's argument; it takes no lease.
         idempotent: a repeated ``call_id`` gets the first outcome (not where ``call_id`` is an argument).
+        task: whether a request on control or the comm runs on the inspector's thread, where it may take its
+            time and be cancelled (``scope.task``); a function says so of each request.
     """
 
     op: str
@@ -38,3 +40,8 @@ class Command:
     creates_session: bool = False
     names_session: bool = False
     idempotent: bool = True
+    task: bool | Callable[[Any], bool] = False
+
+    def is_task(self, request: Request) -> bool:
+        """Whether this request is one for the inspector's thread."""
+        return self.task if isinstance(self.task, bool) else self.task(request)

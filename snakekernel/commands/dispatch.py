@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import msgspec
 
+from ..inspection.task import Task
 from ..memory.exchange import SEGMENTS
 from ..objects.secrets import Secrets
 from ..wire.errors import (
@@ -32,10 +33,15 @@ from .command import Command
 from .failures import content_of, from_our_bug, from_user_code
 from .interrupts import Interrupts
 from .outcomes import Packed, Pending
+from .reading import to_request
 from .runtime import Runtime
-from .scope import Failed, Scope, Suspended, suspend, to_request
+from .scope import Scope
+from .suspending import Failed, Suspended, move, suspend
 
 _log: Final = logging.getLogger(__name__)
+
+#: Where requests come in beside the shell's order.
+_BESIDE: Final = ("control", "comm")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -50,18 +56,26 @@ class Run:
 
     ``resume`` and ``throw`` go on until the request needs an awaitable (Suspended) or ended (Outcome);
     they never raise. ``pack`` then makes the bytes of the reply.
+
+    Args:
+        tell: told ``(done, total, text)`` of the progress of a task.
+
+    Attributes:
+        task: the request as one for the inspector's thread, once it is known to be one.
     """
 
     __slots__ = (
         "_door",
         "_owns",
         "_replay",
+        "_tell",
         "_work",
         "frame",
         "interrupts",
         "op",
         "reply_type",
         "runtime",
+        "task",
     )
 
     def __init__(
@@ -71,12 +85,15 @@ class Run:
         door: Door,
         *,
         interrupts: Interrupts | None = None,
+        tell: Callable[[int, int, str], None] | None = None,
     ) -> None:
         self.frame = frame
         self.runtime = runtime
         self.op = op_of(frame.msg_type)
         self.reply_type = reply_type(self.op)
         self._door = door
+        self._tell = tell
+        self.task: Task | None = None
         self.interrupts = interrupts or Interrupts()
         self._owns: str | None = None
         self._replay: Packed | None = None
@@ -143,7 +160,17 @@ class Run:
                 sender=frame.session,
                 received=frame.buffers,
                 interrupts=self.interrupts,
+                op=command.op,
+                client=frame.username,
             )
+            if self._door in _BESIDE:
+                scope.static = self._door == "control" or command.control
+                if command.task and command.is_task(request):
+                    self.task = Task(tell=self._tell)
+                    scope.become(self.task)
+                    stopped = await move()
+                    if isinstance(stopped, Failed):
+                        raise stopped.error
             reply = await command.run(request, scope)
             if not isinstance(reply, Reply):
                 raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
@@ -191,7 +218,7 @@ class Run:
                 at="$header.msg_type",
             )
         door = self._door
-        if door in ("control", "comm") and not (command.control or (door == "comm" and command.comm)):
+        if door in _BESIDE and not (command.control or (door == "comm" and command.comm)):
             raise UnknownOperation(f"{op!r} is served on shell, not on {door}.", at="$header.msg_type")
         return command
 

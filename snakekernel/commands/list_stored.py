@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import msgspec
 
 from .. import inspection
+from ..objects.provenance import made_by
+from ..objects.store import Entry
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
@@ -14,9 +16,13 @@ from .scope import Scope
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
-    """Names that begin with ``prefix``, in alphabetical order; without one, in the order first stored."""
+    """Names that begin with ``prefix``, in alphabetical order; without one, in the order first stored.
+
+    search: only names that contain it, in upper or lower case.
+    """
 
     prefix: str = ""
+    search: str = ""
     offset: Annotated[int, msgspec.Meta(ge=0)] = 0
     limit: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
 
@@ -24,8 +30,11 @@ class Request(BaseRequest, frozen=True, kw_only=True):
 class Reply(BaseReply, kw_only=True):
     """The page's names and details, the count of all that match, the store's version.
 
-    objects: ``name``, ``type``, ``module``, ``size`` (bytes, estimated), ``created`` and ``last_used``
-    (seconds since 1970), ``writer`` (a request or cell id).
+    objects: ``name``, ``session_id`` (null: kernel-wide), ``type``, ``module``, ``size`` (bytes, estimated),
+    ``length``, ``shape``, ``dtype`` (null where unknown), ``preview`` (a text of at most 120 characters),
+    ``view`` (what shows it best: ``table``, ``tree``, ``image``, ``figure``, ``text``, ``callable``,
+    ``scalar`` or ``object``), ``version``, ``created``, ``last_used`` and ``expires_at`` (seconds since
+    1970; null: no end), ``writer`` (a request or cell id) and ``made_by`` (``kind``, ``label``, ``client``).
     """
 
     stored_objects: list[str]
@@ -37,23 +46,34 @@ class Reply(BaseReply, kw_only=True):
 async def run(request: Request, scope: Scope) -> Reply:
     """List; runs no user code, so that control can serve it."""
     entries, count, version = scope.runtime.store.page(
-        scope.space, prefix=request.prefix, offset=request.offset, limit=request.limit
+        scope.space,
+        prefix=request.prefix,
+        search=request.search,
+        offset=request.offset,
+        limit=request.limit,
     )
-    objects = [
-        {
-            "name": entry.name,
-            "type": entry.type,
-            "module": entry.module,
-            "size": inspection.estimate(entry.obj),
-            "created": entry.created,
-            "last_used": entry.used,
-            "writer": entry.writer,
-        }
-        for entry in entries
-    ]
+    objects = [_line(entry, request.session_id) for entry in entries]
     return Reply(
         stored_objects=[entry.name for entry in entries], count=count, version=version, objects=objects
     )
+
+
+def _line(entry: Entry, session_id: str | None) -> dict[str, Any]:
+    shown = inspection.glance(entry.obj)
+    entry.size = shown["size"]
+    return {
+        "name": entry.name,
+        "session_id": session_id,
+        "type": entry.type,
+        "module": entry.module,
+        **shown,
+        "version": entry.version,
+        "created": entry.created,
+        "last_used": entry.used,
+        "expires_at": entry.expires_at,
+        "writer": entry.writer,
+        "made_by": made_by(entry.by),
+    }
 
 
 COMMAND = Command(

@@ -16,7 +16,8 @@ from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
 from .failures import content_of
-from .scope import NO_RESULT, Scope, to_request
+from .reading import to_request
+from .scope import NO_RESULT, Scope
 
 _OF_THE_WHOLE: Final = frozenset({"session_id", "call_id", "epoch"})
 #: A step without these is a call as it stands, and most are.

@@ -8,24 +8,29 @@ the scope resolves and describes without running any.
 from __future__ import annotations
 
 import types
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import lru_cache
 from typing import Any, Final, TypeVar
-
-import msgspec
 
 from .. import inspection
 from ..inspection.small import of_small_scalar
+from ..inspection.task import Task
+from ..objects.provenance import Maker
 from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
 from ..objects.store import Entry, Space
-from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
+from ..objects.target import (
+    NeedsCode,
+    Target,
+    UserCodeRaised,
+    follow,
+    follow_static,
+    parse,
+    resolve_import,
+)
 from ..values import PLAIN, Decoder, Encoder, PackingEncoder
-from ..values.bounds import member
 from ..wire.errors import (
     InvalidRequest,
-    LimitExceeded,
     SessionExpired,
     SnakeError,
     UnknownOperation,
@@ -37,40 +42,18 @@ from ..wire.names import Door
 from ..wire.path import Ref, Step
 from .failures import from_user_code
 from .interrupts import Interrupts
+from .reading import to_request
 from .runtime import Runtime
+from .suspending import Failed, suspend
 
 T = TypeVar("T")
 
 
-class Suspended:
-    """What a running command hands to its driver: an awaitable whose result it needs to go on."""
-
-    __slots__ = ("awaitable",)
-
-    def __init__(self, awaitable: Awaitable[Any]) -> None:
-        self.awaitable = awaitable
-
-
-class Failed:
-    """What a driver sends back in place of a result: the exception that the awaitable raised.
-
-    Sent, not thrown: a GeneratorExit or StopIteration thrown into a coroutine changes on its way.
-    """
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
+#: Seconds for which a task waits for the objects on a path.
+_PATIENCE: Final = 2.0
 
 #: Stands among ``Scope.results`` for a step that failed.
 NO_RESULT: Final = object()
-
-
-@types.coroutine
-def suspend(awaitable: Awaitable[Any]) -> Generator[Suspended, Any, Any]:
-    """Hand an awaitable to the driver; the result is what it gave, or Failed."""
-    return (yield Suspended(awaitable))
 
 
 class Scope:
@@ -82,6 +65,8 @@ class Scope:
         produced: the object the last command made, for pipelines and translations.
         results: the objects of a pipeline's earlier steps. steps_follow: whether more steps may come.
         buffers: the reply's buffers. static: whether no user code may run, as on control.
+        op, client: the operation, and the user name of who asks. label: what is called, where something is.
+        is_task: whether it runs on the inspector's thread.
     """
 
     __slots__ = (
@@ -89,9 +74,14 @@ class Scope:
         "_decoder",
         "_received",
         "_run",
+        "_task",
         "buffers",
+        "client",
         "door",
         "interrupts",
+        "is_task",
+        "label",
+        "op",
         "produced",
         "results",
         "runtime",
@@ -112,9 +102,16 @@ class Scope:
         sender: str = "",
         received: Sequence[memoryview] = (),
         interrupts: Interrupts | None = None,
+        op: str = "",
+        client: str = "",
     ) -> None:
         self.runtime = runtime
         self.door = door
+        self.op = op
+        self.client = client
+        self.label: Any = None
+        self.is_task = False
+        self._task: Task | None = None
         self.static = door == "control"
         self.session = session
         self.writer = writer
@@ -135,6 +132,17 @@ class Scope:
         """The request is over: what refers back to this scope goes, so that it ends with its last user."""
         self._decoder = None
 
+    def become(self, task: Task) -> None:
+        """Go on as a task: on a thread of its own user code may run, in bounded time."""
+        self._task, self.is_task, self.static = task, True, False
+
+    @property
+    def task(self) -> Task:
+        """Whether to go on, and whom to tell; neutral where the request runs at its turn on shell."""
+        if self._task is None:
+            self._task = Task()
+        return self._task
+
     # -- facts -------------------------------------------------------------------------------------
 
     @property
@@ -147,17 +155,26 @@ class Scope:
         """Seconds since 1970."""
         return self.runtime.clock()
 
+    @property
+    def maker(self) -> Maker:
+        """Who to name as the maker of what it stores."""
+        return self.op, self.label, self.client
+
     # -- names and objects -------------------------------------------------------------------------
 
     def put(self, name: str, obj: Any, *, ttl: float | None = None) -> Entry:
         """Store an object in this request's namespace; raises SessionExpired where that was closed."""
         self._check_open()
-        return self.runtime.store.put(self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl)
+        return self.runtime.store.put(
+            self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl, by=self.maker
+        )
 
     def put_anonymous(self, obj: Any) -> Entry:
         """Store an object under a fresh anonymous name."""
         self._check_open()
-        return self.runtime.store.put_anonymous(self.space, obj, writer=self.writer, now=self.now)
+        return self.runtime.store.put_anonymous(
+            self.space, obj, writer=self.writer, now=self.now, by=self.maker
+        )
 
     def _check_open(self) -> None:
         if self.session is not None and self.session.closed:
@@ -167,6 +184,11 @@ class Scope:
 
     def entry(self, name: str, *, at: str = "$.id") -> Entry:
         """The entry a name means here: the session's own, else the kernel-wide one."""
+        if self.static or self.is_task:
+            # Looking is no use, of which lists tell the last.
+            found = self.runtime.store.look(self.space, name, now=self.now)
+            if found is not None:
+                return found[0]
         return self.runtime.store.get(self.space, name, now=self.now, at=at)
 
     def target(self, raw: Any, *, at: str = "$.target") -> Target:
@@ -188,7 +210,8 @@ class Scope:
             if target.root == "import":
                 self.runtime.policy.check(target.text, at)
                 with self.interrupts:
-                    obj = resolve_import(target.name, at=at, static=self.static)
+                    # A task imports nothing either: that belongs on the main thread.
+                    obj = resolve_import(target.name, at=at, static=self.static or self.is_task)
             elif target.root == "stored":
                 obj = self.entry(target.name, at=at).obj
             else:
@@ -198,10 +221,37 @@ class Scope:
                 obj = namespace[target.name]
             if not target.steps:
                 return obj
+            if self.static or self.is_task:
+                return self._followed(obj, target.steps, at)
             with self.interrupts:
-                return follow(obj, target.steps, at=at, static=self.static)
+                return follow(obj, target.steps, at=at)
         except (UserCodeRaised, KeyboardInterrupt) as error:
             raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+
+    def _followed(self, obj: Any, steps: tuple[Any, ...], at: str) -> Any:
+        """The object that steps lead to, by plain reading; where that ends a task asks the objects."""
+        try:
+            return follow_static(obj, steps, at=at, part_of=inspection.part_of)
+        except NeedsCode:
+            if not self.is_task:
+                raise
+        refused: list[Exception] = []
+
+        def ask() -> Any:
+            try:
+                return follow(obj, steps, at=at)
+            except (SnakeError, UserCodeRaised) as error:
+                refused.append(error)
+                return None
+
+        outcome = inspection.attempt(ask, _PATIENCE)
+        self.task.check()
+        if refused:
+            raise refused[0]
+        if not outcome.ok:
+            why = "took too long" if outcome.timed_out else f"raised {outcome.error}"
+            raise Unresolvable(f"The path cannot be followed: it {why}.", at=at, fault="target")
+        return outcome.value
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -272,7 +322,7 @@ class Scope:
     def describer(self, budget: inspection.Budget | None = None) -> inspection.Describer:
         """A describer that knows this kernel's plugins and runs no user code on control."""
         find = self.runtime.frameworks.for_type
-        return inspection.Describer(plugin_for=find, static=self.static, budget=budget)
+        return inspection.Describer(plugin_for=find, static=self.static, budget=budget, task=self._task)
 
     @staticmethod
     def kind(obj: Any) -> dict[str, Any]:
@@ -369,6 +419,7 @@ class Scope:
         if command is None:
             raise UnknownOperation(f"There is no operation {op!r} here.", at=at)
         request = to_request(content, command.request)
+        self.op, self.label = op, None
         return await command.run(request, self)
 
     def refuse(self, request: Request, *fields: str) -> None:
@@ -384,27 +435,3 @@ def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str
 
 #: Run with the notebook's variables as globals: ``exec``, ``eval`` and ``globals`` look at their caller's.
 _AS_NOTEBOOK: Final = _call.__code__
-
-
-@lru_cache(maxsize=256)
-def _reader(kind: type[Request]) -> Callable[[bytes], Request]:
-    return msgspec.json.Decoder(kind).decode
-
-
-def to_request(content: bytes | Mapping[str, Any], kind: type[Request]) -> Request:
-    """Content as the command's own type. Raises InvalidRequest with the path of the bad part."""
-    try:
-        if isinstance(content, bytes):
-            return _reader(kind)(content)
-        return msgspec.convert(content, kind)
-    except msgspec.ValidationError as error:
-        # The path is msgspec's last word; a field's own name may hold anything before it.
-        message, _, path = str(error).rpartition(" - at `")
-        message, at = (message, path.removesuffix("`")) if message else (path, "$")
-        if message.startswith("Object contains unknown field `"):
-            at += member(message[message.index("`") + 1 : message.rindex("`")])
-        raise InvalidRequest(f"{message}.", at=at) from None
-    except RecursionError:
-        raise LimitExceeded("The content is nested too deeply to be read.", at="$") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"The content is not valid JSON: {error}.", at="$") from None

@@ -27,11 +27,11 @@ async def run(request: Request, scope: Scope) -> Reply:
     runtime = scope.runtime
     obj = scope.entry(request.id).obj
     if request.to is None:
-        runtime.store.put(None, request.id, obj, writer=scope.writer, now=scope.now)
+        runtime.store.put(None, request.id, obj, writer=scope.writer, now=scope.now, by=scope.maker)
         return Reply(message=f"Object {request.id!r} is now kernel-wide")
     session = runtime.sessions.lease(request.to, now=scope.now, create=False, at="$.to")
     try:
-        runtime.store.put(session.space, request.id, obj, writer=scope.writer, now=scope.now)
+        runtime.store.put(session.space, request.id, obj, writer=scope.writer, now=scope.now, by=scope.maker)
     finally:
         runtime.release(session)
     return Reply(message=f"Object {request.id!r} is now in session {request.to!r}")

@@ -21,14 +21,18 @@ from . import (
     inspect,
     list_sessions,
     list_stored,
+    list_variables,
     ping,
     pipeline,
+    preview,
     rename_stored,
     retrieve,
     set,
     share,
     store,
+    summarize,
     table_page,
+    watch,
 )
 from .command import Command
 
@@ -50,11 +54,14 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         store,
         retrieve,
         list_stored,
+        list_variables,
         delete_stored,
         rename_stored,
         share,
         set,
         table_page,
+        summarize,
+        preview,
         pipeline,
         inspect,
         ping,
@@ -63,6 +70,7 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         close_session,
         list_sessions,
         cancel,
+        watch,
         attach,
     )
 )

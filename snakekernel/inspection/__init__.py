@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     from snakekernel.inspection.budget import Budget as Budget
     from snakekernel.inspection.describe import DescribePlugin as DescribePlugin
     from snakekernel.inspection.describe import Describer as Describer
+    from snakekernel.inspection.glances import Glance as Glance
+    from snakekernel.inspection.glances import glance as glance
+    from snakekernel.inspection.paths import part_of as part_of
     from snakekernel.inspection.sizes import estimate as estimate
     from snakekernel.inspection.small import of_small_scalar as of_small_scalar
+    from snakekernel.inspection.summaries import Summaries as Summaries
+    from snakekernel.inspection.summaries import summarize as summarize
+    from snakekernel.inspection.table_order import Orders as Orders
+    from snakekernel.inspection.table_order import SortKey as SortKey
+    from snakekernel.inspection.table_order import View as View
     from snakekernel.inspection.tables import TableLimits as TableLimits
     from snakekernel.inspection.tables import TablePage as TablePage
     from snakekernel.inspection.tables import table_page as table_page
@@ -27,13 +35,21 @@ __all__ = [
     "Budget",
     "DescribePlugin",
     "Describer",
+    "Glance",
+    "Orders",
     "Outcome",
+    "SortKey",
+    "Summaries",
     "TableLimits",
     "TablePage",
     "TimedOut",
+    "View",
     "attempt",
     "estimate",
+    "glance",
     "of_small_scalar",
+    "part_of",
+    "summarize",
     "table_page",
 ]
 
@@ -41,13 +57,21 @@ _HOMES = {
     "Budget": "budget",
     "DescribePlugin": "describe",
     "Describer": "describe",
+    "Glance": "glances",
+    "Orders": "table_order",
     "Outcome": "timed",
+    "SortKey": "table_order",
+    "Summaries": "summaries",
     "TableLimits": "tables",
     "TablePage": "tables",
     "TimedOut": "timed",
+    "View": "table_order",
     "attempt": "timed",
     "estimate": "sizes",
+    "glance": "glances",
     "of_small_scalar": "small",
+    "part_of": "paths",
+    "summarize": "summaries",
     "table_page": "tables",
 }
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from snakekernel.inspection.task import Task
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -41,11 +43,14 @@ class Budget:
 
 @dataclass(slots=True)
 class Clock:
-    """Counts one answer's time from its making, on the monotonic clock."""
+    """Counts one answer's time from its making, on the monotonic clock; none is left to a cancelled task."""
 
     seconds: float
+    task: Task | None = None
     started: float = field(default_factory=time.monotonic)
 
     def left(self) -> float:
         """Seconds still to spend; zero or less when the time is used up."""
+        if self.task is not None and self.task.cancelled:
+            return 0.0
         return self.started + self.seconds - time.monotonic()

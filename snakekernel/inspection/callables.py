@@ -86,17 +86,24 @@ def signature(obj: Any, clock: Clock | None) -> str | None:
     """
     if not callable(obj):
         return None
-    if clock is not None and _answers_for_itself(obj):
-        asked = obj
-        if not _is_standard(obj):
-            # An instance: its class's __call__, bound, so that nothing is looked up on the object itself.
-            call = genuine.class_attribute(type(obj), "__call__")
-            asked = types.MethodType(call, obj) if type(call) is types.FunctionType else None
-        if asked is not None:
-            outcome = timed.attempt(lambda: str(inspect.signature(asked)), clock.left())
-            if outcome.ok and outcome.value is not None:
-                return clip(outcome.value, _LONGEST)[0]
-    return _static_signature(obj)
+    asked = None if clock is None else askable(obj)
+    if asked is not None and clock is not None:
+        outcome = timed.attempt(lambda: str(inspect.signature(asked)), clock.left())
+        if outcome.ok and outcome.value is not None:
+            return clip(outcome.value, _LONGEST)[0]
+    made_by = written(obj)
+    return None if made_by is None else _function_signature(*made_by)
+
+
+def askable(obj: Any) -> Any:
+    """What ``inspect.signature`` may be asked in place of a callable, or ``None``: it would run code."""
+    if not _answers_for_itself(obj):
+        return None
+    if _is_standard(obj):
+        return obj
+    # An instance: its class's __call__, bound, so that nothing is looked up on the object itself.
+    call = genuine.class_attribute(type(obj), "__call__")
+    return types.MethodType(call, obj) if type(call) is types.FunctionType else None
 
 
 def _is_standard(obj: Any) -> bool:
@@ -112,21 +119,22 @@ def _answers_for_itself(obj: Any) -> bool:
     return plain and genuine.class_attribute(metaclass, "__getattr__") is None
 
 
-def _static_signature(obj: Any) -> str | None:
+def written(obj: Any) -> tuple[types.FunctionType, int] | None:
+    """The Python function that a callable comes down to, and how many first parameters are bound."""
     if type(obj) is types.FunctionType:
-        return _function_signature(obj, skip=0)
+        return obj, 0
     if type(obj) is types.MethodType:
         function = obj.__func__
-        return _function_signature(function, skip=1) if type(function) is types.FunctionType else None
+        return (function, 1) if type(function) is types.FunctionType else None
     if genuine.is_kind(obj, type):
         for name in ("__init__", "__new__"):
             made_by = genuine.class_attribute(obj, name)
             made_by = made_by.__func__ if type(made_by) is staticmethod else made_by
             if type(made_by) is types.FunctionType:
-                return _function_signature(made_by, skip=1)
+                return made_by, 1
         return None
     call = genuine.class_attribute(type(obj), "__call__")
-    return _function_signature(call, skip=1) if type(call) is types.FunctionType else None
+    return (call, 1) if type(call) is types.FunctionType else None
 
 
 def _function_signature(function: types.FunctionType, skip: int) -> str:
@@ -138,7 +146,7 @@ def _function_signature(function: types.FunctionType, skip: int) -> str:
     parts: list[str] = []
     for n, name in enumerate(names[:count]):
         at = n - (count - len(defaults))
-        parts.append(f"{name}={_default(defaults[at])}" if at >= 0 else name)
+        parts.append(f"{name}={default_text(defaults[at])}" if at >= 0 else name)
         if n + 1 == code.co_posonlyargcount:
             parts.append("/")
     parts = _without_first(parts, skip)
@@ -150,7 +158,7 @@ def _function_signature(function: types.FunctionType, skip: int) -> str:
     elif only:
         parts.append("*")
     for name in names[count : count + only]:
-        parts.append(f"{name}={_default(keywords[name])}" if name in keywords else name)
+        parts.append(f"{name}={default_text(keywords[name])}" if name in keywords else name)
     if code.co_flags & _VARKEYWORDS:
         parts.append(f"**{names[after]}")
     return clip(f"({', '.join(parts)})", _LONGEST)[0]
@@ -161,7 +169,8 @@ def _without_first(parts: list[str], skip: int) -> list[str]:
     return left[1:] if left[:1] == ["/"] else left
 
 
-def _default(value: Any) -> str:
+def default_text(value: Any) -> str:
+    """A default that is a plain scalar, as Python writes it; ``…`` for others."""
     if type(value) not in _PLAIN or (type(value) is int and value.bit_length() > 256):
         return "…"
     return clip(repr(value[:60] if type(value) is str else value), 60)[0]

@@ -21,6 +21,7 @@ from snakekernel.inspection.budget import Budget, Clock
 from snakekernel.inspection.inspect import inspect_object
 from snakekernel.inspection.parts import Part
 from snakekernel.inspection.steps import NO_VALUE, scalar
+from snakekernel.inspection.task import Task
 from snakekernel.inspection.text import Texts, clip
 from snakekernel.values import Encoder, NotLossless
 from snakekernel.wire.errors import LimitExceeded, Unserializable
@@ -71,6 +72,7 @@ class Describer:
         plugin_for: gives the plugin that describes a type, or ``None``.
         static: run nothing that could be user code (for threads other than the one that runs cells).
         budget: bounds of one answer; calls made by a plugin while it describes share its answer's time.
+        task: the task whose answer it is, which ends with it.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class Describer:
         plugin_for: Callable[[type], DescribePlugin | None] | None = None,
         static: bool = False,
         budget: Budget | None = None,
+        task: Task | None = None,
     ) -> None:
         self.static = static
+        self._task = task
         self.budget = budget or _USUAL
         self._plugin_for = plugin_for
         #: The answer being made on each thread.
@@ -152,11 +156,12 @@ class Describer:
     def inspect(self, obj: Any, offset: int = 0, limit: int = 50) -> dict[str, Any]:
         """What can be said about ``obj``, and children ``offset`` to ``offset + limit``.
 
-        ``{"type", "module", "callable", "string_repr", "docstring", "signature", "attributes" (names),
-        "attributes_total", "length", "shape", "dtype", "size" (bytes, estimated), "children",
+        ``{"type", "module", "callable", "string_repr", "docstring", "signature", "parameters" (of a
+        callable: ``{"name", "kind", "required", "default", "annotation"}`` each), "view", "attributes"
+        (names), "attributes_total", "length", "shape", "dtype", "size" (bytes, estimated), "children",
         "truncated", "total" (of the children)}``; unknown fields are ``None``. A child is ``{"key" (a path
-        step, or None), "label", "type", "module", "string_repr", "length", "shape", "has_children"}``. A
-        page holds at most 1,000 children.
+        step, or None), "label", "type", "module", "string_repr", "length", "shape", "size", "view",
+        "has_children"}``. A page holds at most 1,000 children.
 
         Raises:
             InvalidRequest: ``offset`` or ``limit`` is negative.
@@ -173,7 +178,7 @@ class Describer:
         if running is not None:
             yield running
             return
-        clock = None if self.static else Clock(self.budget.seconds)
+        clock = None if self.static else Clock(self.budget.seconds, self._task)
         answer = self._answers[thread] = Answer(self.budget, clock, Texts(clock, self.budget.depth))
         try:
             yield answer

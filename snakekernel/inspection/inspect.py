@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from snakekernel.inspection import callables, children, genuine, sizes, timed
+from snakekernel.inspection.parameters import parameters
 from snakekernel.inspection.parts import Part
 from snakekernel.inspection.text import clip
+from snakekernel.inspection.views import view_of
 from snakekernel.wire.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Most children one page holds, whatever is asked for.
 MOST_CHILDREN: Final = 1_000
+
+#: Objects looked at to estimate the sizes of a page of children, together.
+_VISITS: Final = 20_000
 
 
 def inspect_object(obj: Any, answer: Answer, offset: int, limit: int) -> dict[str, Any]:
@@ -31,6 +36,7 @@ def inspect_object(obj: Any, answer: Answer, offset: int, limit: int) -> dict[st
     names, names_total = genuine.first(genuine.attribute_names(obj), budget.attributes)
     known = answer.facts(obj)
     parts, total = _page(obj, answer, offset, min(limit, MOST_CHILDREN))
+    visits = _VISITS // max(len(parts), 50)
     return {
         "type": genuine.type_name(type(obj)),
         "module": genuine.module_name(type(obj)),
@@ -38,13 +44,15 @@ def inspect_object(obj: Any, answer: Answer, offset: int, limit: int) -> dict[st
         "string_repr": text,
         "docstring": doc,
         "signature": callables.signature(obj, answer.clock),
+        "parameters": parameters(obj, answer.clock),
+        "view": view_of(obj),
         "attributes": [clip(name, budget.short)[0] for name in names],
         "attributes_total": names_total,
         "length": known.length,
         "shape": known.shape,
         "dtype": known.dtype,
         "size": sizes.estimate(obj),
-        "children": [_child(part, answer) for part in parts],
+        "children": [_child(part, answer, visits) for part in parts],
         "truncated": text_cut or doc_cut or len(names) < names_total or len(parts) < total,
         "total": total,
     }
@@ -61,7 +69,7 @@ def _page(obj: Any, answer: Answer, offset: int, limit: int) -> tuple[list[Part]
     return children.page(obj, offset, offset + limit, exact=True)
 
 
-def _child(part: Part, answer: Answer) -> dict[str, Any]:
+def _child(part: Part, answer: Answer, visits: int) -> dict[str, Any]:
     short = answer.budget.short
     text, _ = answer.texts.outline(part.value, short)
     known = answer.facts(part.value, ask=False)
@@ -74,5 +82,7 @@ def _child(part: Part, answer: Answer) -> dict[str, Any]:
         "string_repr": text,
         "length": known.length,
         "shape": known.shape,
+        "size": sizes.estimate(part.value, visits),
+        "view": view_of(part.value),
         "has_children": children.has_children(part.value),
     }

@@ -41,10 +41,13 @@ _NOT_FOLLOWED: Final = (
 _C_METHOD: Final = type(object.__sizeof__)
 
 
-def estimate(obj: Any) -> int:
-    """Bytes that ``obj`` and what it alone is made of occupy, roughly. Runs no user code."""
+def estimate(obj: Any, visits: int = _VISITS) -> int:
+    """Bytes that ``obj`` and what it alone is made of occupy, roughly. Runs no user code.
+
+    Args:
+        visits: objects looked at, at most; fewer make it rougher.
+    """
     seen: dict[int, Any] = {}  # holds what it saw: the id of a dead object may be another's
-    visits = _VISITS
     total = 0.0
     # Each entry: an object and how many like it the sample stands for.
     todo: list[tuple[Any, float]] = [(obj, 1.0)]

@@ -1,46 +1,61 @@
 """The table-like objects: what each is made of, and how a page of it is cut out.
 
-Rules: a source knows its totals without reading cells; ``block`` cuts out one page with the library's own
-slicing, never the whole table; ``column`` gives that page's cells as Python objects.
+Rules: a source knows its totals without reading cells; a page is cut out with the library's own slicing,
+never from a copy of the whole; ``column`` gives a whole column for sorting, filtering and summing up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from snakekernel.inspection import facts, genuine
-from snakekernel.wire.errors import InvalidRequest
+from snakekernel.inspection import column_makers, facts, genuine, kinds
+from snakekernel.inspection.column import Column
+from snakekernel.inspection.column_makers import pandas_cells, python_cells
+from snakekernel.inspection.kinds import LOOKED_AT, Kind
+from snakekernel.inspection.table_records import (
+    SEARCHED,
+    Columns,
+    Range,
+    Records,
+    RowLists,
+    Rows,
+    numbered,
+    refusal,
+)
+from snakekernel.inspection.task import Task
 
-#: Rows of a list of records that are searched for column names.
-_SEARCHED: Final = 1_000
-
-#: Types of column labels that records are searched for: hashing others would run user code.
-_LABELS: Final = genuine.Table.of(str, int, float, bool, type(None))
-
-Range = tuple[int, int]
+#: Label, dtype text and kind of a column.
+Heading = tuple[Any, str, Kind]
 
 
 class Source(Protocol):
-    """A table-like object. Column numbers and row numbers count from 0; ranges exclude their end."""
+    """A table-like object.
+
+    Column and row numbers count from 0; ranges exclude their end. Rows are a slice or a list of numbers.
+    """
 
     rows: int
     columns: int
 
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
-        """Label and dtype text of each column."""
+    def header(self, columns: Range) -> list[Heading]:
+        """Label, dtype text and kind of each column."""
         ...
 
-    def index(self, rows: Range) -> list[Any]:
+    def index(self, rows: Rows) -> list[Any]:
         """Labels of the rows."""
         ...
 
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
+    def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
         """The page, column by column, as Python objects."""
         ...
 
-    def arrow(self, rows: Range, columns: Range) -> list[Any] | None:
+    def arrow(self, rows: Rows, columns: Range) -> list[Any] | None:
         """The page's columns for ``pyarrow.array`` (arrays of a library), or ``None``: use the cells."""
+        ...
+
+    def column(self, number: int, rows: slice, task: Task) -> Column:
+        """Those rows of one column, to work on."""
         ...
 
 
@@ -51,20 +66,32 @@ class _Frame:
         self.frame = frame
         self.rows, self.columns = frame.shape
 
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
-        labels = self.frame.columns[slice(*columns)].tolist()
-        dtypes = self.frame.dtypes.iloc[slice(*columns)].tolist()
-        return [(label, str(dtype)) for label, dtype in zip(labels, dtypes, strict=True)]
+    def header(self, columns: Range) -> list[Heading]:
+        head = self.frame.iloc[:LOOKED_AT, slice(*columns)]
+        parts = zip(head.columns.tolist(), head.dtypes.tolist(), strict=True)
+        return [
+            (label, str(dtype), _pandas_kind(dtype, lambda n=n: head.iloc[:, n]))  # type: ignore[misc]
+            for n, (label, dtype) in enumerate(parts)
+        ]
 
-    def index(self, rows: Range) -> list[Any]:
-        return _pandas_cells(self.frame.index[slice(*rows)])
+    def index(self, rows: Rows) -> list[Any]:
+        return pandas_cells(self.frame.index[rows])
 
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
-        return [_pandas_cells(column) for column in self.arrow(rows, columns)]
+    def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
+        return [pandas_cells(column) for column in self.arrow(rows, columns)]
 
-    def arrow(self, rows: Range, columns: Range) -> list[Any]:
-        page = self.frame.iloc[slice(*rows), slice(*columns)]
+    def arrow(self, rows: Rows, columns: Range) -> list[Any]:
+        page = self.frame.iloc[:, slice(*columns)].iloc[rows]  # the other way round takes all columns
         return [page.iloc[:, n] for n in range(page.shape[1])]
+
+    def column(self, number: int, rows: slice, task: Task) -> Column:
+        return column_makers.of_pandas(self.frame.iloc[rows, number], task)
+
+
+def _pandas_kind(dtype: Any, head: Callable[[], Any]) -> Kind:
+    """The kind of a dtype, or of the first cells where that is of objects."""
+    kind = kinds.of_dtype(dtype)
+    return kinds.of_cells(head().tolist()) if kind is None else kind
 
 
 class _Series:
@@ -77,19 +104,26 @@ class _Series:
         self.rows = len(values)
         self.labels = getattr(values, "index", None)  # an Index has none
 
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
+    def _part(self, rows: Rows) -> Any:
+        return (self.values if self.labels is None else self.values.iloc)[rows]
+
+    def header(self, columns: Range) -> list[Heading]:
         name = 0 if self.values.name is None else self.values.name
-        return [(name, str(self.values.dtype))] * (columns[1] - columns[0])
+        dtype = self.values.dtype
+        kind = _pandas_kind(dtype, lambda: self._part(slice(LOOKED_AT)))
+        return [(name, str(dtype), kind)] * (columns[1] - columns[0])
 
-    def index(self, rows: Range) -> list[Any]:
-        return list(range(*rows)) if self.labels is None else _pandas_cells(self.labels[slice(*rows)])
+    def index(self, rows: Rows) -> list[Any]:
+        return numbered(rows) if self.labels is None else pandas_cells(self.labels[rows])
 
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
-        return [_pandas_cells(column) for column in self.arrow(rows, columns)]
+    def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
+        return [pandas_cells(column) for column in self.arrow(rows, columns)]
 
-    def arrow(self, rows: Range, columns: Range) -> list[Any]:
-        page = (self.values if self.labels is None else self.values.iloc)[slice(*rows)]
-        return [page] * (columns[1] - columns[0])
+    def arrow(self, rows: Rows, columns: Range) -> list[Any]:
+        return [self._part(rows)] * (columns[1] - columns[0])
+
+    def column(self, number: int, rows: slice, task: Task) -> Column:
+        return column_makers.of_pandas(self._part(rows), task)
 
 
 class _Levels:
@@ -99,28 +133,30 @@ class _Levels:
         self.values = index
         self.rows, self.columns = len(index), index.nlevels
 
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
+    def header(self, columns: Range) -> list[Heading]:
         levels = list(zip(self.values.names, self.values.levels, strict=True))
-        chosen = list(enumerate(levels))[slice(*columns)]
-        return [(n if name is None else name, str(level.dtype)) for n, (name, level) in chosen]
+        numbered = list(enumerate(levels))[slice(*columns)]
+        return [
+            (
+                n if name is None else name,
+                str(level.dtype),
+                _pandas_kind(level.dtype, lambda level=level: level[:LOOKED_AT]),  # type: ignore[misc]
+            )
+            for n, (name, level) in numbered
+        ]
 
-    def index(self, rows: Range) -> list[Any]:
-        return list(range(*rows))
+    def index(self, rows: Rows) -> list[Any]:
+        return numbered(rows)
 
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
-        return [_pandas_cells(column) for column in self.arrow(rows, columns)]
+    def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
+        return [pandas_cells(column) for column in self.arrow(rows, columns)]
 
-    def arrow(self, rows: Range, columns: Range) -> list[Any]:
-        page = self.values[slice(*rows)]
+    def arrow(self, rows: Rows, columns: Range) -> list[Any]:
+        page = self.values[rows]
         return [page.get_level_values(n) for n in range(*columns)]
 
-
-def _pandas_cells(column: Any) -> list[Any]:
-    cells: list[Any] = column.tolist()
-    if getattr(column.dtype, "kind", "O") in "fc":
-        return cells
-    # Where NaN is no number it stands for a missing value.
-    return [None if type(cell) is float and cell != cell else cell for cell in cells]
+    def column(self, number: int, rows: slice, task: Task) -> Column:
+        return column_makers.of_pandas(self.values[rows].get_level_values(number), task)
 
 
 class _Array:
@@ -130,36 +166,38 @@ class _Array:
         ndarray = genuine.library("numpy")["ndarray"]
         self.array = ndarray.view(array, ndarray)
         if self.array.ndim not in (1, 2) or (self.array.dtype.names and self.array.ndim != 1):
-            raise _refusal(f"an array of shape {self.array.shape}")
+            raise refusal(f"an array of shape {self.array.shape}")
         self.names: Sequence[Any] | None = self.array.dtype.names
         self.rows = self.array.shape[0]
         self.columns = len(self.names) if self.names else 1 if self.array.ndim == 1 else self.array.shape[1]
 
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
-        if self.names:
-            return [(name, str(self.array.dtype[name])) for name in self.names[slice(*columns)]]
-        return [(n, str(self.array.dtype)) for n in range(*columns)]
+    def header(self, columns: Range) -> list[Heading]:
+        labels = self.names[slice(*columns)] if self.names else range(*columns)
+        if not self.names and self.array.dtype.kind != "O":
+            dtype = self.array.dtype
+            return [(label, str(dtype), kinds.of_dtype(dtype) or "other") for label in labels]
+        heads = self.arrow(slice(LOOKED_AT), columns)
+        return [
+            (label, str(head.dtype), _pandas_kind(head.dtype, lambda head=head: head))  # type: ignore[misc]
+            for label, head in zip(labels, heads, strict=True)
+        ]
 
-    def index(self, rows: Range) -> list[Any]:
-        return list(range(*rows))
+    def index(self, rows: Rows) -> list[Any]:
+        return numbered(rows)
 
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
-        return [_python_cells(column) for column in self.arrow(rows, columns)]
+    def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
+        return [python_cells(column) for column in self.arrow(rows, columns)]
 
-    def arrow(self, rows: Range, columns: Range) -> list[Any]:
-        page = self.array[slice(*rows)]
+    def arrow(self, rows: Rows, columns: Range) -> list[Any]:
+        page = self.array[rows]
         if self.names:
             return [page[name] for name in self.names[slice(*columns)]]
         if page.ndim == 1:
             return [page] * (columns[1] - columns[0])
         return [page[:, n] for n in range(*columns)]
 
-
-def _python_cells(column: Any) -> list[Any]:
-    if column.dtype.kind in "mM" or column.ndim > 1:
-        return list(column)  # tolist() would turn nanoseconds into bare integers
-    cells: list[Any] = column.tolist()
-    return cells
+    def column(self, number: int, rows: slice, task: Task) -> Column:
+        return column_makers.of_numpy(self.arrow(rows, (number, number + 1))[0], task)
 
 
 class _Arrow:
@@ -169,18 +207,42 @@ class _Arrow:
         self.table = table
         self.rows, self.columns = table.num_rows, table.num_columns
 
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
+    def header(self, columns: Range) -> list[Heading]:
         fields = [self.table.schema.field(n) for n in range(*columns)]
-        return [(field.name, str(field.type)) for field in fields]
+        return [(field.name, str(field.type), kinds.of_arrow(field.type)) for field in fields]
 
-    def index(self, rows: Range) -> list[Any]:
-        return list(range(*rows))
+    def index(self, rows: Rows) -> list[Any]:
+        return numbered(rows)
 
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
+    def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
         return [column.to_pylist() for column in self.arrow(rows, columns)]
 
-    def arrow(self, rows: Range, columns: Range) -> list[Any]:
-        return [self.table.column(n).slice(rows[0], rows[1] - rows[0]) for n in range(*columns)]
+    def arrow(self, rows: Rows, columns: Range) -> list[Any]:
+        return [_arrow_rows(self.table.column(n), rows) for n in range(*columns)]
+
+    def column(self, number: int, rows: slice, task: Task) -> Column:
+        pyarrow = genuine.library("pyarrow")
+        values = self.table.column(number)
+        if not genuine.library_kind(values, "pyarrow", "ChunkedArray"):
+            values = pyarrow["chunked_array"]([values])
+        return column_makers.of_arrow(_arrow_rows(values, rows), task)
+
+
+#: Types of Arrow that single rows cannot be taken from, and what they are taken as.
+_WITHOUT_TAKE: Final = {"string_view": "large_string", "binary_view": "large_binary"}
+
+
+def _arrow_rows(values: Any, rows: Rows) -> Any:
+    if isinstance(rows, slice):
+        start, stop, step = rows.indices(len(values))
+        if step == 1:
+            return values.slice(start, max(stop - start, 0))
+        rows = list(range(start, stop, step))
+    pyarrow = genuine.library("pyarrow")
+    view = _WITHOUT_TAKE.get(str(values.type))
+    if view is not None:
+        values = values.cast(pyarrow[view]())
+    return values.take(pyarrow["array"](rows, pyarrow["int64"]()))
 
 
 class _Polars:
@@ -190,122 +252,25 @@ class _Polars:
         self.frame = frame
         self.rows, self.columns = frame.height, frame.width
 
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
+    def header(self, columns: Range) -> list[Heading]:
         names, dtypes = self.frame.columns[slice(*columns)], self.frame.dtypes[slice(*columns)]
-        return [(name, str(dtype)) for name, dtype in zip(names, dtypes, strict=True)]
+        parts = zip(names, dtypes, strict=True)
+        return [(name, str(dtype), kinds.of_polars(dtype)) for name, dtype in parts]
 
-    def index(self, rows: Range) -> list[Any]:
-        return list(range(*rows))
+    def index(self, rows: Rows) -> list[Any]:
+        return numbered(rows)
 
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
+    def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
         return [column.to_list() for column in self._page(rows, columns)]
 
-    def arrow(self, rows: Range, columns: Range) -> list[Any]:
+    def arrow(self, rows: Rows, columns: Range) -> list[Any]:
         return [column.to_arrow() for column in self._page(rows, columns)]
 
-    def _page(self, rows: Range, columns: Range) -> list[Any]:
-        names = self.frame.columns[slice(*columns)]
-        return [self.frame.get_column(name).slice(rows[0], rows[1] - rows[0]) for name in names]
+    def _page(self, rows: Rows, columns: Range) -> list[Any]:
+        return [self.frame.to_series(n)[rows] for n in range(*columns)]
 
-
-class _Records:
-    """A list or tuple of dicts; the columns are the keys of its first 1,000 rows."""
-
-    def __init__(self, records: Sequence[Any]) -> None:
-        self.records = records
-        names: dict[Any, None] = {}
-        for record in records[:_SEARCHED]:
-            for name, _ in genuine.dict_page(record):
-                names.setdefault(_hashable(name))
-        self.names = list(names)
-        self.rows, self.columns = len(records), len(self.names)
-
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
-        return [(name, "object") for name in self.names[slice(*columns)]]
-
-    def index(self, rows: Range) -> list[Any]:
-        return list(range(*rows))
-
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
-        page = self.records[slice(*rows)]
-        if not all(genuine.is_kind(record, dict) for record in page):
-            raise _refusal("a list whose rows are not all dicts")
-        return [[dict.get(record, name) for record in page] for name in self.names[slice(*columns)]]
-
-    def arrow(self, rows: Range, columns: Range) -> None:
-        return None
-
-
-def _hashable(name: Any) -> Any:
-    if type(name) not in _LABELS:
-        raise _refusal(f"records with a column label of type {genuine.type_name(type(name))}")
-    return name
-
-
-class _Rows:
-    """A list or tuple of lists or tuples; short rows are filled up with ``None``."""
-
-    def __init__(self, records: Sequence[Any]) -> None:
-        self.records = records
-        self.rows = len(records)
-        widths = [facts.facts_of(row).length or 0 for row in records[:_SEARCHED]]
-        self.columns = max(widths, default=0)
-
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
-        return [(n, "object") for n in range(*columns)]
-
-    def index(self, rows: Range) -> list[Any]:
-        return list(range(*rows))
-
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
-        page = self.records[slice(*rows)]
-        if not all(genuine.is_kind(row, list, tuple) for row in page):
-            raise _refusal("a list whose rows are not all lists or tuples")
-        parts = [genuine.elements(row, *columns) for row in page]
-        width = columns[1] - columns[0]
-        return [[part[n] if n < len(part) else None for part in parts] for n in range(width)]
-
-    def arrow(self, rows: Range, columns: Range) -> None:
-        return None
-
-
-class _Columns:
-    """A dict of equally long lists, tuples, one-dimensional arrays or Series."""
-
-    def __init__(self, columns: Mapping[Any, Any]) -> None:
-        self.labels = [label for label, _ in columns.items()]
-        self.values = [value for _, value in columns.items()]
-        lengths = [_column_length(value) for value in self.values]
-        if len(set(lengths)) > 1:
-            raise _refusal(f"a dict of columns of different lengths ({min(lengths)} to {max(lengths)})")
-        self.rows, self.columns = lengths[0] if lengths else 0, len(lengths)
-
-    def header(self, columns: Range) -> list[tuple[Any, str]]:
-        chosen = zip(self.labels[slice(*columns)], self.values[slice(*columns)], strict=True)
-        return [(label, facts.facts_of(value).dtype or "object") for label, value in chosen]
-
-    def index(self, rows: Range) -> list[Any]:
-        return list(range(*rows))
-
-    def cells(self, rows: Range, columns: Range) -> list[list[Any]]:
-        return [_column_cells(value, rows) for value in self.values[slice(*columns)]]
-
-    def arrow(self, rows: Range, columns: Range) -> None:
-        return None
-
-
-def _column_length(value: Any) -> int:
-    known = facts.facts_of(value, exact=False)
-    column = genuine.is_kind(value, list, tuple) or len(known.shape or ()) == 1
-    if known.length is None or not column:
-        raise _refusal(f"a dict with a value of type {genuine.type_name(type(value))}, which is no column")
-    return known.length
-
-
-def _column_cells(value: Any, rows: Range) -> list[Any]:
-    if facts.data_kind(value, exact=False) is None:
-        return genuine.elements(value, *rows)
-    return source_of(value).cells(rows, (0, 1))[0]
+    def column(self, number: int, rows: slice, task: Task) -> Column:
+        return column_makers.of_polars(self.frame.to_series(number)[rows], task)
 
 
 def source_of(obj: Any) -> Source:
@@ -318,31 +283,23 @@ def source_of(obj: Any) -> Source:
     if kind is not None:
         make = _BY_KIND.get(kind)
         if make is None:
-            raise _refusal(f"a single {genuine.type_name(type(obj))}")
+            raise refusal(f"a single {genuine.type_name(type(obj))}")
         return make(obj)
     if genuine.is_kind(obj, dict):
-        return _Columns(dict(genuine.dict_page(obj)))
+        return Columns(dict(genuine.dict_page(obj)), source_of)
     if genuine.is_kind(obj, list, tuple):
         exact = type(obj) is list or type(obj) is tuple
         return _of_rows(obj if exact else genuine.elements(obj))
-    raise _refusal(f"an object of type {genuine.qualified_name(type(obj))}")
+    raise refusal(f"an object of type {genuine.qualified_name(type(obj))}")
 
 
 def _of_rows(records: Sequence[Any]) -> Source:
-    head = records[:_SEARCHED]
+    head = records[:SEARCHED]
     if all(genuine.is_kind(row, dict) for row in head):
-        return _Records(records)
+        return Records(records)
     if all(genuine.is_kind(row, list, tuple) for row in head):
-        return _Rows(records)
-    raise _refusal("a list whose rows are neither all dicts nor all lists")
-
-
-def _refusal(what: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"the target is no table but {what}; tables are data frames, series, arrays of one or two "
-        "dimensions, lists of dicts or of lists, and dicts of equally long columns",
-        at="$.target",
-    )
+        return RowLists(records)
+    raise refusal("a list whose rows are neither all dicts nor all lists")
 
 
 def _index(values: Any) -> Source:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from snakekernel.inspection import facts, genuine, timed
+from snakekernel.inspection import facts, timed
 from snakekernel.inspection.budget import Clock
-from snakekernel.inspection.steps import is_plain
-from snakekernel.inspection.table_sources import Range, Source, source_of
-from snakekernel.inspection.text import Texts, clip
-from snakekernel.wire.errors import InvalidRequest, SnakeError, Unresolvable, Unsupported
+from snakekernel.inspection.masks import listed
+from snakekernel.inspection.table_cells import Cells, read
+from snakekernel.inspection.table_order import Order, Orders, View, affordable_step, check_columns
+from snakekernel.inspection.table_records import Range, Rows, numbered
+from snakekernel.inspection.table_sources import Source, source_of
+from snakekernel.inspection.task import Task
+from snakekernel.inspection.text import clip
+from snakekernel.wire.errors import InvalidRequest, Unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,14 @@ class TablePage:
     """One page of a table.
 
     Attributes:
-        columns: ``[{"name": label, "dtype": text}]`` of the page's columns.
+        columns: ``[{"name": label, "dtype": text, "kind": word, "position": n}]`` of the page's columns.
         index: labels of the page's rows.
         data: the page column by column, as Python objects; empty for the arrow format.
         rows, columns_range: ``[from, to]`` of what the page holds; ``to`` is excluded.
         total_rows, total_columns: size of the whole table.
+        matched_rows: rows that can be paged through: those that a filter or search found, or all.
+        row_numbers: positions in the whole table of the page's rows.
+        sampled: ``{"rows": n, "of": N}`` where sorting or filtering looked only at n rows, evenly spaced.
         truncated: the caps left off some of what was asked for, or cells were shortened or became texts.
         arrow: the page as a ``pyarrow.Table``, for the arrow format: cells whole, not shortened.
     """
@@ -63,16 +69,10 @@ class TablePage:
     total_rows: int
     total_columns: int
     truncated: bool
+    matched_rows: int
+    row_numbers: list[int]
+    sampled: dict[str, int] | None = None
     arrow: Any = None
-
-
-#: Scalars of the data libraries whose ``str`` says all there is, in their usual form.
-_WORDED: Final = {
-    "pandas": ("Timestamp", "Timedelta", "Period", "Interval"),
-    "numpy": ("datetime64", "timedelta64"),
-}
-
-_LONGEST_TUPLE: Final = 16
 
 
 def table_page(
@@ -80,8 +80,12 @@ def table_page(
     rows: tuple[int, int] | None = None,
     columns: tuple[int, int] | None = None,
     *,
+    view: View | None = None,
     format: Literal["json", "arrow"] = "json",
     limits: TableLimits | None = None,
+    orders: Orders | None = None,
+    task: Task | None = None,
+    fresh: bool = False,
 ) -> TablePage:
     """A page of ``obj``: rows and columns ``[from, to)``, clipped to the table and to the caps.
 
@@ -90,37 +94,47 @@ def table_page(
 
     Args:
         rows, columns: ``None`` for the first 100 rows and 50 columns.
+        view: sorted and filtered so; rows count within it then.
+        orders: keeps the order for the pages to come. fresh: whether a kept order is not good enough.
         format: ``"arrow"`` puts the page into ``TablePage.arrow`` instead of ``data``.
 
     Raises:
-        InvalidRequest: the object is no table, or a range is negative or ends before it begins.
+        InvalidRequest: the object is no table, a range is negative or ends before it begins, or the view
+            names no column of it or does not fit its cells.
         Unresolvable: the object raised while it was read, or took too long.
         Unsupported: the arrow format without pyarrow installed.
     """
     limits = limits or TableLimits()
     if format not in ("json", "arrow"):
         raise InvalidRequest(f'format must be "json" or "arrow", not {format!r}', at="$.format")
-    for name, asked in (("rows", rows), ("columns", columns)):
-        if asked is not None and not 0 <= asked[0] <= asked[1]:
-            raise InvalidRequest(f"{name} must be [from, to] with 0 <= from <= to", at=f"$.{name}")
+    check_range("rows", rows)
+    check_range("columns", columns)
     clock = Clock(limits.seconds)
-    source: Source = _read(lambda: source_of(obj), clock)
+    source: Source = read(lambda: source_of(obj), clock)
     across, cut_across = _range(columns, source.columns, limits.columns, limits.most_columns)
+    order = _order(
+        obj, source, view or View(), Orders() if orders is None else orders, task or Task(), clock, fresh
+    )
+    matched = source.rows if order is None else len(order.rows)
     width = max(across[1] - across[0], 1)
     most_rows = min(limits.most_rows, max(limits.most_cells // width, 1))
-    down, cut_down = _range(rows, source.rows, limits.rows, most_rows)
-    cells = _Cells(clock, limits.text)
-    header = _read(lambda: source.header(across), clock)
-    index = _read(lambda: source.index(down), clock)
-    names = [{"name": cells.cell(label), "dtype": clip(dtype, limits.text)[0]} for label, dtype in header]
+    down, cut_down = _range(rows, matched, limits.rows, most_rows)
+    read_rows: Rows = slice(*down) if order is None else listed(order.rows[slice(*down)])
+    cells = Cells(clock, limits.text)
+    header = read(lambda: source.header(across), clock)
+    index = read(lambda: source.index(read_rows), clock)
+    names = [
+        {"name": cells.cell(label), "dtype": clip(dtype, limits.text)[0], "kind": kind, "position": n}
+        for n, (label, dtype, kind) in enumerate(header, across[0])
+    ]
     labels = [cells.cell(label) for label in index]
     data: list[list[Any]] = []
     block: Any = None
     if format == "arrow":
-        block = _arrow_block(source, down, across, [label for label, _ in header], cells)
+        block = _arrow_block(source, read_rows, across, [heading[0] for heading in header], cells)
     else:
-        read = _read(lambda: source.cells(down, across), clock)
-        data = [[cells.cell(cell) for cell in column] for column in read]
+        columns_read = read(lambda: source.cells(read_rows, across), clock)
+        data = [[cells.cell(cell) for cell in column] for column in columns_read]
     return TablePage(
         columns=names,
         index=labels,
@@ -130,8 +144,38 @@ def table_page(
         total_rows=source.rows,
         total_columns=source.columns,
         truncated=cut_across or cut_down or cells.truncated,
+        matched_rows=matched,
+        row_numbers=numbered(read_rows),
+        sampled=None if order is None else sampled_of(source.rows, order.step),
         arrow=block,
     )
+
+
+def check_range(name: str, asked: tuple[int, int] | None) -> None:
+    """Raise InvalidRequest where a range of rows or columns is none."""
+    if asked is not None and not 0 <= asked[0] <= asked[1]:
+        raise InvalidRequest(f"{name} must be [from, to] with 0 <= from <= to", at=f"$.{name}")
+
+
+def _order(
+    obj: Any, source: Source, view: View, orders: Orders, task: Task, clock: Clock, fresh: bool
+) -> Order | None:
+    """The order of the view, or ``None`` for the table as it is."""
+    if view.whole:
+        return None
+    check_columns(view, source.columns)
+
+    def make() -> Order:
+        step = affordable_step(source, view, clock.seconds)
+        return orders.order(obj, source, view, task, step=step, fresh=fresh)
+
+    made: Order = read(make, clock)
+    return made
+
+
+def sampled_of(rows: int, step: int) -> dict[str, int] | None:
+    """What an answer says of the rows looked at where every ``step``-th was."""
+    return None if step == 1 else {"rows": len(range(0, rows, step)), "of": rows}
 
 
 def _range(asked: tuple[int, int] | None, total: int, default: int, most: int) -> tuple[Range, bool]:
@@ -141,67 +185,7 @@ def _range(asked: tuple[int, int] | None, total: int, default: int, most: int) -
     return (low, min(high, low + most)), high > low + most
 
 
-def _read(code: Callable[[], Any], clock: Clock) -> Any:
-    """Run a library's reading, which may run a subclass's hooks, within the time."""
-    refused: list[SnakeError] = []
-
-    def run() -> Any:
-        try:
-            return code()
-        except SnakeError as error:  # ours, about the object; all else is the object's own failure
-            refused.append(error)
-            return None
-
-    outcome = timed.attempt(run, clock.left())
-    if refused:
-        raise refused[0]
-    if not outcome.ok:
-        why = "took too long" if outcome.timed_out else f"raised {outcome.error}"
-        raise Unresolvable(f"the table cannot be read: it {why}", at="$.target", fault="target")
-    return outcome.value
-
-
-class _Cells:
-    """Turns objects into bounded cells, and remembers whether one was shortened."""
-
-    def __init__(self, clock: Clock, text: int) -> None:
-        self.clock = clock
-        self.texts = Texts(clock, depth=2)
-        self.text = text
-        self.truncated = False
-
-    def cell(self, obj: Any) -> Any:
-        """``obj`` if the encoder keeps it exactly and shortly, ``None`` if missing, else a short text."""
-        if is_plain(obj, self.text):
-            return obj
-        if type(obj) is str:
-            self.truncated = True
-            return clip(obj, self.text)[0]
-        if _is_missing(obj):
-            return None
-        if type(obj) is tuple and len(obj) <= _LONGEST_TUPLE:
-            return tuple(self.cell(part) for part in obj)
-        if _is_worded(obj):
-            return clip(str(obj), self.text)[0]
-        if facts.data_kind(obj) == "numpy.generic" and is_plain(obj.item(), self.text):
-            return obj.item()
-        self.truncated = True
-        return self.texts.outline(obj, self.text)[0]
-
-
-def _is_missing(obj: Any) -> bool:
-    pandas = genuine.library("pandas")
-    return obj is pandas.get("NaT", _is_missing) or obj is pandas.get("NA", _is_missing)
-
-
-def _is_worded(obj: Any) -> bool:
-    return any(
-        genuine.library_kind(obj, root, *names) and genuine.is_librarys_own(type(obj), root)
-        for root, names in _WORDED.items()
-    )
-
-
-def _arrow_block(source: Source, rows: Range, columns: Range, labels: list[Any], cells: _Cells) -> Any:
+def _arrow_block(source: Source, rows: Rows, columns: Range, labels: list[Any], cells: Cells) -> Any:
     """The page as a ``pyarrow.Table``; columns that Arrow cannot hold become columns of texts."""
     try:
         pyarrow: Any = importlib.import_module("pyarrow")
@@ -211,24 +195,24 @@ def _arrow_block(source: Source, rows: Range, columns: Range, labels: list[Any],
             at="$.format",
         ) from None
     clock = cells.clock
-    read = _read(lambda: source.arrow(rows, columns), clock)
-    listed = _read(lambda: source.cells(rows, columns), clock) if read is None else None
+    columns_read = read(lambda: source.arrow(rows, columns), clock)
+    as_cells = read(lambda: source.cells(rows, columns), clock) if columns_read is None else None
     built = []
-    for n, column in enumerate(read or listed or []):
+    for n, column in enumerate(columns_read or as_cells or []):
         # Objects in the column may have hooks of their own for Arrow.
         made = timed.attempt(functools.partial(_arrow_column, pyarrow, column), clock.left())
         if made.ok:
             built.append(made.value)
             continue
         at = columns[0] + n
-        cut = listed[n] if listed else _read(functools.partial(_cells_of, source, rows, at), clock)
+        cut = as_cells[n] if as_cells else read(functools.partial(_cells_of, source, rows, at), clock)
         cells.truncated = True
         built.append(pyarrow.array([_cell_text(cells.cell(cell)) for cell in cut], type=pyarrow.string()))
     names = [label if type(label) is str else cells.texts.text(label, cells.text)[0] for label in labels]
     return pyarrow.table(built, names=names)
 
 
-def _cells_of(source: Source, rows: Range, column: int) -> list[Any]:
+def _cells_of(source: Source, rows: Rows, column: int) -> list[Any]:
     return source.cells(rows, (column, column + 1))[0]
 
 

@@ -6,6 +6,7 @@ Rules
   off; a timer due meanwhile fires at once afterwards, at most the bound late.
 - On other threads, and where there is no ``setitimer``, a watchdog thread raises an asynchronous
   exception in the running thread. It ends before the call returns, so no thread outlives a call.
+- ``hurry`` ends the time of what runs so on another thread; on the main thread an interrupt does.
 - A real interrupt passes through; a ``KeyboardInterrupt`` that the code raises itself does not.
 
 Limits, which no library can lift within one process: C code that holds the interpreter is stopped only
@@ -147,15 +148,19 @@ class _Watchdog:
     def __init__(self, bound: _Bound, seconds: float) -> None:
         self.bound = bound
         self.thread = _thread.get_ident()
-        self.over = _thread.allocate_lock()  # released to call the watchdog off
+        self.over = _thread.allocate_lock()  # released to wake the watchdog before its time
         self.gone = _thread.allocate_lock()  # released by the watchdog when it ends
-        self.ended = self.fired = False
+        self.ended = self.fired = self.off = False
         self.over.acquire()
         self.gone.acquire()
         _thread.start_new_thread(self._watch, (seconds,))
+        _running[id(self)] = self
 
     def _watch(self, seconds: float) -> None:
-        while not self.over.acquire(True, seconds):
+        while True:
+            self.over.acquire(True, seconds)
+            if self.off:
+                break
             if self.bound.inside:
                 self.fired = True
                 _raise_in(self.thread, self.bound.error)
@@ -166,14 +171,31 @@ class _Watchdog:
     def call_off(self) -> None:
         """Return when the watchdog is gone and nothing it raised is under way. May be called again."""
         self.bound.inside = False
-        try:
-            self.over.release()
-        except RuntimeError:  # released before
-            pass
+        self.off = True
+        _running.pop(id(self), None)
+        self.wake()
         while not self.ended:
             self.gone.acquire(True, _AGAIN)
         if self.fired:
             _raise_in(self.thread, None)  # one that was set but not yet delivered
+
+    def wake(self) -> None:
+        """Have the watchdog look now."""
+        try:
+            self.over.release()
+        except RuntimeError:  # released before
+            pass
+
+
+#: The watchdogs on duty, by their ids.
+_running: Final[dict[int, _Watchdog]] = {}
+
+
+def hurry(thread: int) -> None:
+    """End the time of all that ``attempt`` runs on another thread than the main one now."""
+    for watchdog in list(_running.values()):
+        if watchdog.thread == thread:
+            watchdog.wake()
 
 
 def _by_watchdog(code: Callable[[], T], seconds: float, bound: _Bound) -> T:

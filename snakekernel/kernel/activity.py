@@ -76,6 +76,10 @@ class Activities:
         """Whether any request is under way."""
         return bool(self._running)
 
+    def has(self, msg_id: str) -> bool:
+        """Whether a request of this id is under way, whoever sent it."""
+        return any(key.endswith(f"/{msg_id}") for key in list(self._running))
+
     def find(self, header: dict[str, Any]) -> Activity | None:
         """The running request of this header."""
         return self._running.get(_key(header))

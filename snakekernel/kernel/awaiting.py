@@ -14,7 +14,7 @@ from typing import Any
 
 from ..commands.dispatch import Outcome, Run
 from ..commands.interrupts import Interrupts
-from ..commands.scope import Suspended
+from ..commands.suspending import Suspended
 
 
 async def awaited(run: Run, awaitable: Any) -> Suspended | Outcome:

@@ -1,60 +1,88 @@
 """The inspector's comm: a front-end that can send only comm messages asks through it.
 
 Rules: each message's data is ``{"op", "content", "id"}`` and gets exactly one answer on the same comm,
-``{"id", "content"}`` and buffers. Only the operations marked for it pass this door.
+``{"id", "content"}`` and buffers; a task's progress comes before it as ``{"id", "progress"}``. Only the
+operations marked for it pass this door; tasks run on the inspector's thread, all else where the message came.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextvars import Context, copy_context
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ..commands.dispatch import Outcome, Run, frame_of_comm
 from ..commands.outcomes import Packed
 from ..commands.runtime import Runtime
+from ..commands.suspending import Moving
 from ..wire.errors import InvalidRequest, Unsupported
 from ..wire.frame import Frame
 from ..wire.names import request_type
+from .inspector import Inspector
+
+#: Calls a function with interrupts given to the request that it serves.
+Guard = Callable[[Run, Callable[[], Outcome | Moving]], Outcome | Moving]
+
+
+class _Asker(NamedTuple):
+    """Whom a message came from: the comm, the id to answer under, and the context that has its header."""
+
+    comm: Any
+    id: Any
+    context: Context
+
+    def tell(self, data: dict[str, Any], buffers: Any = None) -> None:
+        # A copy: two threads cannot be in one context.
+        self.context.copy().run(self.comm.send, data={"id": self.id, **data}, buffers=buffers)
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        self.tell({"progress": {"done": done, "total": total, "text": text}})
+
+    def answer(self, packed: Packed) -> None:
+        self.tell({"content": msgspec.json.decode(packed.content)}, list(packed.buffers) or None)
 
 
 class InspectorDoor:
     """Answers the comms opened to target ``snakekernel``."""
 
-    def __init__(self, runtime: Runtime, guarded: Callable[[Run, Callable[[], Packed]], Packed]) -> None:
+    def __init__(self, runtime: Runtime, inspector: Inspector, guarded: Guard) -> None:
         self._runtime = runtime
+        self._inspector = inspector
         self._guarded = guarded
 
     def opened(self, comm: Any, msg: dict[str, Any]) -> None:
         """A front-end opened a comm."""
-        comm.on_msg(lambda message: self._answer(comm, message))
+        comm.on_msg(lambda message: self.answer(comm, message))
 
-    def _answer(self, comm: Any, message: dict[str, Any]) -> None:
+    def answer(self, comm: Any, message: dict[str, Any]) -> None:
+        """Answer one message of a comm, or of what sends as a comm does; ``comm`` is asked for its id."""
         data = message.get("content", {}).get("data")
-        msg_id = message.get("header", {}).get("msg_id", "")
+        header = message.get("header", {})
+        msg_id = header.get("msg_id", "")
         buffers = [memoryview(b) for b in message.get("buffers") or ()]
         try:
-            frame, answer_id = frame_of_comm(data, msg_id, buffers)
+            frame, id = frame_of_comm(data, msg_id, buffers)
         except InvalidRequest as error:
-            frame, answer_id = Frame(request_type("?"), msg_id, {}), _id_of(data)
-            run = Run(frame, self._runtime, "comm")
-            packed = run.pack(run.fail(error))
-        else:
-            run = Run(frame, self._runtime, "comm")
-            packed = self._guarded(run, lambda: self._served(run))
-        comm.send(
-            data={"id": answer_id, "content": msgspec.json.decode(packed.content)},
-            buffers=list(packed.buffers) or None,
+            run = Run(Frame(request_type("?"), msg_id, {}), self._runtime, "comm")
+            asker = _Asker(comm, data.get("id") if isinstance(data, dict) else None, copy_context())
+            asker.answer(run.pack(run.fail(error)))
+            return
+        frame = msgspec.structs.replace(
+            frame, session=str(comm.comm_id), username=str(header.get("username", ""))
         )
+        asker = _Asker(comm, id, copy_context())
+        run = Run(frame, self._runtime, "comm", tell=asker.progress)
+        step = self._guarded(run, lambda: self._served(run))
+        if isinstance(step, Moving):
+            self._inspector.submit(run, asker.answer, alias=None if id is None else str(id))
+        else:
+            asker.answer(run.pack(step))
 
-    def _served(self, run: Run) -> Packed:
+    def _served(self, run: Run) -> Outcome | Moving:
         step = run.resume()
-        while not isinstance(step, Outcome):
+        while not isinstance(step, Outcome | Moving):
             # None of this door's operations awaits; a plugin's that does cannot be served here.
             step = run.throw(Unsupported("This operation awaits; ask on the shell channel.", at="$.op"))
-        return run.pack(step)
-
-
-def _id_of(data: Any) -> Any:
-    return data.get("id") if isinstance(data, dict) else None
+        return step

@@ -14,39 +14,50 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ipykernel.subshell_manager import UnknownSubshellError
+from tornado.ioloop import IOLoop
 from traitlets import Bool, Float, Integer, List, Unicode
 
 from .._version import __version__
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
 from ..commands.runtime import Runtime
+from ..commands.suspending import Moving
 from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES, SEGMENTS
 from ..objects.policy import TargetPolicy
+from ..objects.provenance import Maker
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, Installed, PluginTable
 from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
-from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
+from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSION, Door, is_ours, op_of
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
+from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
+from .displays import register_displays
 from .door import InspectorDoor
 from .incoming import Incoming, split
+from .inspector import Inspector
 from .lane import Lane, LaneSelector, unusable
 from .logs import keep_secrets_out
+from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
+from .watching import Watching
+
+T = TypeVar("T")
 
 
-class SnakeKernel(DebuggerOnDemand):
+class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     """A Python notebook kernel that also serves the snake protocol."""
 
     implementation = "snakekernel"
@@ -86,7 +97,8 @@ class SnakeKernel(DebuggerOnDemand):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._main_loop: asyncio.AbstractEventLoop | None = None
+        #: The main thread's; None before it runs.
+        self.main_loop: asyncio.AbstractEventLoop | None = None
         self.lane: Lane | None = None
         self.interrupts = InterruptsOfRequests()
         #: Whether this process is a child that user code forked.
@@ -105,6 +117,9 @@ class SnakeKernel(DebuggerOnDemand):
         self._own_shell: Any = self.shell
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+        self.inspector = Inspector(self.arm_expiry)
+        #: Widgets of this process, told what clients are told; called on the control thread.
+        self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.runtime = Runtime(
@@ -112,21 +127,37 @@ class SnakeKernel(DebuggerOnDemand):
             frameworks=PluginTable(installed),
             clock=time.time,
             store=Store(on_drop=self._drop, on_change=changes, max_objects=self.max_objects),
-            sessions=SessionTable(default_ttl=self.default_session_ttl, max_sessions=self.max_sessions),
+            sessions=SessionTable(
+                default_ttl=self.default_session_ttl,
+                max_sessions=self.max_sessions,
+                on_change=changes.session,
+            ),
             secrets=secrets,
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
             buffers_bound=self._is_plain_tcp and not self._is_loopback,
             user_namespace=self._user_namespace,
+            hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
+            cancel=self._cancel,
+            on_seen=changes.seen,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
-        self.stored = StoredNamespace(self.runtime.store, time.time, self._notebook_writer)
+        self.stored = StoredNamespace(
+            self.runtime.store, time.time, self._notebook_writer, self._notebook_maker
+        )
         self._offer_stored()
+        StoredMagics(self).register()
+        register_displays(self.shell)
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
-        door = InspectorDoor(self.runtime, self._guarded)
-        self.comm_manager.register_target(COMM_TARGET, door.opened)
+        self.watches = self.runtime.watches
+        self.watching = Watching(
+            self.watches, lambda seconds: self.runtime.look(seconds).more, self._is_busy, time.time
+        )
+        self.shell.events.register("post_execute", self.watching.ended)
+        self.door = InspectorDoor(self.runtime, self.inspector, self._guarded)
+        self.comm_manager.register_target(COMM_TARGET, self.door.opened)
 
     def start(self) -> None:
         """Start serving, on the fast lane where that can be."""
@@ -145,7 +176,7 @@ class SnakeKernel(DebuggerOnDemand):
             if self.fast_lane:
                 self.log.warning("The fast lane is not used: %s.", reason)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
-        self._main_loop = self.io_loop.asyncio_loop
+        self.main_loop = self.io_loop.asyncio_loop
 
     def _forked(self) -> None:
         self.is_forked = True
@@ -219,15 +250,33 @@ class SnakeKernel(DebuggerOnDemand):
             await super().process_control(msg)
             return
         try:
-            run = Run(admitted(self, incoming), self.runtime, "control")
+            tell = partial(self._publish_progress, incoming)
+            run = Run(admitted(self, incoming), self.runtime, "control", tell=tell)
         except BadFrame as error:
             self.dropped(error)
             return
         step = run.resume()
         while not isinstance(step, Outcome):
+            if isinstance(step, Moving):
+                # Not awaited: control serves one message at a time, and cancelling is one.
+                self.inspector.submit(run, partial(self._reply_on_control, incoming, run))
+                return
             step = await awaited(run, step.awaitable)
-        self.control_stream.send_multipart(self.reply_frames(incoming, run, run.pack(step)))
+        self._reply_on_control(incoming, run, run.pack(step))
+
+    def _reply_on_control(self, incoming: Incoming, run: Run, packed: Packed) -> None:
+        frames = self.reply_frames(incoming, run, packed)
+        loop = self._control_loop
+        if loop is IOLoop.current(instance=False):
+            self.control_stream.send_multipart(frames)
+        else:
+            loop.add_callback(self.control_stream.send_multipart, frames)
         self.arm_expiry()
+
+    def _publish_progress(self, incoming: Incoming, done: int, total: int, text: str) -> None:
+        content = {"done": done, "total": total, "text": text}
+        parent, topic = incoming.parent(), self._topic(PROGRESS)
+        self.envelope.send(self.iopub_socket, PROGRESS, content, parent, ident=topic)
 
     def _refuse_subshell(self, incoming: Incoming, unknown: UnknownSubshellError) -> None:
         try:
@@ -276,7 +325,15 @@ class SnakeKernel(DebuggerOnDemand):
         )
         return frames
 
-    def _guarded(self, run: Run, serve: Callable[[], Packed]) -> Packed:
+    def _is_busy(self) -> bool:
+        return self.activities.any or self._main_asyncio_lock.locked()
+
+    def _cancel(self, msg_id: str, sender: str) -> bool | None:
+        if self.inspector.cancel(msg_id, sender):
+            return True
+        return None if self.activities.has(msg_id) else False
+
+    def _guarded(self, run: Run, serve: Callable[[], T]) -> T:
         if threading.current_thread() is not threading.main_thread():
             return serve()
         caught = self.interrupts.catch(run.interrupts)
@@ -291,7 +348,7 @@ class SnakeKernel(DebuggerOnDemand):
         return self._own_shell.user_ns
 
     def _on_main(self, function: Callable[[], Any]) -> Any:
-        loop = self._main_loop
+        loop = self.main_loop
         if threading.current_thread() is threading.main_thread() or loop is None:
             return function()
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
@@ -307,10 +364,10 @@ class SnakeKernel(DebuggerOnDemand):
 
     def _drop(self, gone: list[Any]) -> None:
         # A dropped object's __del__ is user code: it runs on the main thread.
-        if self._main_loop is None or threading.current_thread() is threading.main_thread():
+        if self.main_loop is None or threading.current_thread() is threading.main_thread():
             self._let_go(gone)
         else:
-            self._main_loop.call_soon_threadsafe(self._let_go, gone)
+            self.main_loop.call_soon_threadsafe(self._let_go, gone)
 
     def _let_go(self, gone: list[Any]) -> None:
         try:
@@ -321,19 +378,19 @@ class SnakeKernel(DebuggerOnDemand):
     def arm_expiry(self) -> None:
         """Have the loop clean up when the next session or entry expires."""
         due = self.runtime.next_expiry()
-        if due is None or self._main_loop is None:
+        if due is None or self.main_loop is None:
             return
         if self._expiry_due is None or due < self._expiry_due:
             # Noted now: the main loop may be busy, and a busy subshell asks at every request.
             self._expiry_due = due
-            self._main_loop.call_soon_threadsafe(self._set_expiry, due)
+            self.main_loop.call_soon_threadsafe(self._set_expiry, due)
 
     def _set_expiry(self, due: float) -> None:
-        assert self._main_loop is not None
+        assert self.main_loop is not None
         if self._expiry is not None:
             self._expiry.cancel()
         self._expiry_due = due
-        self._expiry = self._main_loop.call_later(max(0.05, due - time.time()), self._expire)
+        self._expiry = self.main_loop.call_later(max(0.05, due - time.time()), self._expire)
 
     def _expire(self) -> None:
         self._expiry = self._expiry_due = None
@@ -341,11 +398,18 @@ class SnakeKernel(DebuggerOnDemand):
         self.arm_expiry()
 
     def _call_later_on_control(self, delay: float, function: Callable[[], None]) -> None:
-        # The main loop may be busy for long; a kernel without a control thread has no other.
-        loop = self.control_thread.io_loop if self.control_thread is not None else self.io_loop
+        # The main loop may be busy for long.
+        loop = self._control_loop
         loop.add_callback(loop.call_later, delay, function)
 
+    @property
+    def _control_loop(self) -> Any:
+        # A kernel without a control thread has no other loop.
+        return self.control_thread.io_loop if self.control_thread is not None else self.io_loop
+
     def _publish_changed(self, content: dict[str, Any]) -> None:
+        for listener in list(self.change_listeners):
+            listener(content)
         if self.session is not None:
             self.session.send(self.iopub_socket, CHANGED, content, ident=self._topic(CHANGED))
 
@@ -356,6 +420,15 @@ class SnakeKernel(DebuggerOnDemand):
     def _notebook_writer(self) -> str:
         msg_id = (self.get_parent("shell") or {}).get("msg_id")
         return msg_id if isinstance(msg_id, str) else "notebook"
+
+    def _notebook_maker(self) -> Maker:
+        header = (self.get_parent("shell") or {}).get("header") or {}
+        msg_type = str(header.get("msg_type"))
+        if is_ours(msg_type):
+            return op_of(msg_type), None, str(header.get("username", ""))
+        # Not execution_count, which some versions of IPython raise before the cell and some after it.
+        history = self._own_shell.history_manager
+        return len(history.input_hist_parsed) - 1 if msg_type == "execute_request" else None
 
     @property
     def _is_plain_tcp(self) -> bool:
@@ -370,6 +443,8 @@ class SnakeKernel(DebuggerOnDemand):
         return ip.startswith("127.") or ip in ("localhost", "::1")
 
     def do_shutdown(self, restart: bool) -> Any:
-        """As stock; our thread ends too."""
+        """As stock; our threads end too, and tasks are answered."""
+        self.inspector.close()
+        self.watching.close()
         self.activities.close()
         return super().do_shutdown(restart)

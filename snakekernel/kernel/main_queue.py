@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands.dispatch import Outcome
-from ..commands.scope import Suspended
+from ..commands.suspending import Suspended
 from ..wire.frame import BadFrame
 from .incoming import Incoming
 from .serving import Send, Serving

@@ -1,7 +1,7 @@
 """``stored`` in the notebook: the kernel-wide namespace as a mapping with attributes.
 
-Rules: showing a stored object in a cell does not keep it: where it leaves the store, it leaves the notebook's
-output history too.
+Rules: listing the objects runs no code of theirs. Showing a stored object in a cell does not keep it: where
+it leaves the store, it leaves the notebook's output history too.
 """
 
 from __future__ import annotations
@@ -9,13 +9,23 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterator, MutableMapping
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from .. import inspection
+from ..inspection.html import listing_page
+from ..inspection.pages import Page
+from ..inspection.words import counted
+from ..objects.provenance import Maker, made_by
 from ..objects.static import is_exactly
-from ..objects.store import ANONYMOUS, Store
+from ..objects.store import ANONYMOUS, Entry, Store
 
 #: Values that many names share; they pin nothing of weight.
 _SHARED: Final = (type(None), bool, int, float, complex, str)
+
+#: Objects shown in a list, and searched for those that match a pattern.
+_SHOWN: Final = 100
+_SEARCHED: Final = 100_000
 
 
 class StoredNamespace(MutableMapping[str, Any]):
@@ -24,12 +34,20 @@ class StoredNamespace(MutableMapping[str, Any]):
     _store: Store
     _clock: Callable[[], float]
     _writer: Callable[[], str]
+    _maker: Callable[[], Maker]
 
-    def __init__(self, store: Store, clock: Callable[[], float], writer: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        writer: Callable[[], str],
+        maker: Callable[[], Maker] = lambda: None,
+    ) -> None:
         # Set past our own __setattr__, which stores.
         object.__setattr__(self, "_store", store)
         object.__setattr__(self, "_clock", clock)
         object.__setattr__(self, "_writer", writer)
+        object.__setattr__(self, "_maker", maker)
 
     def __getitem__(self, name: str) -> Any:
         entry = self._store.find(None, name, now=self._clock()) if isinstance(name, str) else None
@@ -44,7 +62,7 @@ class StoredNamespace(MutableMapping[str, Any]):
             raise ValueError(f"names that begin with {ANONYMOUS!r} are the kernel's own")
         # A name that UTF-8 cannot hold could be listed by no client.
         name.encode()
-        self._store.put(None, name, obj, writer=self._writer(), now=self._clock())
+        self._store.put(None, name, obj, writer=self._writer(), now=self._clock(), by=self._maker())
 
     def __delitem__(self, name: str) -> None:
         if name not in self:
@@ -89,7 +107,34 @@ class StoredNamespace(MutableMapping[str, Any]):
         more = len(self) - len(rows)
         if more > 0:
             rows.append(f"  … and {more} more")
-        return "\n".join([f"<stored: {len(self)} objects>", *rows])
+        return "\n".join([f"<stored: {counted(len(self), 'object')}>", *rows])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/plain": repr(self), "text/html": listing(self).html}
+
+
+def listing(stored: StoredNamespace, pattern: str = "*") -> Page:
+    """The stored objects whose names match a shell pattern, as a table; runs no user code."""
+    # Its own attributes: a stored object may have any name but one of those.
+    store, now = object.__getattribute__(stored, "_store"), object.__getattribute__(stored, "_clock")()
+    entries, count, _ = store.page(None, limit=_SHOWN if pattern == "*" else _SEARCHED)
+    if pattern != "*":
+        entries = [entry for entry in entries if fnmatchcase(entry.name, pattern)]
+        count = len(entries)
+    said = counted(count, "stored object")
+    title = said if pattern == "*" else f"{said} like {pattern}"
+    return listing_page(title, [_described(entry) for entry in entries[:_SHOWN]], count, now)
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    return {
+        "name": entry.name,
+        "type": entry.type,
+        "module": entry.module,
+        **inspection.glance(entry.obj),
+        "created": entry.created,
+        "made_by": made_by(entry.by),
+    }
 
 
 def forget_outputs(shell: Any, objects: list[Any]) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..commands.dispatch import Outcome, Run
 from ..commands.interrupts import Interrupts
-from ..commands.scope import Suspended
+from ..commands.suspending import Suspended
 from ..wire.frame import Frame
 from ..wire.names import Door
 from .awaiting import awaited
@@ -53,6 +53,7 @@ def admitted(kernel: SnakeKernel, incoming: Incoming) -> Frame:
         signed[3],
         [memoryview(part) for part in incoming.buffers],
         str(header.get("session", "")),
+        str(header.get("username", "")),
     )
 
 
@@ -175,6 +176,8 @@ class Serving:
                 was_long = monotonic() - self._activity.started > _LONG
                 kernel.interrupts.release(self._caught, was_long=was_long)
             kernel.arm_expiry()
+            if kernel.watches.is_on:
+                kernel.watching.ended()
 
     def _frames(self, outcome: Outcome) -> list[Any]:
         packed = self.run.pack(outcome, output=self._activity.outputs)

@@ -13,11 +13,12 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from ..wire.errors import InvalidRequest, LimitExceeded, NotFound
 from .listing import Listing
+from .provenance import Maker, Record, recorded
 from .static import module_name, type_name
 
 ANONYMOUS: Final = "~"
@@ -32,7 +33,8 @@ Space = tuple[str, int] | None
 class Entry:
     """One stored object. ``created`` and ``used`` are seconds since 1970; ``writer`` a request or cell id.
 
-    ``number`` rises in the order in which names were first stored.
+    ``number`` rises in the order in which names were first stored. ``by`` says which cell or call made it,
+    ``history`` how it came to be, oldest last, where it was replaced or renamed (see ``provenance``).
     """
 
     name: str
@@ -43,6 +45,10 @@ class Entry:
     version: int
     number: int
     expires_at: float | None = None
+    by: Maker = None
+    history: tuple[Record, ...] = ()
+    #: Bytes, estimated, where somebody asked.
+    size: int | None = None
 
     @property
     def type(self) -> str:
@@ -57,9 +63,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One changed name, for ``snake_changed``."""
+    """One changed name, for ``snake_changed``. The store itself does not see what is ``changed`` in place."""
 
-    action: Literal["stored", "replaced", "deleted"]
+    action: Literal["stored", "replaced", "deleted", "changed"]
     name: str
     session_id: str | None
     writer: str
@@ -107,7 +113,15 @@ class Store:
         return tables.get(space) or tables.setdefault(space, {})
 
     def put(
-        self, space: Space, name: str, obj: Any, *, writer: str, now: float, ttl: float | None = None
+        self,
+        space: Space,
+        name: str,
+        obj: Any,
+        *,
+        writer: str,
+        now: float,
+        ttl: float | None = None,
+        by: Maker = None,
     ) -> Entry:
         """Store under a name, replacing what was there. Raises LimitExceeded when the store is full."""
         if type(name) is not str:
@@ -121,8 +135,10 @@ class Store:
             self.version += 1
             number = next(self._entry_numbers) if old is None else old.number
             expires_at = None if ttl is None else now + ttl
-            entry = Entry(name, obj, now, now, writer, self.version, number, expires_at)
+            entry = Entry(name, obj, now, now, writer, self.version, number, expires_at, by)
             table[name] = entry
+            if old is not None:
+                entry.history = recorded(entry, "replaced", old)
             listing = self._listings.get(_listed(space, name))
             if old is None:
                 self._count += 1
@@ -141,9 +157,9 @@ class Store:
             self._drop(gone)
         return entry
 
-    def put_anonymous(self, space: Space, obj: Any, *, writer: str, now: float) -> Entry:
+    def put_anonymous(self, space: Space, obj: Any, *, writer: str, now: float, by: Maker = None) -> Entry:
         """Store under a fresh anonymous name."""
-        return self.put(space, f"{ANONYMOUS}{next(self._numbers)}", obj, writer=writer, now=now)
+        return self.put(space, f"{ANONYMOUS}{next(self._numbers)}", obj, writer=writer, now=now, by=by)
 
     def find(self, space: Space, name: str, *, now: float) -> Entry | None:
         """The entry a reader of this namespace sees: its own, else the kernel-wide one."""
@@ -155,6 +171,17 @@ class Store:
                 return None
             entry.used = now
             return entry
+
+    def look(self, space: Space, name: str, *, now: float) -> tuple[Entry, Space] | None:
+        """As ``find``, with the namespace it is in; looking is no use."""
+        with self._lock:
+            for place in (space, None):
+                table = (self._anonymous if name.startswith(ANONYMOUS) else self._named).get(place) or {}
+                entry = table.get(name)
+                if entry is not None:
+                    is_over = entry.expires_at is not None and entry.expires_at <= now
+                    return None if is_over else (entry, place)
+            return None
 
     def get(self, space: Space, name: str, *, now: float, at: str | None = None) -> Entry:
         """Like ``find``; raises NotFound."""
@@ -194,7 +221,17 @@ class Store:
         else:
             heapq.heappush(self._due, (at, next(self._entry_numbers), space, name))
 
-    def rename(self, space: Space, name: str, to: str, *, writer: str, at: str = "$") -> None:
+    def rename(
+        self,
+        space: Space,
+        name: str,
+        to: str,
+        *,
+        writer: str,
+        now: float = 0.0,
+        by: Maker = None,
+        at: str = "$",
+    ) -> None:
         """Give an entry another name; raises NotFound, or InvalidRequest where the name is taken."""
         with self._lock:
             entry = self._table(space, name).get(name)
@@ -213,17 +250,26 @@ class Store:
             if expires_at is not None:
                 self._expect(space, to, expires_at)
             self.version += 2
+            was = replace(entry)
             entry.version = version = self.version
+            entry.history = recorded(entry, "renamed", was, by=by, at=now)
         self._tell("deleted", name, space, writer, version - 1)
         self._tell("stored", to, space, writer, version)
 
     def page(
-        self, space: Space, *, prefix: str = "", offset: int = 0, limit: int = 1_000
+        self, space: Space, *, prefix: str = "", search: str = "", offset: int = 0, limit: int = 1_000
     ) -> tuple[list[Entry], int, int]:
         """A page of entries, their count in all, and the version.
 
-        They come in the order they were first stored; with a prefix, in that of their names.
+        They come in the order they were first stored; with a prefix, in that of their names. ``search`` keeps
+        the names that contain it, in upper or lower case.
         """
+        if search:
+            entries, _, version = self.page(space, prefix=prefix, limit=len(self) + 1)
+            wanted = search.casefold()
+            # Outside of the lock: there may be a million of them.
+            found = [entry for entry in entries if wanted in entry.name.casefold()]
+            return found[offset : offset + limit], len(found), version
         with self._lock:
             anonymous = prefix.startswith(ANONYMOUS)
             table = (self._anonymous if anonymous else self._named).get(space) or {}

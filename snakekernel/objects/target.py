@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -54,6 +54,10 @@ class UserCodeRaised(Exception):
     def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
+
+
+class NeedsCode(Unresolvable):
+    """A path that cannot be followed without running code of the objects on it."""
 
 
 def parse(raw: str | list[Any], *, at: str = "$.target") -> Target:
@@ -112,14 +116,35 @@ def _step(part: Any, at: str) -> Any:
     return part
 
 
-def follow(obj: Any, steps: tuple[Any, ...], *, at: str, static: bool = False) -> Any:
+def follow(obj: Any, steps: tuple[Any, ...], *, at: str) -> Any:
     """The object that steps lead to.
 
     Raises Unresolvable where a step leads nowhere, and UserCodeRaised where an object's own code fails.
     """
-    step_of = _static_step if static else _live_step
     for index, step in enumerate(steps):
-        obj = step_of(obj, step, at, steps, index)
+        obj = _live_step(obj, step, at, steps, index)
+    return obj
+
+
+def _no_part(obj: Any, step: Any) -> Any:
+    return MISSING
+
+
+def follow_static(
+    obj: Any, steps: tuple[Any, ...], *, at: str, part_of: Callable[[Any, Any], Any] = _no_part
+) -> Any:
+    """The object that steps lead to, found without running code of any object.
+
+    ``part_of`` is asked, with an object and a step, where plain reading ends; it gives MISSING for what it
+    does not know either. Raises NeedsCode then.
+    """
+    for index, step in enumerate(steps):
+        found = _static_step(obj, step)
+        if found is MISSING or found is NEEDS_CODE:
+            found = part_of(obj, step)
+        if found is MISSING:
+            raise _needs_shell(steps[: index + 1], at)
+        obj = found
     return obj
 
 
@@ -172,7 +197,7 @@ def _nowhere(obj: Any, path: tuple[Any, ...], at: str, error: BaseException) -> 
     )
 
 
-def _static_step(obj: Any, step: Any, at: str, steps: tuple[Any, ...], index: int) -> Any:
+def _static_step(obj: Any, step: Any) -> Any:
     name = step.name if isinstance(step, Attr) else step
     if not isinstance(step, Attr):
         key = step.key if isinstance(step, Item) else step
@@ -180,11 +205,8 @@ def _static_step(obj: Any, step: Any, at: str, steps: tuple[Any, ...], index: in
         if found is not MISSING:
             return found
     if isinstance(step, Item) or not isinstance(name, str):
-        raise _needs_shell(steps[: index + 1], at)
-    value = attribute(obj, name)
-    if value is MISSING or value is NEEDS_CODE:
-        raise _needs_shell(steps[: index + 1], at)
-    return value
+        return MISSING
+    return attribute(obj, name)
 
 
 def _static_item(obj: Any, key: Any) -> Any:
@@ -199,8 +221,8 @@ def _static_item(obj: Any, key: Any) -> Any:
     return MISSING
 
 
-def _needs_shell(path: tuple[Any, ...], at: str) -> Unresolvable:
-    return Unresolvable(
+def _needs_shell(path: tuple[Any, ...], at: str) -> NeedsCode:
+    return NeedsCode(
         f"{path_text(path)} cannot be read without running code of the object; ask on the shell channel.",
         at=at,
     )
@@ -262,7 +284,7 @@ def _resolve_imported(names: list[str], at: str) -> Any:
     for length in range(len(names), 0, -1):
         module = sys.modules.get(".".join(names[:length]))
         if module is not None:
-            return follow(module, tuple(names[length:]), at=at, static=True)
+            return follow_static(module, tuple(names[length:]), at=at)
     raise Unresolvable(
         f"{names[0]!r} is not imported yet, and importing runs its code; ask on the shell channel.", at=at
     )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from snakekernel.inspection import Budget
+from snakekernel.inspection.views import View
 from snakekernel.values import Decoder
 
 _NUMBER_OR_NONE: Final = (int, type(None))
@@ -23,6 +24,8 @@ _INSPECTION: Final[dict[str, tuple[type, ...]]] = {
     "string_repr": (str,),
     "docstring": _TEXT_OR_NONE,
     "signature": _TEXT_OR_NONE,
+    "parameters": (list, type(None)),
+    "view": (str,),
     "attributes": (list,),
     "attributes_total": (int,),
     "length": _NUMBER_OR_NONE,
@@ -34,6 +37,16 @@ _INSPECTION: Final[dict[str, tuple[type, ...]]] = {
     "total": (int,),
 }
 
+_VIEWS: Final = frozenset(get_args(View))
+
+_PARAMETER: Final[dict[str, tuple[type, ...]]] = {
+    "name": (str,),
+    "kind": (str,),
+    "required": (bool,),
+    "default": _TEXT_OR_NONE,
+    "annotation": _TEXT_OR_NONE,
+}
+
 _CHILD: Final[dict[str, tuple[type, ...]]] = {
     "key": (str, int, dict, type(None)),
     "label": (str,),
@@ -42,6 +55,8 @@ _CHILD: Final[dict[str, tuple[type, ...]]] = {
     "string_repr": (str,),
     "length": _NUMBER_OR_NONE,
     "shape": (list, type(None)),
+    "size": (int,),
+    "view": (str,),
     "has_children": (bool,),
 }
 
@@ -68,6 +83,11 @@ def verify_inspection(
     assert len(inspection["string_repr"]) <= budget.text, "string_repr is within its budget"
     assert len(inspection["docstring"] or "") <= budget.docstring, "docstring is within its budget"
     assert inspection["signature"] is None or inspection["callable"], "only callables have a signature"
+    assert inspection["parameters"] is None or inspection["callable"], "only callables have parameters"
+    for parameter in inspection["parameters"] or ():
+        _fields(parameter, _PARAMETER, "parameter")
+        assert not (parameter["required"] and parameter["default"]), "what is required has no default"
+    assert inspection["view"] in _VIEWS, "view is one of those agreed"
     _names(inspection, budget)
     _extents(inspection)
     assert inspection["size"] >= 0, "size"
@@ -123,6 +143,8 @@ def _child(child: Mapping[str, Any], budget: Budget) -> None:
     assert len(child["string_repr"]) <= budget.short, "a child's text is short"
     assert len(child["label"]) <= budget.short, "a child's label is short"
     _extents(child)
+    assert child["size"] >= 0, "size"
+    assert child["view"] in _VIEWS, "view is one of those agreed"
     key = child["key"]
     if type(key) is dict:
         assert set(key) in ({"attr"}, {"item"}), "a step is a name, a number, attr or item"

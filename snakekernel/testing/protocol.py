@@ -25,7 +25,7 @@ from snakekernel.commands.table import BUILTINS
 from snakekernel.plugins.load import COMMANDS
 from snakekernel.wire import names
 from snakekernel.wire.errors import BY_CODE
-from snakekernel.wire.model import Changed, ErrorReply, Reply, Request
+from snakekernel.wire.model import Changed, ErrorReply, Progress, Reply, Request
 
 _DISTRIBUTION: Final = "snakekernel"
 _REF: Final = "#/$defs/{name}"
@@ -49,6 +49,7 @@ def protocol() -> dict[str, Any]:
         "reply": Reply,
         "error_reply": ErrorReply,
         names.CHANGED: Changed,
+        names.PROGRESS: Progress,
     }
     for op, command in commands.items():
         types[f"{op}_request"] = command.request
@@ -67,7 +68,9 @@ def protocol() -> dict[str, Any]:
             code: {"meaning": cleandoc(cls.__doc__ or ""), "fault": cls.default_fault}
             for code, cls in BY_CODE.items()
         },
-        "events": {names.CHANGED: {"channel": "iopub", "content": _ref(names.CHANGED)}},
+        "events": {
+            name: {"channel": "iopub", "content": _ref(name)} for name in (names.CHANGED, names.PROGRESS)
+        },
         "$defs": _schemas(types),
     }
 
@@ -100,6 +103,7 @@ def _operation(command: Command) -> dict[str, Any]:
         "creates_session": command.creates_session,
         "names_session": command.names_session,
         "idempotent": command.idempotent,
+        "task": bool(command.task),
         "plugin": None if op in BUILTINS else command.run.__module__.split(".")[2],
         "request": _ref(f"{op}_request"),
         "reply": _ref(f"{op}_reply"),

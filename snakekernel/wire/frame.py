@@ -39,6 +39,8 @@ class Frame(msgspec.Struct, frozen=True):
     buffers: Sequence[memoryview] = ()
     #: Jupyter session of the sender.
     session: str = ""
+    #: Name of the sender's user, as its header gives it.
+    username: str = ""
 
 
 class Header(msgspec.Struct):

@@ -17,6 +17,9 @@ COMM_TARGET: Final = "snakekernel"
 #: Type of the iopub message that announces changed names.
 CHANGED: Final = "snake_changed"
 
+#: Type of the iopub message that tells how far a task is.
+PROGRESS: Final = "snake_progress"
+
 #: Where a request came in.
 Door = Literal["shell", "subshell", "control", "comm"]
 

@@ -92,11 +92,11 @@ def test_every_kind_of_table(name: str) -> None:
 def test_a_frame_with_missing_values_and_labels() -> None:
     page = table_page(FRAME)
     assert page.columns == [
-        {"name": "n", "dtype": "int64"},
-        {"name": "x", "dtype": "float64"},
-        {"name": "s", "dtype": str(FRAME["s"].dtype)},
-        {"name": "t", "dtype": str(FRAME["t"].dtype)},
-        {"name": 5, "dtype": "bool"},
+        {"name": "n", "dtype": "int64", "kind": "integer", "position": 0},
+        {"name": "x", "dtype": "float64", "kind": "number", "position": 1},
+        {"name": "s", "dtype": str(FRAME["s"].dtype), "kind": "text", "position": 2},
+        {"name": "t", "dtype": str(FRAME["t"].dtype), "kind": "datetime", "position": 3},
+        {"name": 5, "dtype": "bool", "kind": "boolean", "position": 4},
     ]
     assert page.index == ["p", "q", "r"]
     assert page.data[0] == [1, 2, 3]
@@ -222,6 +222,9 @@ def test_polars() -> None:
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame({"a": [1, None], "b": ["x", "y"]})
     page = table_page(frame, (1, 2))
-    assert (page.columns[0], page.data) == ({"name": "a", "dtype": "Int64"}, [[None], ["y"]])
+    assert (page.columns[0], page.data) == (
+        {"name": "a", "dtype": "Int64", "kind": "integer", "position": 0},
+        [[None], ["y"]],
+    )
     assert table_page(frame, format="arrow").arrow.to_pydict() == {"a": [1, None], "b": ["x", "y"]}
     assert table_page(frame["a"]).data == [[1, None]]

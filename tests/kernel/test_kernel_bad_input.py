@@ -60,6 +60,22 @@ MALFORMED: list[tuple[str, dict[str, Any], str, str]] = [
     ("create_session", {"ttl": -1}, "invalid_request", "$.ttl"),
     ("table", {"target": "user.x", "rows": [0]}, "invalid_request", "$.rows"),
     ("table", {"target": "user.x", "rows": [0, "1"]}, "invalid_request", "$.rows[1]"),
+    ("table", {"target": "user.x", "sort": [{"column": -1}]}, "invalid_request", "$.sort[0].column"),
+    ("table", {"target": "user.x", "sort": [{"column": "a"}]}, "invalid_request", "$.sort[0].column"),
+    (
+        "table",
+        {"target": "user.x", "filter": [{"column": 0, "op": "like"}]},
+        "invalid_request",
+        "$.filter[0].op",
+    ),
+    (
+        "table",
+        {"target": "user.x", "filter": [{"column": 0, "op": "between", "value": 1}]},
+        "invalid_request",
+        "$.filter[0].value",
+    ),
+    ("summarize", {"target": "user.x", "bins": 0}, "invalid_request", "$.bins"),
+    ("summarize", {"target": "user.x", "sort": []}, "invalid_request", "$"),
     ("pipeline", {"steps": {}}, "invalid_request", "$.steps"),
     ("pipeline", {"steps": [5]}, "invalid_request", "$.steps[0]"),
     ("pipeline", {"steps": [*STEPS, {"target": 5}]}, "invalid_request", "$.steps[1].target"),
@@ -114,8 +130,6 @@ MALFORMED: list[tuple[str, dict[str, Any], str, str]] = [
     ("call", {"target": "builtins.len", "stream": {"credit": 1}}, "unsupported", "$.stream"),
     ("store", {"id": "x", "value": 1, "durable": True}, "unsupported", "$.durable"),
     ("create_session", {"quota": {"objects": 1}}, "unsupported", "$.quota"),
-    ("table", {"target": "user.x", "sort": []}, "unsupported", "$.sort"),
-    ("table", {"target": "user.x", "filter": []}, "unsupported", "$.filter"),
 ]
 
 

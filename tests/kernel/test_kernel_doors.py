@@ -220,12 +220,16 @@ class TestControl:
         assert {op for op, command in BUILTINS.items() if command.control} == {
             "ping",
             "list_stored",
+            "list_variables",
             "delete_stored",
             "rename_stored",
             "list_sessions",
             "inspect",
             "cancel",
             "attach",
+            "watch",
+            "table",
+            "summarize",
         }
 
     def test_list_rename_delete(self, stock: Stock, name: str) -> None:
@@ -249,7 +253,7 @@ class TestControl:
 
     def test_cancel_is_known_and_unsupported(self, stock: Stock) -> None:
         for channel in ("shell", "control"):
-            reply = stock.fails("cancel", {"msg_id": "x"}, channel=channel)
+            reply = stock.fails("cancel", {}, channel=channel)
             assert reply["code"] == "unsupported"
 
     @pytest.mark.parametrize("op", sorted(op for op, c in BUILTINS.items() if not c.control))
@@ -269,9 +273,17 @@ class Comm:
         stock.send("comm_open", {"comm_id": self.comm_id, "target_name": "snakekernel", "data": {}})
 
     def send(self, data: Any, buffers: Any = ()) -> list[dict[str, Any]]:
-        """All answers to one comm message."""
+        """All answers to one comm message, a task's too."""
         msg_id = self.stock.send("comm_msg", {"comm_id": self.comm_id, "data": data}, buffers=buffers)
-        return [m for m in self.stock.outputs(msg_id) if m["msg_type"] == "comm_msg"]
+
+        def answers() -> list[dict[str, Any]]:
+            came = [m for m in self.stock.messages["iopub"] if m["msg_type"] == "comm_msg"]
+            mine = [m for m in came if m["parent_header"].get("msg_id") == msg_id]
+            return [m for m in mine if "content" in m["content"]["data"]]
+
+        self.stock.outputs(msg_id)
+        self.stock.until(lambda: bool(answers()), "an answer")
+        return answers()
 
     def ask(self, op: Any, content: Any = None) -> dict[str, Any]:
         """The content of the one answer, which carries our id."""
@@ -296,7 +308,7 @@ class TestComm:
         assert comm.ask("list_sessions")["status"] == "ok"
         assert comm.ask("rename_stored", {"id": name, "to": name + "2"})["status"] == "ok"
         assert comm.ask("delete_stored", {"id": name + "2"})["status"] == "ok"
-        assert comm.ask("cancel", {"msg_id": "x"})["code"] == "unsupported"
+        assert comm.ask("cancel", {})["code"] == "unsupported"
 
     def test_table(self, comm: Comm, stock: Stock, name: str) -> None:
         stock.ok("call", {"target": "pandas.DataFrame", "args": [{"a": [1, 2]}], "store_as": name})
@@ -309,10 +321,13 @@ class TestComm:
         assert answer["content"]["data"]["content"]["status"] == "ok"
         assert len(answer["buffers"]) == 1
 
-    def test_inspect_runs_user_code_here(self, comm: Comm, stock: Stock, name: str) -> None:
+    def test_inspect_runs_user_code_where_asked_to(self, comm: Comm, stock: Stock, name: str) -> None:
         stock.cell("class Shy:\n def __repr__(self): return 'here I am'")
         stock.ok("call", {"target": "user.Shy", "store_as": name})
-        assert comm.ask("inspect", {"target": ["stored", name]})["inspection"]["string_repr"] == "here I am"
+        asked = {"target": ["stored", name]}
+        assert comm.ask("inspect", asked)["inspection"]["string_repr"] == "<Shy object>"
+        asked["run_code"] = True
+        assert comm.ask("inspect", asked)["inspection"]["string_repr"] == "here I am"
 
     @pytest.mark.parametrize("op", sorted(op for op, c in BUILTINS.items() if not (c.control or c.comm)))
     def test_other_operations_are_refused(self, comm: Comm, op: str) -> None:

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from snakekernel.objects.policy import TargetPolicy
 from snakekernel.objects.static import module_name, type_name
-from snakekernel.objects.target import Target, UserCodeRaised, assign, follow, parse, resolve_import
+from snakekernel.objects.target import (
+    Target,
+    UserCodeRaised,
+    assign,
+    follow,
+    follow_static,
+    parse,
+    resolve_import,
+)
 from snakekernel.wire.errors import Denied, InvalidRequest, SnakeError, Unresolvable
 from snakekernel.wire.path import Attr, Item
 
@@ -259,28 +267,28 @@ class TestStatic:
         ("step", "found"), [("own", 2), ("plain", 1), ("slot", "slot"), (Attr("own"), 2)]
     )
     def test_what_is_there(self, step: Any, found: Any) -> None:
-        assert follow(self.watched, (step,), at="$", static=True) == found
+        assert follow_static(self.watched, (step,), at="$") == found
 
     def test_methods_as_functions(self) -> None:
-        assert follow(self.watched, ("method",), at="$", static=True).__name__ == "method"
-        assert follow(self.watched, ("static",), at="$", static=True).__name__ == "static"
+        assert follow_static(self.watched, ("method",), at="$").__name__ == "method"
+        assert follow_static(self.watched, ("static",), at="$").__name__ == "static"
 
     @pytest.mark.parametrize("step", ["prop", "shadowed", "empty", "missing", 0, Item("own"), None])
     def test_what_needs_code(self, step: Any) -> None:
         with pytest.raises(Unresolvable, match="shell"):
-            follow(self.watched, (step,), at="$", static=True)
+            follow_static(self.watched, (step,), at="$")
 
     def test_exact_containers(self) -> None:
         nested = {"a": [1, ({"b": self.watched},)]}
-        assert follow(nested, ("a", 1, 0, "b", "own"), at="$", static=True) == 2
+        assert follow_static(nested, ("a", 1, 0, "b", "own"), at="$") == 2
         with pytest.raises(Unresolvable):
-            follow(SubDict(a=1), ("a",), at="$", static=True)
+            follow_static(SubDict(a=1), ("a",), at="$")
 
     def test_classes_and_modules(self) -> None:
-        assert follow(types, ("ModuleType",), at="$", static=True) is types.ModuleType
-        assert follow(int, ("from_bytes",), at="$", static=True)
+        assert follow_static(types, ("ModuleType",), at="$") is types.ModuleType
+        assert follow_static(int, ("from_bytes",), at="$")
         with pytest.raises(Unresolvable):
-            follow(Watched, ("prop",), at="$", static=True)
+            follow_static(Watched, ("prop",), at="$")
 
     def test_names_of_classes(self) -> None:
         assert type_name(self.watched) == "Watched"
