@@ -77,5 +77,6 @@ COMMAND = Command(
     reply=Reply,
     run=run,
     summary="Sum up the columns of a table-like object: range, quantiles, distinct values, histogram.",
-    comm=True,
+    control=True,
+    task=True,
 )

@@ -93,5 +93,6 @@ COMMAND = Command(
     reply=Reply,
     run=run,
     summary="Read a page of a table-like object, sorted and filtered.",
-    comm=True,
+    control=True,
+    task=True,
 )
