@@ -12,19 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
-from ..inspection import Budget, Describer, of_small_scalar, part_of
+from ..inspection import Budget, Describer, of_small_scalar
 from ..inspection.task import Task
-from ..inspection.timed import attempt
 from ..objects.provenance import Maker
 from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
 from ..objects.store import Entry, Space
 from ..objects.target import (
-    NeedsCode,
     Target,
     UserCodeRaised,
     follow,
-    follow_static,
     parse,
     resolve_import,
 )
@@ -41,6 +38,7 @@ from ..wire.model import Reply, Request
 from ..wire.names import Door
 from ..wire.path import Ref, Step
 from .failures import from_user_code
+from .following import follow_beside
 from .interrupts import Interrupts
 from .reading import to_request
 from .runtime import Runtime
@@ -48,9 +46,6 @@ from .suspending import Failed, suspend
 
 T = TypeVar("T")
 
-
-#: Seconds for which a task waits for the objects on a path.
-_PATIENCE: Final = 2.0
 
 #: Stands among ``Scope.results`` for a step that failed.
 NO_RESULT: Final = object()
@@ -219,36 +214,12 @@ class Scope:
             if not target.steps:
                 return obj
             if self.static or self.is_task:
-                return self._followed(obj, target.steps, at)
+                task = self.task if self.is_task else None
+                return follow_beside(obj, target.steps, at=at, task=task)
             with self.interrupts:
                 return follow(obj, target.steps, at=at)
         except (UserCodeRaised, KeyboardInterrupt) as error:
             raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
-
-    def _followed(self, obj: Any, steps: tuple[Any, ...], at: str) -> Any:
-        """The object that steps lead to, by plain reading; where that ends a task asks the objects."""
-        try:
-            return follow_static(obj, steps, at=at, part_of=part_of)
-        except NeedsCode:
-            if not self.is_task:
-                raise
-        refused: list[Exception] = []
-
-        def ask() -> Any:
-            try:
-                return follow(obj, steps, at=at)
-            except (SnakeError, UserCodeRaised) as error:
-                refused.append(error)
-                return None
-
-        outcome = attempt(ask, _PATIENCE)
-        self.task.check()
-        if refused:
-            raise refused[0]
-        if not outcome.ok:
-            why = "took too long" if outcome.timed_out else f"raised {outcome.error}"
-            raise Unresolvable(f"The path cannot be followed: it {why}.", at=at, fault="target")
-        return outcome.value
 
     # -- values ------------------------------------------------------------------------------------
 
