@@ -68,7 +68,8 @@ def cell_texts(cells: Sequence[Any]) -> list[str]:
 
 
 def _text(cell: Any) -> str:
-    if type(cell) in _PLAIN or is_worded(cell) or facts.data_kind(cell) == "numpy.generic":
+    known = type(cell) in _PLAIN or type(cell) in _TIMES or is_worded(cell)
+    if known or facts.data_kind(cell) == "numpy.generic":
         return str(cell)
     if cell is None:
         return ""
