@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .client.future import Future as Future
     from .client.proxy import ref as ref
     from .client.proxy import step as step
+    from .ui import panel as panel
 
     start = Client.start
     connect = Client.connect
@@ -29,6 +30,7 @@ __all__ = [
     "__version__",
     "connect",
     "errors",
+    "panel",
     "ref",
     "start",
     "step",
@@ -41,6 +43,7 @@ _HOMES = {
     "Description": "client.description",
     "Future": "client.future",
     "errors": "errors",
+    "panel": "ui",
     "ref": "client.proxy",
     "step": "client.proxy",
 }

@@ -98,7 +98,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._main_loop: asyncio.AbstractEventLoop | None = None
+        #: The main thread's; None before it runs.
+        self.main_loop: asyncio.AbstractEventLoop | None = None
         self.lane: Lane | None = None
         self.interrupts = InterruptsOfRequests()
         #: Whether this process is a child that user code forked.
@@ -115,6 +116,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self._own_shell: Any = self.shell
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+        #: Widgets of this process, told what clients are told; called on the control thread.
+        self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.runtime = Runtime(
@@ -152,8 +155,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             self.watches, lambda seconds: self.runtime.look(seconds).more, self._is_busy, time.time
         )
         self.shell.events.register("post_execute", self.watching.ended)
-        door = InspectorDoor(self.runtime, self.inspector, self._guarded)
-        self.comm_manager.register_target(COMM_TARGET, door.opened)
+        self.door = InspectorDoor(self.runtime, self.inspector, self._guarded)
+        self.comm_manager.register_target(COMM_TARGET, self.door.opened)
 
     def start(self) -> None:
         """Start serving, on the fast lane where that can be."""
@@ -172,7 +175,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             if self.fast_lane:
                 self.log.warning("The fast lane is not used: %s.", reason)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
-        self._main_loop = self.expiry.loop = self.io_loop.asyncio_loop
+        self.main_loop = self._main_loop = self.expiry.loop = self.io_loop.asyncio_loop
 
     def _forked(self) -> None:
         self.is_forked = True
@@ -344,7 +347,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         return self._own_shell.user_ns
 
     def _on_main(self, function: Callable[[], Any]) -> Any:
-        loop = self._main_loop
+        loop = self.main_loop
         if threading.current_thread() is threading.main_thread() or loop is None:
             return function()
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
@@ -360,10 +363,10 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     def _drop(self, gone: list[Any]) -> None:
         # A dropped object's __del__ is user code: it runs on the main thread.
-        if self._main_loop is None or threading.current_thread() is threading.main_thread():
+        if self.main_loop is None or threading.current_thread() is threading.main_thread():
             self._let_go(gone)
         else:
-            self._main_loop.call_soon_threadsafe(self._let_go, gone)
+            self.main_loop.call_soon_threadsafe(self._let_go, gone)
 
     def _let_go(self, gone: list[Any]) -> None:
         try:
@@ -382,6 +385,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         return self.control_thread.io_loop if self.control_thread is not None else self.io_loop
 
     def _publish_changed(self, content: dict[str, Any]) -> None:
+        for listener in list(self.change_listeners):
+            listener(content)
         if self.session is not None:
             self.session.send(self.iopub_socket, CHANGED, content, ident=self._topic(CHANGED))
 

@@ -1,0 +1,18 @@
+/** What a `snake_changed` means for the object that a table shows. Pure. */
+
+/**
+ * @param {object} content  of `snake_changed`
+ * @param {string|Array} target
+ * @param {string|null} sessionId  whose names the target means; kernel-wide ones are seen too
+ * @returns {"changed"|"deleted"|null}
+ */
+export function changesOf(content, target, sessionId) {
+  const parts = Array.isArray(target) ? target : target.split(".");
+  const name = parts[1];
+  let changes = [];
+  if (parts[0] === "stored") {
+    changes = (content.changes ?? []).filter((one) => one.name === name && [sessionId, null, undefined].includes(one.session_id));
+  } else if (parts[0] === "user") changes = (content.variables ?? []).filter((one) => one.name === name);
+  if (!changes.length) return null;
+  return changes.at(-1).action === "deleted" ? "deleted" : "changed";
+}

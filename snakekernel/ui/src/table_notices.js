@@ -1,0 +1,118 @@
+/**
+ * What a table view says beside its cells: work under way, errors, changes, and one cell as a whole.
+ *
+ * Rules: all of it in place, nothing pops up by itself; an error says what happened and offers what can be done.
+ */
+
+import { h, setText, copyText, trapFocus } from "./dom.js";
+import { formatCount, formatShare } from "./format.js";
+
+const SLOW = 350;
+const SHOWN = 4000;
+
+/** The line between the bar and the grid. Empty and without height most of the time. */
+export class Notices {
+  /**
+   * @param {function(): void} onRetry
+   * @param {function(): void} onStop
+   */
+  constructor(onRetry, onStop) {
+    this.text = h("span", { class: "snk-t-notice-text" });
+    this.retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
+    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, this.retry);
+    this.workText = h("span", { class: "snk-t-notice-text" });
+    this.workBar = h("progress", { class: "snk-t-progress", "aria-label": "Progress" });
+    this.work = h("div", { class: "snk-t-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-t-link", type: "button", onClick: onStop }, "Cancel"));
+    this.toldText = h("span", { class: "snk-t-notice-text" });
+    this.told = h("div", { class: "snk-t-toast", role: "status", hidden: true }, this.toldText);
+    this.element = h("div", { class: "snk-t-notices" }, this.error, this.work);
+    this.slowTimer = 0;
+    this.toldTimer = 0;
+  }
+
+  /** Show an error until the next state; null hides it. */
+  showError(error, canRetry = true) {
+    this.error.hidden = !error;
+    if (!error) return;
+    setText(this.text, error.message);
+    this.retry.hidden = !canRetry;
+  }
+
+  /** Show that work is under way once it takes long; `progress` is the kernel's. */
+  showWork(loading, progress) {
+    if (!loading) {
+      clearTimeout(this.slowTimer);
+      this.slowTimer = 0;
+      this.work.hidden = true;
+    } else if (!this.slowTimer) {
+      this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
+    }
+    const words = progress?.text ? progress.text.charAt(0).toUpperCase() + progress.text.slice(1) : "Waiting for the kernel";
+    const share = progress?.total ? ` · ${formatShare(progress.done, progress.total)} of ${formatCount(progress.total)}` : "";
+    setText(this.workText, words + share);
+    if (progress?.total) this.workBar.value = progress.done / progress.total;
+    else this.workBar.removeAttribute("value");
+  }
+
+  /** Say something for a while. */
+  say(text) {
+    clearTimeout(this.toldTimer);
+    setText(this.toldText, text);
+    this.told.hidden = false;
+    this.toldTimer = setTimeout(() => (this.told.hidden = true), SHOWN);
+  }
+
+  dispose() {
+    clearTimeout(this.slowTimer);
+    clearTimeout(this.toldTimer);
+  }
+}
+
+/**
+ * A cell as a whole, in a small window.
+ *
+ * @param {HTMLElement} root
+ * @param {{left: number, top: number}} at
+ * @param {{title: string, about: string, text: string, missing: boolean}} cell
+ * @param {function(): void} onClose  gives the focus back
+ * @returns {function(): void} closes it
+ */
+export function openCellWindow(root, at, { title, about, text, missing }, onClose) {
+  const copy = h("button", { class: "snk-t-button", type: "button" }, "Copy");
+  copy.addEventListener("click", async () => {
+    setText(copy, (await copyText(text)) ? "Copied" : "Copying failed");
+    copy.focus();
+  });
+  const done = h("button", { class: "snk-t-button", type: "button", onClick: () => close(true) }, "Close");
+  const window = h(
+    "div",
+    { class: "snk-t-window snk-t-cell-window", role: "dialog", "aria-label": title },
+    h("div", { class: "snk-t-window-title" }, title),
+    h("div", { class: "snk-t-muted" }, about),
+    h("pre", { class: missing ? "snk-t-cell-whole snk-t-muted" : "snk-t-cell-whole", tabIndex: 0 }, text),
+    h("div", { class: "snk-t-window-ends" }, copy, done),
+  );
+  let open = true;
+  const close = (focusBack) => {
+    if (!open) return;
+    open = false;
+    untrap();
+    document.removeEventListener("pointerdown", outside, true);
+    window.remove();
+    if (focusBack) onClose();
+  };
+  const outside = (event) => {
+    if (!window.contains(event.target)) close(false);
+  };
+  window.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Escape") close(true);
+  });
+  const untrap = trapFocus(window);
+  document.addEventListener("pointerdown", outside, true);
+  root.append(window);
+  window.style.left = `${Math.max(4, Math.min(at.left, root.clientWidth - window.offsetWidth - 8))}px`;
+  window.style.top = `${Math.max(4, Math.min(at.top, root.clientHeight - window.offsetHeight - 8))}px`;
+  done.focus();
+  return () => close(false);
+}

@@ -1,0 +1,101 @@
+"""Fixtures of the tests in a browser: one Jupyter server, one Chromium, a fresh page and kernel per test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from driving import Front, FrontEnd
+from needs import skip_unless_ci
+from playwright.sync_api import Browser, sync_playwright
+from serving import Jupyter, jupyter
+
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def _chromium() -> str:
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    if found is None:
+        skip_unless_ci("no Chromium; on Debian: apt-get install chromium, else name one in CHROMIUM")
+    return found
+
+
+# Ended with the module: while Playwright runs, asyncio takes its loop for this thread's running one.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Chromium."""
+    path = _chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
+    """A Jupyter server with our extension, our kernel and a stock one."""
+    _chromium()
+    with jupyter(tmp_path_factory.mktemp("jupyter")) as server:
+        yield server
+
+
+@pytest.fixture
+def front(chromium: Browser, server: Jupyter) -> Iterator[Callable[..., Front]]:
+    """Opens front-ends: ``front("lab")`` or ``front("notebook")``; their kernels end with the test."""
+    with ExitStack() as stack:
+        stack.callback(server.end_kernels)
+
+        def opened(kind: FrontEnd, *, dark: bool = False, size: tuple[int, int] = (1280, 800)) -> Front:
+            context = chromium.new_context(
+                viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
+            )
+            stack.callback(context.close)
+            front = Front(context, server, kind)
+            stack.callback(front.close)
+            return front
+
+        yield opened
+
+
+@pytest.fixture
+def lab(front: Callable[..., Front], server: Jupyter) -> Front:
+    """JupyterLab with a fresh notebook of our kernel, and the panel shown."""
+    return _with_panel(front("lab"), server)
+
+
+@pytest.fixture
+def notebook(front: Callable[..., Front], server: Jupyter) -> Front:
+    """Notebook 7 with a fresh notebook of our kernel, and the panel shown."""
+    return _with_panel(front("notebook"), server)
+
+
+@pytest.fixture(params=["lab", "notebook"])
+def either(request: pytest.FixtureRequest, front: Callable[..., Front], server: Jupyter) -> Front:
+    """JupyterLab, then Notebook 7, with a fresh notebook of our kernel, and the panel shown."""
+    return _with_panel(front(request.param), server)
+
+
+def _with_panel(front: Front, server: Jupyter) -> Front:
+    front.open(server.notebook())
+    front.show_panel()
+    return front
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where pictures go: into the docs when SCREENSHOTS names a folder, else where nobody looks."""
+    return Path(os.environ.get("SCREENSHOTS") or tmp_path)

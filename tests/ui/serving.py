@@ -1,0 +1,202 @@
+"""A Jupyter server of the tests' own with JupyterLab, Notebook 7 and our extension, in throw-away folders.
+
+The extension is taken from the source folder, so that what is tested is what is being worked on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import nbformat
+import psutil
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+ROOT: Final = Path(__file__).parents[2]
+#: Seconds that starting anything may take.
+PATIENCE: Final = 60
+#: A kernel of another type than ours.
+STOCK: Final = "stock"
+
+
+class Jupyter:
+    """A running server, by its REST interface.
+
+    Attributes:
+        url: ends with a slash. root: the folder that it shows. runtime: where connection files are.
+    """
+
+    def __init__(self, url: str, token: str, root: Path, runtime: Path) -> None:
+        self.url = url
+        self.token = token
+        self.root = root
+        self.runtime = runtime
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON answer of one request, or None where the answer is empty."""
+        request = urllib.request.Request(
+            f"{self.url}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def notebook(self, *cells: str, kernel: str = "snakekernel") -> str:
+        """A new notebook's name."""
+        name = f"{uuid.uuid4().hex[:8]}.ipynb"
+        spec = {"name": kernel, "display_name": kernel, "language": "python"}
+        notebook = new_notebook(
+            cells=[new_code_cell(cell) for cell in cells or ("",)], metadata={"kernelspec": spec}
+        )
+        nbformat.write(notebook, self.root / name)
+        return name
+
+    def kernel_of(self, notebook: str) -> str:
+        """The id of a notebook's kernel."""
+        for session in self.ask("GET", "api/sessions"):
+            if session["path"] == notebook:
+                return str(session["kernel"]["id"])
+        raise LookupError(f"no kernel runs for {notebook}")
+
+    def connection_file(self, notebook: str) -> Path:
+        """The connection file of a notebook's kernel."""
+        return self.runtime / f"kernel-{self.kernel_of(notebook)}.json"
+
+    def end_kernels(self) -> None:
+        """Shut down all kernels."""
+        for session in self.ask("GET", "api/sessions"):
+            with suppress(urllib.error.HTTPError):
+                self.ask("DELETE", f"api/sessions/{session['id']}")
+
+
+@contextmanager
+def jupyter(home: Path) -> Iterator[Jupyter]:
+    """A server in a folder of its own, ended with all that it started when the block is left."""
+    root, token = home / "root", secrets.token_hex(16)
+    root.mkdir(parents=True)
+    env = _environment(home)
+    log = home / "server.log"
+    command = [sys.executable, "-m", "jupyter_server", "--port=0", "--no-browser", "--allow-root"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, f"--ServerApp.root_dir={root}"],
+            env=env | {"JUPYTER_TOKEN": token},
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = _address(process, home / "run", log)
+        server = Jupyter(url, token, root, home / "run")
+        _wait_until_it_answers(server, process, log)
+        yield server
+        server.end_kernels()
+    finally:
+        _end(process)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    share = home / "data"
+    (share / "labextensions").mkdir(parents=True)
+    (share / "labextensions" / "snakekernel").symlink_to(ROOT / "snakekernel" / "ui" / "labextension")
+    for name, module in (("snakekernel", "snakekernel.kernel.app"), (STOCK, "ipykernel_launcher")):
+        spec = json.loads((ROOT / "kernelspec" / "kernel.json").read_text())
+        if name == STOCK:
+            spec |= {"argv": ["", "-m", module, "-f", "{connection_file}"], "display_name": STOCK}
+        spec["argv"][0] = sys.executable
+        folder = share / "kernels" / name
+        folder.mkdir(parents=True)
+        (folder / "kernel.json").write_text(json.dumps(spec))
+    config = home / "config"
+    (config / "labconfig").mkdir(parents=True)
+    # Notebook's is named where its app is: both are served by one server.
+    (config / "jupyter_server_config.json").write_text(
+        json.dumps(
+            {
+                "ServerApp": {"jpserver_extensions": {"jupyterlab": True, "notebook": True}},
+                "LabApp": {"expose_app_in_browser": True},
+                "JupyterNotebookApp": {"expose_app_in_browser": True},
+            }
+        )
+    )
+    # Nothing that would ask the network or cover the page.
+    (config / "labconfig" / "default_setting_overrides.json").write_text(
+        json.dumps(
+            {
+                "@jupyterlab/apputils-extension:notification": {
+                    "fetchNews": "false",
+                    "checkForUpdates": False,
+                    "doNotDisturbMode": True,
+                }
+            }
+        )
+    )
+    return os.environ | {
+        "JUPYTER_PATH": str(share),
+        "JUPYTER_DATA_DIR": str(home / "user"),
+        "JUPYTER_CONFIG_DIR": str(config),
+        "JUPYTER_RUNTIME_DIR": str(home / "run"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "MPLCONFIGDIR": str(home / "matplotlib"),
+        "PYTHONWARNINGS": "ignore",
+    }
+
+
+def _address(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for path in runtime.glob("jpserver-*.json"):
+            with suppress(json.JSONDecodeError):
+                told = json.loads(path.read_text())
+                return f"http://127.0.0.1:{told['port']}/"
+        _still_runs(process, log)
+    pytest.fail(f"the server tells no address:\n{log.read_text()[-4000:]}")
+
+
+def _wait_until_it_answers(server: Jupyter, process: subprocess.Popen[bytes], log: Path) -> None:
+    """A server tells its address before it listens there."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            server.ask("GET", "api/status")
+            return
+        except urllib.error.URLError:
+            _still_runs(process, log)
+    pytest.fail(f"the server does not answer:\n{log.read_text()[-4000:]}")
+
+
+def _still_runs(process: subprocess.Popen[bytes], log: Path) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(0.05)
+        pytest.fail(f"the server ended:\n{log.read_text()[-4000:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    below = []
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in below:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()

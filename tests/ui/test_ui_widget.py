@@ -1,0 +1,47 @@
+"""The panel as a widget, in JupyterLab: it shows the running kernel, also while a cell runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from driving import Front
+from playwright.sync_api import Locator, expect
+from serving import STOCK, Jupyter
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(180)]
+
+
+def _widget(front: Front, nth: int = 0) -> Locator:
+    return front.page.locator(".jp-OutputArea .snk-widget").nth(nth)
+
+
+@pytest.fixture
+def alone(front: Callable[..., Front], server: Jupyter) -> Front:
+    """Lab with a fresh notebook, without the side panel."""
+    page = front("lab")
+    page.open(server.notebook())
+    return page
+
+
+def test_the_widget_lists_objects_and_is_told_of_changes(alone: Front) -> None:
+    alone.run("import snakekernel\nstored.before = 1\nsnakekernel.panel()")
+    expect(_widget(alone)).to_contain_text("before")
+    alone.run("stored.after = 2")
+    expect(_widget(alone)).to_contain_text("after")
+
+
+def test_two_widgets_show_the_same(alone: Front) -> None:
+    alone.run("import snakekernel\nsnakekernel.panel()")
+    alone.run("snakekernel.panel()")
+    alone.run("stored.shared = 1")
+    for nth in range(2):
+        _widget(alone, nth).scroll_into_view_if_needed()
+        expect(_widget(alone, nth)).to_contain_text("shared")
+
+
+def test_a_kernel_of_another_type_says_what_to_do(front: Callable[..., Front], server: Jupyter) -> None:
+    page = front("lab")
+    page.open(server.notebook(kernel=STOCK))
+    cell = page.run("import snakekernel\ntry: snakekernel.panel()\nexcept RuntimeError as e: print(e)")
+    assert "choose “Python (snakekernel)”" in page.output(cell)
