@@ -1,9 +1,15 @@
-"""What stands in a client for a remote object that has no lossless value."""
+"""What stands in a client for a remote object: descriptions, inspections, pictures.
+
+Rules: a notebook shows each of them, without scripts and without asking the kernel again. An SVG, which may
+hold scripts, is shown as an image, never as part of the page.
+"""
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
+from ..inspection.html import description_page, inspection_page
 from ..wire.path import path_text
 
 if TYPE_CHECKING:
@@ -48,6 +54,47 @@ class Description:
         joint = "\n" if "\n" in text else " "
         return f"<{self.module}.{self.type}{where}>{joint}{text}".rstrip()
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        name = f"stored{path_text(self.path)}" if self.path else ""
+        return {"text/plain": repr(self), "text/html": description_page(self.raw, name).html}
+
     def __getitem__(self, name: str) -> Any:
         """A field of the description as it came."""
         return self.raw[name]
+
+
+class Inspection(dict[str, Any]):
+    """What ``inspect`` answered: a dictionary, which a notebook shows as a page."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        stored = self.get("stored")
+        return inspection_page(self, f"stored.{stored['name']}" if stored else "").bundle
+
+
+class Picture:
+    """The picture of a remote object.
+
+    Attributes:
+        mime: ``image/png``, ``image/jpeg`` or ``image/svg+xml``. data: the file's bytes.
+        width, height: in pixels; None where an SVG does not say. scaled: it has fewer than the object.
+    """
+
+    def __init__(
+        self, mime: str, data: bytes, width: int | None, height: int | None, scaled: bool = False
+    ) -> None:
+        self.mime = mime
+        self.data = data
+        self.width = width
+        self.height = height
+        self.scaled = scaled
+
+    def __repr__(self) -> str:
+        size = f" of {self.width} × {self.height} pixels" if self.width and self.height else ""
+        return f"<{self.mime}{size}{', scaled' if self.scaled else ''}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        data = base64.b64encode(self.data).decode()
+        if self.mime == "image/svg+xml":
+            image = f'<img alt="a picture" src="data:{self.mime};base64,{data}">'
+            return {"text/plain": repr(self), "text/html": image}
+        return {"text/plain": repr(self), self.mime: data}

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..values import Codec, Encoder, NotLossless, registry
+from ..values import Codec, Decoder, Encoder, NotLossless, registry
 from ..values.bounds import member
 from ..wire.errors import InvalidRequest, Unserializable
 from ..wire.model import Reply
 from ..wire.path import Attr, Item, Ref
-from .description import Description
+from .description import Description, Inspection, Picture
 from .proxy import ModuleProxy, StoredProxy
 
 #: Turns a reply's content and buffers into the result.
@@ -153,6 +153,18 @@ def _encode_target(target: Any, encoder: RequestEncoder) -> Any:
     return parts
 
 
+def _encode_conditions(conditions: Any, encoder: RequestEncoder) -> Any:
+    encoded = []
+    for n, condition in enumerate(conditions):
+        try:
+            check_plain({**condition, "value": None}, "")
+            encoded.append({**condition, "value": encoder.encode(condition.get("value"))})
+        except NotLossless as error:
+            error.path = f"[{n}].value{error.path}"
+            raise
+    return encoded
+
+
 #: Fields that hold what is the user's own, and how they are encoded; the others are plain JSON.
 _FIELDS: Final[dict[str, Callable[[Any, RequestEncoder], Any]]] = {
     "target": _encode_target,
@@ -161,6 +173,7 @@ _FIELDS: Final[dict[str, Callable[[Any, RequestEncoder], Any]]] = {
     "config": _encode_many,
     "inputs": _encode_many,
     "value": _encode_datum,
+    "filter": _encode_conditions,
 }
 
 
@@ -200,6 +213,17 @@ def field(name: str) -> Finish:
         return content[name]
 
     return finish
+
+
+def inspected(content: dict[str, Any], buffers: Sequence[memoryview]) -> Inspection:
+    """What ``inspect`` answered."""
+    return Inspection(content["inspection"])
+
+
+def pictured(content: dict[str, Any], buffers: Sequence[memoryview]) -> Picture | None:
+    """What ``preview`` answered; None where the object has no picture."""
+    found = content["preview"]
+    return found and Picture(**{**found, "data": Decoder(buffers).decode(found["data"])})
 
 
 def whole(content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:

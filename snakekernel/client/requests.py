@@ -144,6 +144,9 @@ class Requests(ABC):
         decoded = {name: decoder.decode(content[name]) for name in ("columns", "index", "data")}
         return {**plain(content), **decoded}
 
+    def _summaries(self, content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:
+        return {**plain(content), "summaries": self._decoder(buffers).decode(content["summaries"])}
+
     def _step_result(self, sent: Mapping[str, Any], content: dict[str, Any], buffers: Any) -> Any:
         if content.get("status") == "error":
             return from_reply(content)
@@ -154,6 +157,8 @@ class Requests(ABC):
             return self._retrieved(None, sent.get("id"), sent.get("target"))(content, buffers)
         if op == "table":
             return self._page(content, buffers)
+        if op == "summarize":
+            return self._summaries(content, buffers)
         return self._outputs(content, buffers) if op == "execute_program" else plain(content)
 
     # -- assignment through proxies ----------------------------------------------------------------

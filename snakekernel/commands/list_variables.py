@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, MutableMapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,9 +13,6 @@ from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
 from .scope import Scope
-
-#: Put there by this kernel.
-_OURS: Final = frozenset({"stored"})
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
@@ -51,7 +47,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     wanted = request.search.casefold()
     found = [
         (name, value)
-        for name, value in variables(runtime.user_namespace(), runtime.hidden_variables()).items()
+        for name, value in runtime.variables().items()
         if name.startswith(request.prefix)
         and wanted in name.casefold()
         and (request.modules or not is_instance(value, types.ModuleType))
@@ -66,28 +62,6 @@ async def run(request: Request, scope: Scope) -> Reply:
             for name, value in page
         ],
     )
-
-
-def variables(namespace: MutableMapping[str, Any], hidden: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables that are a person's own: a copy, made without running code of any."""
-    kept: dict[str, Any] = {}
-    for name, value in _items(namespace):
-        if type(name) is not str or name.startswith("_") or name in _OURS:
-            continue
-        # IPython's own names are the person's where they have another value now.
-        if name in hidden and hidden[name] is value:
-            continue
-        kept[name] = value
-    return kept
-
-
-def _items(namespace: Any) -> list[tuple[Any, Any]]:
-    for _ in range(5):
-        try:
-            return list(namespace.items())
-        except RuntimeError:  # another thread assigned a new one meanwhile
-            continue
-    return []
 
 
 COMMAND = Command(

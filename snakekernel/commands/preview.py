@@ -42,6 +42,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     made = scope.invoke(
         preview_of, (obj, request.width, request.height, request.budget), at="$.target", trusted=True
     )
+    scope.task.check()
     if made is None:
         return Reply(preview=None)
     encoder = Encoder(limits=scope.runtime.limits)

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..inspection import Orders
-from ..inspection.watches import Watches
+from ..inspection.variables import variables
+from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
-from ..objects.store import Store
+from ..objects.store import Entry, Store
 from ..values import Limits
 from .command import Command
 from .outcomes import Outcomes
@@ -87,10 +88,10 @@ class Runtime:
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)
-    #: What clients watch for changes in place.
-    watches: Watches = field(default_factory=Watches)
     #: The orders of tables that were sorted or filtered last.
     orders: Orders = field(default_factory=Orders)
+    #: What clients watch for changes in place.
+    watches: Watches = field(default_factory=Watches)
     limits: Limits = field(default_factory=Limits)
     #: What ``returns="auto"`` sends as a value; beyond it a preview.
     auto_limits: Limits = field(default_factory=lambda: Limits(json_bytes=1 << 20, buffer_bytes=16 << 20))
@@ -105,6 +106,8 @@ class Runtime:
     hidden_variables: Callable[[], Mapping[str, Any]] = dict
     #: Runs a function on the main thread and returns its result.
     on_main: Callable[[Callable[[], Any]], Any] = lambda function: function()
+    #: Told what a look found, on the thread that looked.
+    on_seen: Callable[[Seen], None] = lambda seen: None
     #: Cancels a task by its request's id, as the asking session knows it; None where another request has it.
     cancel: Callable[[str, str], bool | None] = lambda msg_id, sender: False
     started: float = 0.0
@@ -114,6 +117,26 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+
+    def variables(self) -> dict[str, Any]:
+        """The notebook's variables that are a person's own."""
+        return variables(self.user_namespace(), self.hidden_variables())
+
+    def look(self, seconds: float) -> Seen:
+        """Look at what clients watch, for about so long."""
+        seen = self.watches.look(self._stored_at, self.variables, seconds)
+        if seen.stored or seen.variables:
+            self.on_seen(seen)
+        return seen
+
+    def _stored_at(self, name: StoredName) -> Entry | None:
+        session_id, id = name
+        session = None if session_id is None else self.sessions.find(session_id)
+        if session_id is not None and session is None:
+            return None
+        space = None if session is None else session.space
+        found = self.store.look(space, id, now=self.clock())
+        return None if found is None or found[1] != space else found[0]
 
     def release(self, session: Session) -> None:
         """End a request's lease on its session; what it stored in one closed meanwhile goes."""

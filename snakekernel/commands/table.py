@@ -32,6 +32,7 @@ from . import (
     store,
     summarize,
     table_page,
+    watch,
 )
 from .command import Command
 
@@ -59,8 +60,8 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         share,
         set,
         table_page,
-        preview,
         summarize,
+        preview,
         pipeline,
         inspect,
         ping,
@@ -69,6 +70,7 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         close_session,
         list_sessions,
         cancel,
+        watch,
         attach,
     )
 )

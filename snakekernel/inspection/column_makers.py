@@ -193,11 +193,10 @@ def of_polars(values: Any, task: Task) -> Column:
     if kind == "category":
         import polars
 
+        if str(dtype.base_type()) != "Enum":
+            return PolarsText(values.cast(polars.String), kind)
         codes = values.to_physical().cast(polars.Int64).fill_null(-1).to_numpy()
-        labels = values.cat.get_categories().to_list()
-        if str(dtype.base_type()) == "Enum":
-            return CategoryColumn(codes, labels, ordered=True)
-        return _lexical(codes, labels)
+        return CategoryColumn(codes, dtype.categories.to_list(), ordered=True)
     return ListColumn(values.to_list(), kind, task)
 
 

@@ -52,12 +52,17 @@ class Facts:
 
 def data_kind(obj: Any, *, exact: bool = True) -> str | None:
     """``"numpy.ndarray"``, ``"pandas.DataFrame"``, … if the object is one of ``DATA_CLASSES``."""
-    roots = {genuine.module_name(base).partition(".")[0] for base in genuine.mro(type(obj))}
+    return kind_of(type(obj), exact=exact)
+
+
+def kind_of(cls: type, *, exact: bool = True) -> str | None:
+    """As ``data_kind``, for the instances of a class."""
+    roots = {genuine.module_name(base).partition(".")[0] for base in genuine.mro(cls)}
     for root in roots & DATA_CLASSES.keys():
-        found = genuine.library_kind(obj, root, *DATA_CLASSES[root])
+        found = genuine.library_class(cls, root, *DATA_CLASSES[root])
         if found is None:
             continue
-        if exact and found != "ndarray" and not genuine.is_librarys_own(type(obj), root):
+        if exact and found != "ndarray" and not genuine.is_librarys_own(cls, root):
             return None
         return f"{root}.{found}"
     return None

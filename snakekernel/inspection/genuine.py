@@ -258,13 +258,18 @@ def library_kind(obj: Any, root: str, *names: str) -> str | None:
     Compared by identity with the imported library's own classes: a class that only calls itself
     ``numpy.ndarray`` is none. Imports nothing.
     """
+    return library_class(type(obj), root, *names)
+
+
+def library_class(cls: type, root: str, *names: str) -> str | None:
+    """As ``library_kind``, for the instances of a class."""
     space = library(root)
     if not space:
         return None
-    ancestry = mro(type(obj))
+    ancestry = mro(cls)
     for name in names:
-        cls = space.get(name)
-        if cls is not None and any(base is cls for base in ancestry):
+        known = space.get(name)
+        if known is not None and any(base is known for base in ancestry):
             return name
     return None
 

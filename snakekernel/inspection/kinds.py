@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from snakekernel.inspection import facts, genuine
@@ -62,6 +62,14 @@ _OF_CELLS: Final[tuple[tuple[Kind, genuine.Table[bool]], ...]] = (
     ("duration", genuine.Table.of(datetime.timedelta)),
 )
 
+#: pandas' scalars are instances of the standard library's, of which the cells of a column may be a mixture.
+_OF_LIBRARY_CELLS: Final[tuple[tuple[Kind, str, str], ...]] = (
+    ("datetime", "pandas", "Timestamp"),
+    ("duration", "pandas", "Timedelta"),
+    ("datetime", "numpy", "datetime64"),
+    ("duration", "numpy", "timedelta64"),
+)
+
 
 def of_dtype(dtype: Any) -> Kind | None:
     """The kind of a numpy or pandas dtype; ``None`` where only the cells can tell."""
@@ -90,11 +98,14 @@ def of_polars(dtype: Any) -> Kind:
     return "number" if dtype.is_float() else _BY_POLARS.get(str(dtype.base_type()), "other")
 
 
-def of_cells(cells: Iterable[Any]) -> Kind:
+def of_cells(cells: Sequence[Any]) -> Kind:
     """The kind of Python cells: that of all that are not missing, or ``"other"``."""
     found = {id(type(cell)): type(cell) for cell in cells if not is_missing(cell)}
     types = list(found.values())
     if types:
+        for kind, *library in _OF_LIBRARY_CELLS:
+            if all(genuine.library_kind(cell, *library) for cell in cells if not is_missing(cell)):
+                return kind
         for kind, allowed in _OF_CELLS:
             if all(cls in allowed for cls in types):
                 return kind

@@ -68,7 +68,8 @@ def cell_texts(cells: Sequence[Any]) -> list[str]:
 
 
 def _text(cell: Any) -> str:
-    if type(cell) in _PLAIN or is_worded(cell) or facts.data_kind(cell) == "numpy.generic":
+    known = type(cell) in _PLAIN or type(cell) in _TIMES or is_worded(cell)
+    if known or facts.data_kind(cell) == "numpy.generic":
         return str(cell)
     if cell is None:
         return ""
@@ -106,19 +107,24 @@ class ListColumn:
         return [is_missing(cell) for chunk in self._chunks() for cell in chunk]
 
     def compare(self, op: Comparison, value: Any) -> list[bool]:
-        if self.kind in ("text", "boolean", "integer", "number"):
+        as_given: Callable[[Any], Any] = _same
+        if self.kind == "datetime":
+            value, as_given = operands.instant(value).wall, _moment
+        elif self.kind == "duration":
+            value = datetime.timedelta(microseconds=operands.span(value) / 1_000)
+        elif self.kind in operands.CHECKS:
             operands.CHECKS[self.kind](value)
         compare, is_missing = _OPERATORS[op], kinds.is_missing
         kept: list[bool] = []
         try:
             for chunk in self._chunks():
-                kept += [not is_missing(cell) and bool(compare(cell, value)) for cell in chunk]
+                kept += [not is_missing(cell) and bool(compare(as_given(cell), value)) for cell in chunk]
         except TypeError as error:  # "'<' not supported between instances of …"
             raise Mismatch(f"its cells cannot be compared with that value: {timed.summary(error)}") from None
         return kept
 
     def among(self, values: list[Any]) -> list[bool]:
-        if all(type(value) in _HASHABLE for value in values):
+        if self.kind not in ("datetime", "duration") and all(type(value) in _HASHABLE for value in values):
             wanted = set(values)
             return [
                 type(cell) in _HASHABLE and cell in wanted and not kinds.is_missing(cell)
@@ -185,6 +191,15 @@ class ListColumn:
             return hashed(marshal.dumps(self.cells, 2))
         except ValueError:  # objects; what they keep inside is not looked at
             return hashed(marshal.dumps([_mark(cell) for cell in self.cells], 2))
+
+
+def _same(cell: Any) -> Any:
+    return cell
+
+
+def _moment(cell: Any) -> Any:
+    """A date as the midnight it begins with, which compares with other times."""
+    return datetime.datetime(cell.year, cell.month, cell.day) if type(cell) is datetime.date else cell
 
 
 def _one_of_each_type(cells: list[Any]) -> list[Any]:

@@ -91,7 +91,7 @@ def span(value: Any) -> int:
     """Nanoseconds of a timedelta or of a number of seconds."""
     if type(value) is datetime.timedelta:
         return int(value // _MICROSECOND) * 1_000
-    if type(value) in (int, float) and value == value and abs(value) < 1e12:
+    if (type(value) is int or type(value) is float) and abs(value) < 1e12:
         return round(value * 1_000_000_000)
     raise Mismatch("a column of durations is compared with a number of seconds or a duration")
 

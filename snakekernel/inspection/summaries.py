@@ -33,7 +33,7 @@ _TEXT: Final = 200
 
 #: Seconds that a cell takes.
 _COST: Final = {"object": 1.5e-6, "Object": 1.5e-6}
-_TYPED: Final = 1.2e-7
+_TYPED: Final = 1.5e-7
 
 #: Kinds whose most frequent cells say nothing where no cell comes twice.
 _MEASURED: Final = ("integer", "number", "datetime", "duration")

@@ -228,6 +228,10 @@ class _Arrow:
         return column_makers.of_arrow(_arrow_rows(values, rows), task)
 
 
+#: Types of Arrow that single rows cannot be taken from, and what they are taken as.
+_WITHOUT_TAKE: Final = {"string_view": "large_string", "binary_view": "large_binary"}
+
+
 def _arrow_rows(values: Any, rows: Rows) -> Any:
     if isinstance(rows, slice):
         start, stop, step = rows.indices(len(values))
@@ -235,6 +239,9 @@ def _arrow_rows(values: Any, rows: Rows) -> Any:
             return values.slice(start, max(stop - start, 0))
         rows = list(range(start, stop, step))
     pyarrow = genuine.library("pyarrow")
+    view = _WITHOUT_TAKE.get(str(values.type))
+    if view is not None:
+        values = values.cast(pyarrow[view]())
     return values.take(pyarrow["array"](rows, pyarrow["int64"]()))
 
 

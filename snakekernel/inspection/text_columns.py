@@ -100,13 +100,12 @@ class ArrowText:
 
 
 class PolarsText:
-    """A ``polars.Series`` of strings."""
+    """A ``polars.Series`` of strings, or of categories as strings."""
 
-    kind: Kind = "text"
-
-    def __init__(self, values: Any) -> None:
+    def __init__(self, values: Any, kind: Kind = "text") -> None:
         import polars
 
+        self.kind: Kind = kind
         self.polars = polars
         self.values = values
 
@@ -114,7 +113,7 @@ class PolarsText:
         return len(self.values)
 
     def take(self, rows: Positions) -> PolarsText:
-        return PolarsText(self.values.gather(masks.numpy().asarray(rows)))
+        return PolarsText(self.values.gather(masks.numpy().asarray(rows)), self.kind)
 
     def missing(self) -> Any:
         return _polars_mask(self.values.is_null())

@@ -1,7 +1,8 @@
-"""``snake_changed`` on iopub: which stored names changed, told at most 20 times a second.
+"""``snake_changed`` on iopub: which names changed, and how, told at most 20 times a second.
 
 Rules: never a child of any request, for some clients reject unknown children; changes are kept in order
-and in step with the store's version, so that a client sees a gap.
+and in step with the store's version, so that a client sees a gap. Changes in place, those of variables and
+those of sessions come along; they raise no version of the store's.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Final
 
+from ..inspection.watches import Seen
 from ..objects.store import Change
 
 INTERVAL: Final = 0.05
@@ -34,7 +36,11 @@ class ChangeFeed:
         self._publish = publish
         self._lock = threading.Lock()
         self._pending: list[Change] = []
+        self._in_place: list[dict[str, Any]] = []
+        self._beside: dict[str, list[dict[str, Any]]] = {"variables": [], "sessions": []}
         self._scheduled = False
+        #: The version that was told last.
+        self._version = 0
 
     def __call__(self, change: Change) -> None:
         """A name changed."""
@@ -45,16 +51,45 @@ class ChangeFeed:
             self._scheduled = True
         self._schedule(INTERVAL, self._flush)
 
+    def session(self, action: str, session_id: str) -> None:
+        """A session was opened or closed."""
+        with self._lock:
+            self._beside["sessions"].append({"action": action, "session_id": session_id})
+        self._soon()
+
+    def seen(self, seen: Seen) -> None:
+        """A look at what is watched found changes."""
+        with self._lock:
+            self._in_place += [
+                asdict(Change("changed", name, session_id, "", version))
+                for (session_id, name), version in seen.stored
+            ]
+            self._beside["variables"] += [{"action": action, "name": name} for action, name in seen.variables]
+        self._soon()
+
+    def _soon(self) -> None:
+        with self._lock:
+            if self._scheduled:
+                return
+            self._scheduled = True
+        self._schedule(INTERVAL, self._flush)
+
     def _flush(self) -> None:
         with self._lock:
             changes, self._pending, self._scheduled = self._pending, [], False
+            in_place, self._in_place = self._in_place, []
+            beside, self._beside = self._beside, {name: [] for name in self._beside}
         changes.sort(key=lambda change: change.version)
         # What does not fit is a gap that a client sees in ``since``.
         kept = changes[-_MOST:]
-        self._publish(
-            {
-                "since": kept[0].version - 1,
-                "version": kept[-1].version,
-                "changes": [asdict(change) for change in kept],
-            }
-        )
+        since = self._version
+        if kept:
+            since, self._version = kept[0].version - 1, kept[-1].version
+        told = [asdict(change) for change in kept]
+        while told or in_place or any(beside.values()):
+            room = _MOST - len(told)
+            content = {"since": since, "version": self._version, "changes": told + in_place[:room]}
+            content |= {name: rows[:_MOST] for name, rows in beside.items() if rows}
+            self._publish(content)
+            since, told, in_place = self._version, [], in_place[room:]
+            beside = {name: rows[_MOST:] for name, rows in beside.items()}

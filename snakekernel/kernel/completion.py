@@ -22,7 +22,7 @@ from ipykernel.jsonutil import json_clean
 
 from ..inspection import Describer, facts, genuine, part_of
 from ..inspection.html import inspection_page
-from ..objects.target import UserCodeRaised, follow_static
+from ..objects.target import follow_static
 from ..wire.errors import SnakeError
 from ..wire.path import Attr, Item, path_text
 from .namespace import StoredNamespace
@@ -67,7 +67,7 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
         if path is not None and path.steps and self._is_stored(path.root):
             try:
                 return self._inspected(path, Describer())
-            except (SnakeError, UserCodeRaised, KeyError):
+            except (SnakeError, KeyError):
                 # Only running its code would tell: IPython knows how far that may go.
                 pass
         return super().do_inspect(code, cursor_pos, detail_level, omit_sections)
@@ -91,7 +91,7 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
         if path is not None:
             try:
                 answer = self._inspected(path, Describer(static=True))
-            except (SnakeError, UserCodeRaised, KeyError):
+            except (SnakeError, KeyError):
                 pass
         self.session.send(stream, "inspect_reply", json_clean(answer), parent, ident)
 
@@ -110,20 +110,20 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
     def _at(self, path: Path) -> Any:
         """The object at a path of the notebook's, read statically.
 
-        Raises KeyError, a SnakeError or UserCodeRaised where none can be told.
+        Raises KeyError or a SnakeError where none can be told.
         """
         if self._is_stored(path.root):
             return self._stored_at(path.steps)
         space = self.shell.user_ns
         obj = space[path.root] if path.root in space else vars(builtins)[path.root]
-        return follow_static(obj, path.steps, at="$", part_of=part_of)
+        return _followed(obj, path.steps)
 
     def _stored_at(self, steps: tuple[Step, ...]) -> Any:
         if not steps:
             return self.stored
         first, *rest = steps
-        obj = self.stored[first.name if isinstance(first, Attr) else first.key]
-        return follow_static(obj, tuple(rest), at="$", part_of=part_of)
+        obj = self.stored[_name_of(first)]
+        return _followed(obj, tuple(rest))
 
     def _completed(self, code: str, cursor: int, *, everything: bool) -> dict[str, Any] | None:
         line = code[code.rfind("\n", 0, cursor) + 1 : cursor]
@@ -141,7 +141,7 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
             return None
         try:
             return self._parts(self._at(typed.path), typed, code[cursor:], cursor)
-        except (SnakeError, UserCodeRaised, KeyError):
+        except (SnakeError, KeyError):
             return None
 
     def _in_a_magic(self, text: str, cursor: int, read: Callable[[Path | None], Any]) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
             if typed is None or typed.path is None or text in self.stored:
                 return _answer(_matching(read(None), text), cursor - len(text), cursor)
             return self._parts(read(typed.path), typed, "", cursor)
-        except (SnakeError, UserCodeRaised, KeyError):
+        except (SnakeError, KeyError):
             return _answer([], cursor, cursor)
 
     def _named(self, path: Path | None) -> Any:
@@ -168,12 +168,11 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
         if path.root == "stored":
             return self._stored_at(path.steps)
         if path.root != "user":
-            return follow_static(sys.modules[path.root], path.steps, at="$", part_of=part_of)
+            return _followed(sys.modules[path.root], path.steps)
         if not path.steps:
             return dict(genuine.dict_page(self.shell.user_ns))
         first, *rest = path.steps
-        name = first.name if isinstance(first, Attr) else first.key
-        return follow_static(self.shell.user_ns[name], tuple(rest), at="$", part_of=part_of)
+        return _followed(self.shell.user_ns[_name_of(first)], tuple(rest))
 
     def _parts(self, obj: Any, typed: Unfinished, after: str, cursor: int) -> dict[str, Any]:
         """Completions of an attribute or a key of an object."""
@@ -272,6 +271,14 @@ def _answer(found: list[tuple[str, str]], start: int, end: int) -> dict[str, Any
             ]
         },
     }
+
+
+def _followed(obj: Any, steps: tuple[Step, ...]) -> Any:
+    return follow_static(obj, steps, at="$", part_of=part_of)
+
+
+def _name_of(step: Step) -> Any:
+    return step.name if isinstance(step, Attr) else step.key
 
 
 def _spoken(path: Path) -> str:

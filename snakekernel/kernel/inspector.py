@@ -42,9 +42,14 @@ class _Job:
 
 
 class Inspector:
-    """The tasks of one kernel. Its methods may be called on any thread."""
+    """The tasks of one kernel. Its methods may be called on any thread.
 
-    def __init__(self) -> None:
+    Args:
+        after: called when a task has come to its end and lets go of its session.
+    """
+
+    def __init__(self, after: Callable[[], None]) -> None:
+        self._after = after
         self._changed = threading.Condition()
         self._waiting: deque[_Job] = deque()
         self._current: _Job | None = None
@@ -74,7 +79,10 @@ class Inspector:
             if job is None:
                 return False
             begun = self._stop(job)
-        return self._end(job, _cancelled(job, begun, "The request was cancelled."))
+        try:
+            return self._end(job, _cancelled(job, begun, "The request was cancelled."))
+        finally:
+            self._after()
 
     def close(self) -> None:
         """Answer all tasks with ``cancelled``, and have the thread end. Idempotent."""
@@ -114,6 +122,7 @@ class Inspector:
             self._end(job, self._outcome(job.run))
             # Its objects must not live on until the next task comes.
             del job
+            self._after()
 
     def _outcome(self, run: Run) -> Outcome:
         step = run.resume()

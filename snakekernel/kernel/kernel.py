@@ -42,6 +42,7 @@ from .awaiting import awaited
 from .changes import ChangeFeed
 from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
+from .displays import register_displays
 from .door import InspectorDoor
 from .incoming import Incoming, split
 from .inspector import Inspector
@@ -51,6 +52,7 @@ from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
+from .watching import Watching
 
 T = TypeVar("T")
 
@@ -115,7 +117,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self._own_shell: Any = self.shell
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
-        self.inspector = Inspector()
+        self.inspector = Inspector(self.arm_expiry)
         #: Widgets of this process, told what clients are told; called on the control thread.
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
@@ -125,7 +127,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             frameworks=PluginTable(installed),
             clock=time.time,
             store=Store(on_drop=self._drop, on_change=changes, max_objects=self.max_objects),
-            sessions=SessionTable(default_ttl=self.default_session_ttl, max_sessions=self.max_sessions),
+            sessions=SessionTable(
+                default_ttl=self.default_session_ttl,
+                max_sessions=self.max_sessions,
+                on_change=changes.session,
+            ),
             secrets=secrets,
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
@@ -134,6 +140,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
             cancel=self._cancel,
+            on_seen=changes.seen,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         self.stored = StoredNamespace(
@@ -141,8 +148,14 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         )
         self._offer_stored()
         StoredMagics(self).register()
+        register_displays(self.shell)
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
+        self.watches = self.runtime.watches
+        self.watching = Watching(
+            self.watches, lambda seconds: self.runtime.look(seconds).more, self._is_busy, time.time
+        )
+        self.shell.events.register("post_execute", self.watching.ended)
         self.door = InspectorDoor(self.runtime, self.inspector, self._guarded)
         self.comm_manager.register_target(COMM_TARGET, self.door.opened)
 
@@ -312,6 +325,9 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         )
         return frames
 
+    def _is_busy(self) -> bool:
+        return self.activities.any or self._main_asyncio_lock.locked()
+
     def _cancel(self, msg_id: str, sender: str) -> bool | None:
         if self.inspector.cancel(msg_id, sender):
             return True
@@ -410,7 +426,9 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         msg_type = str(header.get("msg_type"))
         if is_ours(msg_type):
             return op_of(msg_type), None, str(header.get("username", ""))
-        return int(self._own_shell.execution_count) if msg_type == "execute_request" else None
+        # Not execution_count, which some versions of IPython raise before the cell and some after it.
+        history = self._own_shell.history_manager
+        return len(history.input_hist_parsed) - 1 if msg_type == "execute_request" else None
 
     @property
     def _is_plain_tcp(self) -> bool:
@@ -427,5 +445,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     def do_shutdown(self, restart: bool) -> Any:
         """As stock; our threads end too, and tasks are answered."""
         self.inspector.close()
+        self.watching.close()
         self.activities.close()
         return super().do_shutdown(restart)

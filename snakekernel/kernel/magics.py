@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from IPython.core.error import UsageError
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR, MAGIC_OUTPUT_CAN_BE_SILENCED
 
-from ..inspection import Describer
+from ..commands import inspect as inspect_command
+from ..commands.scope import Scope
 from ..inspection.html import inspection_page
 from ..inspection.pages import Page
 from ..objects.secrets import is_key_name
@@ -28,6 +29,7 @@ from .paths import Path, Step, leading
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _KEEP: Final = re.compile(r"\s->\s*(?P<name>(?:(?!->).)+?)\s*\Z")
@@ -82,9 +84,12 @@ class StoredMagics:
         name = line.strip()
         if not name:
             raise UsageError("Name a stored object: %object NAME, or %object NAME.PATH; %objects lists them.")
-        obj = self._part(name)
-        runtime = self._kernel.runtime
-        return inspection_page(Describer(plugin_for=runtime.frameworks.for_type).inspect(obj), name)
+        scope = Scope(self._kernel.runtime, door="shell")
+        try:
+            reply = _ended(inspect_command.run(inspect_command.Request(target=self._part(name)), scope))
+        except SnakeError as error:
+            raise UsageError(error.message) from None
+        return inspection_page(reply.inspection, name)
 
     @_as_written
     def del_object(self, line: str) -> None:
@@ -208,17 +213,17 @@ class StoredMagics:
             obj = self._shell.user_ns[target.name]
         return follow(obj, target.steps, at="$")
 
-    def _part(self, text: str) -> Any:
-        """A stored object, or a part of it."""
+    def _part(self, text: str) -> list[Any] | str:
+        """The target that a stored object's name means, or a path below one."""
         if text in self._stored:
-            return self._stored[text]
+            return ["stored", text]
         found = leading(text)
         if found is None or found[1].strip():
             raise self._missing(text)
         path = found[0]
         if path.root != "stored" or path.root in self._stored:
             path = Path("stored", (Attr(path.root), *path.steps))
-        return self._target(path)
+        return _listed(path)
 
     def _missing(self, name: str) -> UsageError:
         return UsageError(f"There is no stored object {name!r}; %objects lists what there is.")
@@ -231,6 +236,16 @@ class StoredMagics:
 
 
 _GIVEN: Final = "__given__"
+
+
+def _ended(work: Coroutine[Any, Any, T]) -> T:
+    """What a command that never waits replied."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        reply: T = end.value
+        return reply
+    raise RuntimeError("the command waits")
 
 
 def _arguments(rest: str) -> ast.Call | None:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, MutableMapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ..inspection import estimate, facts
+from ..inspection import glance
 from ..inspection.html import listing_page
 from ..inspection.pages import Page
 from ..inspection.words import counted
-from ..objects.provenance import Maker
+from ..objects.provenance import Maker, made_by
 from ..objects.static import is_exactly
 from ..objects.store import ANONYMOUS, Entry, Store
 
@@ -127,15 +127,13 @@ def listing(stored: StoredNamespace, pattern: str = "*") -> Page:
 
 
 def _described(entry: Entry) -> dict[str, Any]:
-    known = facts.facts_of(entry.obj)
     return {
         "name": entry.name,
         "type": entry.type,
         "module": entry.module,
-        "size": estimate(entry.obj),
-        "length": known.length,
-        "shape": known.shape,
+        **glance(entry.obj),
         "created": entry.created,
+        "made_by": made_by(entry.by),
     }
 
 

@@ -176,6 +176,8 @@ class Serving:
                 was_long = monotonic() - self._activity.started > _LONG
                 kernel.interrupts.release(self._caught, was_long=was_long)
             kernel.arm_expiry()
+            if kernel.watches.is_on:
+                kernel.watching.ended()
 
     def _frames(self, outcome: Outcome) -> list[Any]:
         packed = self.run.pack(outcome, output=self._activity.outputs)

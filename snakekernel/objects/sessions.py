@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..wire.errors import InvalidRequest, LimitExceeded, NotFound, SessionExpired
 
@@ -46,9 +47,20 @@ class Session:
 
 
 class SessionTable:
-    """All sessions of one kernel. Thread-safe; runs no code of others."""
+    """All sessions of one kernel. Thread-safe; runs no code of others.
 
-    def __init__(self, *, default_ttl: float | None = 3600.0, max_sessions: int = 10_000) -> None:
+    Args:
+        on_change: told, outside of the lock, of each session opened or closed; must be cheap and not raise.
+    """
+
+    def __init__(
+        self,
+        *,
+        default_ttl: float | None = 3600.0,
+        max_sessions: int = 10_000,
+        on_change: Callable[[Literal["opened", "closed"], str], None] = lambda action, id: None,
+    ) -> None:
+        self._on_change = on_change
         self.default_ttl = default_ttl
         self._max_sessions = max_sessions
         self._lock = threading.Lock()
@@ -68,7 +80,8 @@ class SessionTable:
                 raise InvalidRequest(f"The session {id!r} exists already.", at=at)
             session = self._open(id, now, ttl, at)
             self._expired.pop(id, None)
-            return session
+        self._on_change("opened", id)
+        return session
 
     def lease(self, id: str, *, now: float, create: bool, at: str = "$.session_id") -> Session:
         """Hold a session for one request and renew it; ``create`` lets it come into being.
@@ -83,13 +96,16 @@ class SessionTable:
                 raise SessionExpired(
                     f"The session {id!r} expired and its objects are gone. Create it anew to go on.", at=at
                 )
+            is_new = session is None
             if session is None:
                 if not create:
                     raise NotFound(f"There is no session {id!r}.", at=at)
                 session = self._open(id, now, None, at)
             session.leases += 1
             session.used = now
-            return session
+        if is_new:
+            self._on_change("opened", id)
+        return session
 
     def release(self, session: Session, *, now: float) -> None:
         """End a lease; the use counts until now."""
@@ -111,7 +127,13 @@ class SessionTable:
             if session is None:
                 raise NotFound(f"There is no session {id!r}.", at=at)
             session.closed = True
-            return session
+        self._on_change("closed", id)
+        return session
+
+    def find(self, id: str) -> Session | None:
+        """The session of an id, without using it."""
+        with self._lock:
+            return self._sessions.get(id)
 
     def expire(self, now: float) -> list[Session]:
         """Forget the sessions whose time ended and that no call holds; returns them."""
@@ -124,7 +146,9 @@ class SessionTable:
             # A session that a call holds is looked at again from the end of the call.
             free = [s.expires_at for s in self._sessions.values() if s.leases == 0]
             self._earliest = min((end for end in free if end is not None), default=None)
-            return due
+        for session in due:
+            self._on_change("closed", session.id)
+        return due
 
     def next_expiry(self) -> float | None:
         """When ``expire`` next has something to look at, or None: no session ends before."""

@@ -63,9 +63,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One changed name, for ``snake_changed``."""
+    """One changed name, for ``snake_changed``. The store itself does not see what is ``changed`` in place."""
 
-    action: Literal["stored", "replaced", "deleted"]
+    action: Literal["stored", "replaced", "deleted", "changed"]
     name: str
     session_id: str | None
     writer: str

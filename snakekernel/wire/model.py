@@ -88,12 +88,18 @@ Data = Any
 class Changed(msgspec.Struct, kw_only=True):
     """Content of ``snake_changed`` on iopub: names that changed since the version before.
 
-    A client that sees ``since`` differ from the version it knows has missed some: list again.
+    A client that sees ``since`` differ from the version it knows has missed some: list again. A change in
+    place (``action`` ``changed``) is told while somebody watches the name, and raises no version.
+
+    variables: ``action`` (``stored``, ``deleted``, ``changed``) and ``name``, while somebody watches them.
+    sessions: ``action`` (``opened``, ``closed``) and ``session_id``. Both are absent when empty.
     """
 
     since: int
     version: int
     changes: list[dict[str, Any]]
+    variables: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    sessions: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
 
 class Progress(msgspec.Struct, kw_only=True):

@@ -227,6 +227,9 @@ class TestControl:
             "inspect",
             "cancel",
             "attach",
+            "watch",
+            "table",
+            "summarize",
         }
 
     def test_list_rename_delete(self, stock: Stock, name: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from snakekernel.commands.dispatch import Run
 from snakekernel.commands.runtime import Runtime
-from snakekernel.commands.scope import Suspended
+from snakekernel.commands.suspending import Suspended
 from snakekernel.demo.lm_server import LMServer
 from snakekernel.objects.sessions import SessionTable
 from snakekernel.objects.store import Store

@@ -51,7 +51,7 @@ def inspection(obj: Any, describer: Describer, dspy: ModuleType) -> dict[str, An
         return None
     facts = {k: v for k, v in found.items() if k not in ("type", "module", "attributes", "truncated")}
     if isinstance(obj, dspy.BaseLM):
-        facts["history"] = [_history_entry(entry, describer) for entry in _history(obj)[-_HISTORY:]]
+        facts["history"] = [_history_entry(entry, describer) for entry in history_of(obj)[-_HISTORY:]]
     return {"dspy": facts}
 
 
@@ -235,7 +235,7 @@ def _lm(obj: Any, describer: Describer) -> dict[str, Any]:
     except Exception:  # a custom engine that cannot be saved; the model's name is known all the same
         state = {"model": _model(obj)}
     shown = {k: v for k, v in without_secrets(state).items() if v is not None and k not in _BOOKKEEPING}
-    history = _history(obj)
+    history = history_of(obj)
     return {
         "attributes": {str(name): describer.preview(value) for name, value in shown.items()},
         "calls": len(history),
@@ -252,7 +252,8 @@ def without_secrets(config: Mapping[Any, Any]) -> dict[Any, Any]:
     }
 
 
-def _history(lm: Any) -> list[dict[str, Any]]:
+def history_of(lm: Any) -> list[dict[str, Any]]:
+    """What a language model keeps of its calls, oldest first."""
     return [entry for entry in list(vars(lm).get("history") or ()) if isinstance(entry, dict)]
 
 

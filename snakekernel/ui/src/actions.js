@@ -137,7 +137,7 @@ export class Actions {
     const more = names.length - NAMES_LISTED;
     confirmFirst(this.ui.root, {
       title: one ? `Delete ${names[0]}?` : `Delete ${plural(names.length, "object")}?`,
-      text: `The kernel forgets ${one ? "it" : "them"}. This cannot be undone. What variables hold stays.`,
+      text: `Variables and other objects that hold ${one ? "it" : "them"} keep ${one ? "it" : "them"}. The deletion cannot be undone.`,
       names: one ? [] : [...names.slice(0, NAMES_LISTED), ...(more > 0 ? [`and ${more} more`] : [])],
       action: "Delete",
       run: () => this.#deleteAll(targets),

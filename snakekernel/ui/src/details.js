@@ -167,7 +167,7 @@ export class Details {
   }
 
   #drawButtons(node, object) {
-    const button = (name, label, run) => h("button", { class: "snk-button", title: label, "aria-label": label, onClick: run }, icon(name));
+    const button = (name, label, run) => h("button", { class: "snk-icon-button", title: label, "aria-label": label, onClick: run }, icon(name));
     const shown = [];
     if (node.steps && object.view === "table") shown.push(button("table", "Open table", () => this.actions.ui.openTable(node)));
     if (node.steps && object.view === "callable") shown.push(button("play", "Call…", () => this.actions.ui.openForm(node)));
@@ -202,10 +202,10 @@ export class Details {
   #problem() {
     return h(
       "p",
-      { class: "snk-problem", role: "alert" },
+      { class: "snk-failure", role: "alert" },
       this.error.message,
       " ",
-      h("button", { class: "snk-link", "data-snk-focus": "retry", onClick: () => this.#ask() }, "Retry"),
+      h("button", { class: "snk-text-button", "data-snk-focus": "retry", onClick: () => this.#ask() }, "Retry"),
     );
   }
 
@@ -226,11 +226,11 @@ export class Details {
       ["Expires", formatTime(stored.expires_at ?? object.expires_at)],
     ];
     const shown = rows.filter(([, text]) => text);
-    return h("dl", { class: "snk-facts" }, shown.map(([label, text, title]) => [h("dt", null, label), h("dd", { title }, text)]));
+    return h("dl", { class: "snk-about" }, shown.map(([label, text, title]) => [h("dt", null, label), h("dd", { title }, text)]));
   }
 
   #picture() {
-    if (this.preview.error) return h("p", { class: "snk-problem" }, this.preview.error);
+    if (this.preview.error) return h("p", { class: "snk-failure" }, this.preview.error);
     const { width, height, scaled } = this.preview;
     const size = width && height ? `${formatCount(width)} × ${formatCount(height)} pixels` : "";
     return h(
@@ -247,13 +247,13 @@ export class Details {
     const runs = Boolean(this.evaluating);
     const label = runs ? "Cancel" : evaluated ? "Evaluate again" : "Evaluate repr";
     const why = "Run the object's own __repr__ in the kernel";
-    const asks = h("button", { class: "snk-link", title: why, "data-snk-focus": "repr", onClick: () => this.evaluate() }, label);
+    const asks = h("button", { class: "snk-text-button", title: why, "data-snk-focus": "repr", onClick: () => this.evaluate() }, label);
     return h(
       "div",
       { class: "snk-section" },
       h("div", { class: "snk-section-head" }, h("h3", null, evaluated?.text !== undefined ? "Value (evaluated)" : "Value"), asks),
       runs ? h("p", { class: "snk-quiet", role: "status" }, "Evaluating in the kernel") : null,
-      evaluated?.problem ? h("p", { class: "snk-problem", role: "alert" }, evaluated.problem) : null,
+      evaluated?.problem ? h("p", { class: "snk-failure", role: "alert" }, evaluated.problem) : null,
       h("pre", { class: "snk-code" }, text),
     );
   }

@@ -23,12 +23,12 @@ class ArgumentField {
   constructor(form, parameter, { named = null } = {}) {
     this.parameter = parameter;
     this.form = form;
-    const id = freshId("snk-field");
+    const id = freshId("snk-input");
     const wanted = parameter.required ? "required" : parameter.default !== null ? `${oneLine(parameter.default, 60)}` : "";
     this.name = named;
     this.field = h("input", {
       id,
-      class: "snk-field",
+      class: "snk-input",
       placeholder: wanted,
       spellcheck: "false",
       autocomplete: "off",
@@ -41,7 +41,7 @@ class ArgumentField {
       MODES.map(([value, label, title]) => h("option", { value, title }, label)),
     );
     this.mode.value = suggestedMode(parameter);
-    this.problem = h("p", { class: "snk-problem", role: "alert", hidden: true, id: `${id}-problem` });
+    this.problem = h("p", { class: "snk-failure", role: "alert", hidden: true, id: `${id}-problem` });
     const label = named ?? h("label", { for: id }, oneLine(parameter.name, 100));
     const note = parameter.annotation ? h("span", { class: "snk-annotation" }, oneLine(parameter.annotation, 120)) : null;
     this.element = h(
@@ -116,7 +116,7 @@ class ArgumentFields {
     const rows = h("div", { class: "snk-more-arguments" });
     const label = keyed ? `**${parameter.name}` : `*${parameter.name}`;
     const add = () => {
-      const named = keyed ? h("input", { class: "snk-field snk-keyword", placeholder: "name", "aria-label": "Name of the argument", spellcheck: "false" }) : null;
+      const named = keyed ? h("input", { class: "snk-input snk-keyword", placeholder: "name", "aria-label": "Name of the argument", spellcheck: "false" }) : null;
       const one = { name: keyed ? "the keyword argument" : `${parameter.name}`, required: false, default: null, annotation: null };
       const field = new ArgumentField(this.form, one, { named: named ?? h("span", { class: "snk-quiet" }, `${(keyed ? this.named : this.extra).length + 1}`) });
       field.field.setAttribute("aria-label", one.name);
@@ -124,7 +124,7 @@ class ArgumentFields {
       rows.append(field.element);
       (named ?? field.field).focus();
     };
-    const button = h("button", { type: "button", class: "snk-link", onClick: add }, keyed ? "Add a keyword argument" : "Add an argument");
+    const button = h("button", { type: "button", class: "snk-text-button", onClick: add }, keyed ? "Add a keyword argument" : "Add an argument");
     this.element.append(h("div", { class: "snk-variadic" }, h("div", { class: "snk-argument-name" }, oneLine(label, 100)), rows, button));
   }
 
@@ -194,7 +194,7 @@ export class CallForm {
     this.title = h("h2", null, this.direct ? `Call ${label}` : `Call a method of ${label}`);
     this.about = h("div", { class: "snk-form-about" });
     this.holder = h("div", null);
-    this.storeAs = h("input", { class: "snk-field", id: freshId("snk-store"), placeholder: "leave empty to show it only", spellcheck: "false" });
+    this.storeAs = h("input", { class: "snk-input", id: freshId("snk-store"), placeholder: "leave empty to show it only", spellcheck: "false" });
     this.wait = h("p", { class: "snk-quiet", role: "status" });
     this.run = h("button", { type: "submit", class: "snk-push snk-push-main" }, "Call");
     this.stop = h("button", { type: "button", class: "snk-push", hidden: true, onClick: () => this.controller?.abort() }, "Cancel");
@@ -211,7 +211,7 @@ export class CallForm {
       this.result,
       this.names,
     );
-    const back = h("button", { class: "snk-button", title: "Back to the list", "aria-label": "Back to the list", onClick: this.close }, icon("back"));
+    const back = h("button", { class: "snk-icon-button", title: "Back to the list", "aria-label": "Back to the list", onClick: this.close }, icon("back"));
     this.element = h("section", { class: "snk-page", "data-lm-suppress-shortcuts": "true" }, h("header", null, back, this.title), this.form);
     this.element.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
@@ -250,7 +250,7 @@ export class CallForm {
       this.method = name || null;
       this.#load();
     }, 250);
-    const field = h("input", { id, class: "snk-field", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => chosen(field.value.trim()) });
+    const field = h("input", { id, class: "snk-input", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => chosen(field.value.trim()) });
     return h("div", { class: "snk-argument" }, h("label", { for: id, class: "snk-argument-name" }, "Method"), field, this.methods);
   }
 
@@ -264,7 +264,7 @@ export class CallForm {
       about = await this.#inspect(signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.about.replaceChildren(h("p", { class: "snk-problem", role: "alert" }, error.message));
+      this.about.replaceChildren(h("p", { class: "snk-failure", role: "alert" }, error.message));
       this.holder.replaceChildren();
       return;
     }
@@ -343,7 +343,7 @@ export class CallForm {
 
   #show({ result }, storeAs) {
     const text = resultText(result).slice(0, 20_000);
-    const where = storeAs ? h("button", { type: "button", class: "snk-link", onClick: () => this.onStored(storeAs) }, `Stored as ${oneLine(storeAs, 60)}`) : null;
+    const where = storeAs ? h("button", { type: "button", class: "snk-text-button", onClick: () => this.onStored(storeAs) }, `Stored as ${oneLine(storeAs, 60)}`) : null;
     this.result.replaceChildren(
       h("div", { class: "snk-section-head" }, h("h3", null, `Result: ${oneLine(result?.type ?? "", 60)}`), where ?? ""),
       h("pre", { class: "snk-code" }, text),
@@ -354,7 +354,7 @@ export class CallForm {
     const trace = (error.traceback ?? []).join("\n").replace(/\u001b\[[0-9;]*m/g, "");
     const text = cancelled ? "Cancelled." : error.message;
     this.result.replaceChildren(
-      h("p", { class: "snk-problem", role: "alert" }, text),
+      h("p", { class: "snk-failure", role: "alert" }, text),
       ...(trace && !cancelled ? [h("details", { class: "snk-section" }, h("summary", null, "Traceback"), h("pre", { class: "snk-code" }, trace.slice(0, 20_000)))] : []),
     );
   }

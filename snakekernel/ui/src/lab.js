@@ -246,6 +246,10 @@ function openTab(lab, app, labShell, icon, title, mount) {
       this.handle ??= mount(this.node);
     }
     onResize() {
+      if (!labShell && !this.hasRoom) {
+        this.hasRoom = true;
+        giveRoom(this);
+      }
       this.handle?.resized?.();
     }
     onAfterShow() {
@@ -271,13 +275,11 @@ function openTab(lab, app, labShell, icon, title, mount) {
   widget.title.icon = icon;
   app.shell.add(widget, labShell ? "main" : "down");
   app.shell.activateById(widget.id);
-  if (!labShell) {
-    giveRoom(widget);
-  }
 }
 
 /** The area below the notebook begins with no height. */
 function giveRoom(widget) {
+  // Its parents: a stack, the tabs, what splits the page.
   const area = widget.parent?.parent;
   const split = area?.parent;
   if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {

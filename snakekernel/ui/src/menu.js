@@ -2,7 +2,7 @@
  * Menus and questions of the panel.
  *
  * Rules: each is a modal dialog of the browser, which lies above everything, keeps the focus and gives it
- * back; Escape and a press outside always leave it without doing anything.
+ * back; Escape and a click outside always leave it without doing anything.
  */
 
 import { freshId, h, listIndex } from "./dom.js";
@@ -20,7 +20,8 @@ function showModal(root, dialog) {
     event.preventDefault();
     close();
   });
-  dialog.addEventListener("pointerdown", (event) => {
+  // At the end of the press, so that it does not go on to what lies below.
+  dialog.addEventListener("click", (event) => {
     if (event.target !== dialog) return;
     const box = dialog.getBoundingClientRect();
     const inside = event.clientX >= box.left && event.clientX < box.right && event.clientY >= box.top && event.clientY < box.bottom;
@@ -43,18 +44,18 @@ function showModal(root, dialog) {
 export function openContextMenu(root, items, x, y) {
   const entries = [];
   const parts = items.map((item) => {
-    if (!item) return h("div", { class: "snk-menu-line", role: "separator" });
+    if (!item) return h("div", { class: "snk-actions-line", role: "separator" });
     const run = () => {
       close();
       item.run();
     };
-    const hint = item.hint ? h("span", { class: "snk-menu-hint" }, item.hint) : null;
-    const entry = h("button", { class: "snk-menu-item", role: "menuitem", tabIndex: -1, onClick: run }, h("span", { class: "snk-menu-label" }, item.label), hint);
+    const hint = item.hint ? h("span", { class: "snk-actions-hint" }, item.hint) : null;
+    const entry = h("button", { class: "snk-actions-item", role: "menuitem", tabIndex: -1, onClick: run }, h("span", { class: "snk-actions-label" }, item.label), hint);
     entries.push(entry);
     return entry;
   });
   const menu = h("div", { role: "menu", "aria-label": "What can be done" }, parts);
-  const dialog = h("dialog", { class: "snk-menu", onContextmenu: (event) => event.preventDefault() }, menu);
+  const dialog = h("dialog", { class: "snk-actions", onContextmenu: (event) => event.preventDefault() }, menu);
   dialog.addEventListener("keydown", (event) => {
     const at = entries.indexOf(document.activeElement);
     const next = listIndex(event, at, entries.length);
@@ -85,7 +86,7 @@ export function openContextMenu(root, items, x, y) {
  */
 export function confirmFirst(root, { title, text, names = [], action, run }) {
   const ids = [freshId("snk-title"), freshId("snk-text")];
-  const problem = h("p", { class: "snk-problem", role: "alert", hidden: true });
+  const problem = h("p", { class: "snk-failure", role: "alert", hidden: true });
   const yes = h("button", { class: "snk-push snk-push-danger" }, action);
   const no = h("button", { class: "snk-push" }, "Cancel");
   const dialog = h(

@@ -50,7 +50,7 @@ class Panel {
       "Variables",
     );
     this.banner = h("p", { class: "snk-banner", role: "status", hidden: true });
-    this.notice = h("div", { class: "snk-notice", hidden: true });
+    this.notice = h("div", { class: "snk-sentence", hidden: true });
     this.hint = h("p", { class: "snk-hint", hidden: true });
     this.said = h("p", { class: "snk-said", role: "status" });
     this.list = new ObjectList(this.state, {
@@ -73,7 +73,7 @@ class Panel {
     this.splitter = this.#makeSplitter();
     this.main = h(
       "div",
-      { class: "snk-main" },
+      { class: "snk-panel-main" },
       h("div", { class: "snk-toolbar" }, this.filter.box, this.variables),
       this.banner,
       columnHeads(),
@@ -136,7 +136,7 @@ class Panel {
       this.search("");
       field.focus();
     };
-    const clear = h("button", { class: "snk-button snk-filter-clear", title: "Clear the filter", "aria-label": "Clear the filter", hidden: true, onClick: empty }, icon("close"));
+    const clear = h("button", { class: "snk-icon-button snk-filter-clear", title: "Clear the filter", "aria-label": "Clear the filter", hidden: true, onClick: empty }, icon("close"));
     return { field, box: h("div", { class: "snk-filter-box" }, icon("search"), field, clear) };
   }
 
@@ -199,7 +199,7 @@ class Panel {
   #say(text, isError = false) {
     clearTimeout(this.saying);
     setText(this.said, text);
-    this.said.classList.toggle("snk-problem", isError);
+    this.said.classList.toggle("snk-failure", isError);
     this.said.classList.add("snk-shown");
     this.saying = setTimeout(() => this.said.classList.remove("snk-shown"), SAID_STAYS);
   }
@@ -213,7 +213,7 @@ class Panel {
       return;
     }
     const place = h("div", { class: "snk-page-table" });
-    const back = h("button", { class: "snk-button", title: "Back to the list", "aria-label": "Back to the list", onClick: () => this.#closePage() }, icon("back"));
+    const back = h("button", { class: "snk-icon-button", title: "Back to the list", "aria-label": "Back to the list", onClick: () => this.#closePage() }, icon("back"));
     const page = h("section", { class: "snk-page" }, h("header", null, back, h("h2", null, title)), place);
     this.#openPage(page, () => back.focus());
     const table = mountTable(place, this.transport, node.target, { ...options, onClose: () => this.#closePage() });
@@ -302,6 +302,6 @@ class Panel {
 /** Names of the columns, which a wide panel shows. */
 function columnHeads() {
   const names = { name: "Name", preview: "Value", type: "Type", shape: "Shape", size: "Size", maker: "Made by", age: "Age" };
-  const heads = Object.entries(names).map(([part, name]) => h("span", { class: `snk-cell snk-${part}` }, name));
+  const heads = Object.entries(names).map(([part, name]) => h("span", { class: `snk-part snk-${part}` }, name));
   return h("div", { class: "snk-heads", "aria-hidden": "true" }, heads);
 }

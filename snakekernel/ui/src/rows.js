@@ -29,14 +29,14 @@ const ITEM_PARTS = ["name", "preview", "type", "shape", "size", "maker", "age"];
 export class RowElement {
   constructor(id) {
     this.twisty = h("span", { class: "snk-twisty" }, icon("chevron"));
-    this.kind = h("span", { class: "snk-kind" });
-    this.parts = Object.fromEntries(ITEM_PARTS.map((part) => [part, h("span", { class: `snk-cell snk-${part}` })]));
+    this.kind = h("span", { class: "snk-row-kind" });
+    this.parts = Object.fromEntries(ITEM_PARTS.map((part) => [part, h("span", { class: `snk-part snk-${part}` })]));
     this.text = h("span", { class: "snk-row-text" });
-    this.open = h("button", { class: "snk-button snk-row-open", tabIndex: -1, title: "Open table" }, icon("table"));
+    this.open = h("button", { class: "snk-icon-button snk-row-open", tabIndex: -1, title: "Open table" }, icon("table"));
     setAttribute(this.open, "aria-hidden", "true");
     const { name, ...rest } = this.parts;
-    this.head = h("span", { class: "snk-head" }, this.twisty, this.kind, name);
-    this.element = h("div", { class: "snk-row", role: "treeitem", id }, this.head, this.text, ...Object.values(rest), this.open);
+    this.head = h("span", { class: "snk-row-head" }, this.twisty, this.kind, name, this.open);
+    this.element = h("div", { class: "snk-row", role: "treeitem", id }, this.head, this.text, ...Object.values(rest));
     this.view = null;
     this.shown = "";
   }
@@ -47,8 +47,8 @@ export class RowElement {
    */
   update(row, how) {
     const classes = ["snk-row", `snk-row-${row.kind}`];
-    if (how.selected) classes.push("snk-selected");
-    if (how.active) classes.push("snk-active");
+    if (how.selected) classes.push("snk-row-selected");
+    if (how.active) classes.push("snk-row-active");
     if (how.mark) classes.push(`snk-mark-${how.mark.kind}`, how.mark.serial % 2 ? "snk-odd" : "snk-even");
     const className = classes.join(" ");
     if (className !== this.shown) this.element.className = this.shown = className;
@@ -71,7 +71,7 @@ export class RowElement {
     if (view === this.view) return;
     this.view = view;
     this.kind.replaceChildren(...(view ? [icon(view)] : []));
-    this.kind.className = `snk-kind snk-kind-${view}`;
+    this.kind.className = `snk-row-kind snk-row-kind-${view}`;
   }
 
   #item(row, { now }) {
@@ -84,9 +84,12 @@ export class RowElement {
     const shape = formatShapeShort(object);
     const maker = object.made_by?.label ?? "";
     const client = object.made_by?.client;
+    const preview = oneLine(object.preview ?? object.string_repr ?? "", 160);
+    // "<DataFrame 3000x3>" is the kernel's description where there is no short value.
+    const described = object.type === "str" ? null : /^<(.*)>$/.exec(preview);
     const texts = {
       name: label,
-      preview: oneLine(object.preview ?? object.string_repr ?? "", 160),
+      preview: described ? described[1].replace(/(\d)x(?=\d)/g, "$1 × ") : preview,
       type: oneLine(object.type, 60),
       shape,
       size: formatSize(object.size),
@@ -94,8 +97,7 @@ export class RowElement {
       age: object.created === undefined ? "" : formatAge(object.created, now),
     };
     for (const part of ITEM_PARTS) setText(this.parts[part], texts[part]);
-    // Such a text names type and size only: where there is little room, the type says it better.
-    this.element.classList.toggle("snk-described", texts.preview.startsWith("<"));
+    this.element.classList.toggle("snk-described", described !== null);
     setText(this.text, "");
     setAttribute(this.open, "hidden", view !== "table" || !node.steps);
     const made = maker && `made by ${oneLine(maker, 80)}${client ? ` (${oneLine(client, 40)})` : ""}`;

@@ -11,8 +11,9 @@ export const CHILD_PAGE = 100;
 /** Most that the kernel gives at once, for refreshing what is shown. */
 const MOST_CHILDREN = 1000;
 
-/** Types that never have parts, where the kernel's list does not say. */
+/** What has no parts worth a look, where the kernel's list does not say. */
 const PARTLESS_VIEWS = new Set(["scalar", "text"]);
+const PARTLESS_TYPES = new Set(["function", "builtin_function_or_method", "method"]);
 
 /** An object in the tree: a row of a list, or a part of one. */
 export class TreeNode {
@@ -67,7 +68,8 @@ export class TreeNode {
     if (!this.steps) return false;
     if (this.children && !this.error) return this.total > 0;
     if (this.object.has_children !== undefined) return this.object.has_children;
-    return !PARTLESS_VIEWS.has(this.object.view);
+    const { view, type, length } = this.object;
+    return !(PARTLESS_VIEWS.has(view) || PARTLESS_TYPES.has(type) || (view === "tree" && length === 0));
   }
 
   /** Drops an answer under way, here and below. */

@@ -1485,8 +1485,9 @@ export const CHILD_PAGE = 100;
 /** Most that the kernel gives at once, for refreshing what is shown. */
 const MOST_CHILDREN = 1000;
 
-/** Types that never have parts, where the kernel's list does not say. */
+/** What has no parts worth a look, where the kernel's list does not say. */
 const PARTLESS_VIEWS = new Set(["scalar", "text"]);
+const PARTLESS_TYPES = new Set(["function", "builtin_function_or_method", "method"]);
 
 /** An object in the tree: a row of a list, or a part of one. */
 export class TreeNode {
@@ -1541,7 +1542,8 @@ export class TreeNode {
     if (!this.steps) return false;
     if (this.children && !this.error) return this.total > 0;
     if (this.object.has_children !== undefined) return this.object.has_children;
-    return !PARTLESS_VIEWS.has(this.object.view);
+    const { view, type, length } = this.object;
+    return !(PARTLESS_VIEWS.has(view) || PARTLESS_TYPES.has(type) || (view === "tree" && length === 0));
   }
 
   /** Drops an answer under way, here and below. */
@@ -1624,7 +1626,7 @@ export class TreeNode {
  * Menus and questions of the panel.
  *
  * Rules: each is a modal dialog of the browser, which lies above everything, keeps the focus and gives it
- * back; Escape and a press outside always leave it without doing anything.
+ * back; Escape and a click outside always leave it without doing anything.
  */
 
 
@@ -1641,7 +1643,8 @@ function showModal(root, dialog) {
     event.preventDefault();
     close();
   });
-  dialog.addEventListener("pointerdown", (event) => {
+  // At the end of the press, so that it does not go on to what lies below.
+  dialog.addEventListener("click", (event) => {
     if (event.target !== dialog) return;
     const box = dialog.getBoundingClientRect();
     const inside = event.clientX >= box.left && event.clientX < box.right && event.clientY >= box.top && event.clientY < box.bottom;
@@ -1664,18 +1667,18 @@ function showModal(root, dialog) {
 export function openContextMenu(root, items, x, y) {
   const entries = [];
   const parts = items.map((item) => {
-    if (!item) return h("div", { class: "snk-menu-line", role: "separator" });
+    if (!item) return h("div", { class: "snk-actions-line", role: "separator" });
     const run = () => {
       close();
       item.run();
     };
-    const hint = item.hint ? h("span", { class: "snk-menu-hint" }, item.hint) : null;
-    const entry = h("button", { class: "snk-menu-item", role: "menuitem", tabIndex: -1, onClick: run }, h("span", { class: "snk-menu-label" }, item.label), hint);
+    const hint = item.hint ? h("span", { class: "snk-actions-hint" }, item.hint) : null;
+    const entry = h("button", { class: "snk-actions-item", role: "menuitem", tabIndex: -1, onClick: run }, h("span", { class: "snk-actions-label" }, item.label), hint);
     entries.push(entry);
     return entry;
   });
   const menu = h("div", { role: "menu", "aria-label": "What can be done" }, parts);
-  const dialog = h("dialog", { class: "snk-menu", onContextmenu: (event) => event.preventDefault() }, menu);
+  const dialog = h("dialog", { class: "snk-actions", onContextmenu: (event) => event.preventDefault() }, menu);
   dialog.addEventListener("keydown", (event) => {
     const at = entries.indexOf(document.activeElement);
     const next = listIndex(event, at, entries.length);
@@ -1706,7 +1709,7 @@ export function openContextMenu(root, items, x, y) {
  */
 export function confirmFirst(root, { title, text, names = [], action, run }) {
   const ids = [freshId("snk-title"), freshId("snk-text")];
-  const problem = h("p", { class: "snk-problem", role: "alert", hidden: true });
+  const problem = h("p", { class: "snk-failure", role: "alert", hidden: true });
   const yes = h("button", { class: "snk-push snk-push-danger" }, action);
   const no = h("button", { class: "snk-push" }, "Cancel");
   const dialog = h(
@@ -2048,7 +2051,7 @@ export class Details {
   }
 
   #drawButtons(node, object) {
-    const button = (name, label, run) => h("button", { class: "snk-button", title: label, "aria-label": label, onClick: run }, icon(name));
+    const button = (name, label, run) => h("button", { class: "snk-icon-button", title: label, "aria-label": label, onClick: run }, icon(name));
     const shown = [];
     if (node.steps && object.view === "table") shown.push(button("table", "Open table", () => this.actions.ui.openTable(node)));
     if (node.steps && object.view === "callable") shown.push(button("play", "Call…", () => this.actions.ui.openForm(node)));
@@ -2083,10 +2086,10 @@ export class Details {
   #problem() {
     return h(
       "p",
-      { class: "snk-problem", role: "alert" },
+      { class: "snk-failure", role: "alert" },
       this.error.message,
       " ",
-      h("button", { class: "snk-link", "data-snk-focus": "retry", onClick: () => this.#ask() }, "Retry"),
+      h("button", { class: "snk-text-button", "data-snk-focus": "retry", onClick: () => this.#ask() }, "Retry"),
     );
   }
 
@@ -2107,11 +2110,11 @@ export class Details {
       ["Expires", formatTime(stored.expires_at ?? object.expires_at)],
     ];
     const shown = rows.filter(([, text]) => text);
-    return h("dl", { class: "snk-facts" }, shown.map(([label, text, title]) => [h("dt", null, label), h("dd", { title }, text)]));
+    return h("dl", { class: "snk-about" }, shown.map(([label, text, title]) => [h("dt", null, label), h("dd", { title }, text)]));
   }
 
   #picture() {
-    if (this.preview.error) return h("p", { class: "snk-problem" }, this.preview.error);
+    if (this.preview.error) return h("p", { class: "snk-failure" }, this.preview.error);
     const { width, height, scaled } = this.preview;
     const size = width && height ? `${formatCount(width)} × ${formatCount(height)} pixels` : "";
     return h(
@@ -2128,13 +2131,13 @@ export class Details {
     const runs = Boolean(this.evaluating);
     const label = runs ? "Cancel" : evaluated ? "Evaluate again" : "Evaluate repr";
     const why = "Run the object's own __repr__ in the kernel";
-    const asks = h("button", { class: "snk-link", title: why, "data-snk-focus": "repr", onClick: () => this.evaluate() }, label);
+    const asks = h("button", { class: "snk-text-button", title: why, "data-snk-focus": "repr", onClick: () => this.evaluate() }, label);
     return h(
       "div",
       { class: "snk-section" },
       h("div", { class: "snk-section-head" }, h("h3", null, evaluated?.text !== undefined ? "Value (evaluated)" : "Value"), asks),
       runs ? h("p", { class: "snk-quiet", role: "status" }, "Evaluating in the kernel") : null,
-      evaluated?.problem ? h("p", { class: "snk-problem", role: "alert" }, evaluated.problem) : null,
+      evaluated?.problem ? h("p", { class: "snk-failure", role: "alert" }, evaluated.problem) : null,
       h("pre", { class: "snk-code" }, text),
     );
   }
@@ -2191,14 +2194,14 @@ const ITEM_PARTS = ["name", "preview", "type", "shape", "size", "maker", "age"];
 export class RowElement {
   constructor(id) {
     this.twisty = h("span", { class: "snk-twisty" }, icon("chevron"));
-    this.kind = h("span", { class: "snk-kind" });
-    this.parts = Object.fromEntries(ITEM_PARTS.map((part) => [part, h("span", { class: `snk-cell snk-${part}` })]));
+    this.kind = h("span", { class: "snk-row-kind" });
+    this.parts = Object.fromEntries(ITEM_PARTS.map((part) => [part, h("span", { class: `snk-part snk-${part}` })]));
     this.text = h("span", { class: "snk-row-text" });
-    this.open = h("button", { class: "snk-button snk-row-open", tabIndex: -1, title: "Open table" }, icon("table"));
+    this.open = h("button", { class: "snk-icon-button snk-row-open", tabIndex: -1, title: "Open table" }, icon("table"));
     setAttribute(this.open, "aria-hidden", "true");
     const { name, ...rest } = this.parts;
-    this.head = h("span", { class: "snk-head" }, this.twisty, this.kind, name);
-    this.element = h("div", { class: "snk-row", role: "treeitem", id }, this.head, this.text, ...Object.values(rest), this.open);
+    this.head = h("span", { class: "snk-row-head" }, this.twisty, this.kind, name, this.open);
+    this.element = h("div", { class: "snk-row", role: "treeitem", id }, this.head, this.text, ...Object.values(rest));
     this.view = null;
     this.shown = "";
   }
@@ -2209,8 +2212,8 @@ export class RowElement {
    */
   update(row, how) {
     const classes = ["snk-row", `snk-row-${row.kind}`];
-    if (how.selected) classes.push("snk-selected");
-    if (how.active) classes.push("snk-active");
+    if (how.selected) classes.push("snk-row-selected");
+    if (how.active) classes.push("snk-row-active");
     if (how.mark) classes.push(`snk-mark-${how.mark.kind}`, how.mark.serial % 2 ? "snk-odd" : "snk-even");
     const className = classes.join(" ");
     if (className !== this.shown) this.element.className = this.shown = className;
@@ -2233,7 +2236,7 @@ export class RowElement {
     if (view === this.view) return;
     this.view = view;
     this.kind.replaceChildren(...(view ? [icon(view)] : []));
-    this.kind.className = `snk-kind snk-kind-${view}`;
+    this.kind.className = `snk-row-kind snk-row-kind-${view}`;
   }
 
   #item(row, { now }) {
@@ -2246,9 +2249,12 @@ export class RowElement {
     const shape = formatShapeShort(object);
     const maker = object.made_by?.label ?? "";
     const client = object.made_by?.client;
+    const preview = oneLine(object.preview ?? object.string_repr ?? "", 160);
+    // "<DataFrame 3000x3>" is the kernel's description where there is no short value.
+    const described = object.type === "str" ? null : /^<(.*)>$/.exec(preview);
     const texts = {
       name: label,
-      preview: oneLine(object.preview ?? object.string_repr ?? "", 160),
+      preview: described ? described[1].replace(/(\d)x(?=\d)/g, "$1 × ") : preview,
       type: oneLine(object.type, 60),
       shape,
       size: formatSize(object.size),
@@ -2256,8 +2262,7 @@ export class RowElement {
       age: object.created === undefined ? "" : formatAge(object.created, now),
     };
     for (const part of ITEM_PARTS) setText(this.parts[part], texts[part]);
-    // Such a text names type and size only: where there is little room, the type says it better.
-    this.element.classList.toggle("snk-described", texts.preview.startsWith("<"));
+    this.element.classList.toggle("snk-described", described !== null);
     setText(this.text, "");
     setAttribute(this.open, "hidden", view !== "table" || !node.steps);
     const made = maker && `made by ${oneLine(maker, 80)}${client ? ` (${oneLine(client, 40)})` : ""}`;
@@ -2455,12 +2460,12 @@ class ArgumentField {
   constructor(form, parameter, { named = null } = {}) {
     this.parameter = parameter;
     this.form = form;
-    const id = freshId("snk-field");
+    const id = freshId("snk-input");
     const wanted = parameter.required ? "required" : parameter.default !== null ? `${oneLine(parameter.default, 60)}` : "";
     this.name = named;
     this.field = h("input", {
       id,
-      class: "snk-field",
+      class: "snk-input",
       placeholder: wanted,
       spellcheck: "false",
       autocomplete: "off",
@@ -2473,7 +2478,7 @@ class ArgumentField {
       MODES.map(([value, label, title]) => h("option", { value, title }, label)),
     );
     this.mode.value = suggestedMode(parameter);
-    this.problem = h("p", { class: "snk-problem", role: "alert", hidden: true, id: `${id}-problem` });
+    this.problem = h("p", { class: "snk-failure", role: "alert", hidden: true, id: `${id}-problem` });
     const label = named ?? h("label", { for: id }, oneLine(parameter.name, 100));
     const note = parameter.annotation ? h("span", { class: "snk-annotation" }, oneLine(parameter.annotation, 120)) : null;
     this.element = h(
@@ -2548,7 +2553,7 @@ class ArgumentFields {
     const rows = h("div", { class: "snk-more-arguments" });
     const label = keyed ? `**${parameter.name}` : `*${parameter.name}`;
     const add = () => {
-      const named = keyed ? h("input", { class: "snk-field snk-keyword", placeholder: "name", "aria-label": "Name of the argument", spellcheck: "false" }) : null;
+      const named = keyed ? h("input", { class: "snk-input snk-keyword", placeholder: "name", "aria-label": "Name of the argument", spellcheck: "false" }) : null;
       const one = { name: keyed ? "the keyword argument" : `${parameter.name}`, required: false, default: null, annotation: null };
       const field = new ArgumentField(this.form, one, { named: named ?? h("span", { class: "snk-quiet" }, `${(keyed ? this.named : this.extra).length + 1}`) });
       field.field.setAttribute("aria-label", one.name);
@@ -2556,7 +2561,7 @@ class ArgumentFields {
       rows.append(field.element);
       (named ?? field.field).focus();
     };
-    const button = h("button", { type: "button", class: "snk-link", onClick: add }, keyed ? "Add a keyword argument" : "Add an argument");
+    const button = h("button", { type: "button", class: "snk-text-button", onClick: add }, keyed ? "Add a keyword argument" : "Add an argument");
     this.element.append(h("div", { class: "snk-variadic" }, h("div", { class: "snk-argument-name" }, oneLine(label, 100)), rows, button));
   }
 
@@ -2626,7 +2631,7 @@ export class CallForm {
     this.title = h("h2", null, this.direct ? `Call ${label}` : `Call a method of ${label}`);
     this.about = h("div", { class: "snk-form-about" });
     this.holder = h("div", null);
-    this.storeAs = h("input", { class: "snk-field", id: freshId("snk-store"), placeholder: "leave empty to show it only", spellcheck: "false" });
+    this.storeAs = h("input", { class: "snk-input", id: freshId("snk-store"), placeholder: "leave empty to show it only", spellcheck: "false" });
     this.wait = h("p", { class: "snk-quiet", role: "status" });
     this.run = h("button", { type: "submit", class: "snk-push snk-push-main" }, "Call");
     this.stop = h("button", { type: "button", class: "snk-push", hidden: true, onClick: () => this.controller?.abort() }, "Cancel");
@@ -2643,7 +2648,7 @@ export class CallForm {
       this.result,
       this.names,
     );
-    const back = h("button", { class: "snk-button", title: "Back to the list", "aria-label": "Back to the list", onClick: this.close }, icon("back"));
+    const back = h("button", { class: "snk-icon-button", title: "Back to the list", "aria-label": "Back to the list", onClick: this.close }, icon("back"));
     this.element = h("section", { class: "snk-page", "data-lm-suppress-shortcuts": "true" }, h("header", null, back, this.title), this.form);
     this.element.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
@@ -2682,7 +2687,7 @@ export class CallForm {
       this.method = name || null;
       this.#load();
     }, 250);
-    const field = h("input", { id, class: "snk-field", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => chosen(field.value.trim()) });
+    const field = h("input", { id, class: "snk-input", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => chosen(field.value.trim()) });
     return h("div", { class: "snk-argument" }, h("label", { for: id, class: "snk-argument-name" }, "Method"), field, this.methods);
   }
 
@@ -2696,7 +2701,7 @@ export class CallForm {
       about = await this.#inspect(signal);
     } catch (error) {
       if (signal.aborted) return;
-      this.about.replaceChildren(h("p", { class: "snk-problem", role: "alert" }, error.message));
+      this.about.replaceChildren(h("p", { class: "snk-failure", role: "alert" }, error.message));
       this.holder.replaceChildren();
       return;
     }
@@ -2775,7 +2780,7 @@ export class CallForm {
 
   #show({ result }, storeAs) {
     const text = resultText(result).slice(0, 20_000);
-    const where = storeAs ? h("button", { type: "button", class: "snk-link", onClick: () => this.onStored(storeAs) }, `Stored as ${oneLine(storeAs, 60)}`) : null;
+    const where = storeAs ? h("button", { type: "button", class: "snk-text-button", onClick: () => this.onStored(storeAs) }, `Stored as ${oneLine(storeAs, 60)}`) : null;
     this.result.replaceChildren(
       h("div", { class: "snk-section-head" }, h("h3", null, `Result: ${oneLine(result?.type ?? "", 60)}`), where ?? ""),
       h("pre", { class: "snk-code" }, text),
@@ -2786,7 +2791,7 @@ export class CallForm {
     const trace = (error.traceback ?? []).join("\n").replace(/\u001b\[[0-9;]*m/g, "");
     const text = cancelled ? "Cancelled." : error.message;
     this.result.replaceChildren(
-      h("p", { class: "snk-problem", role: "alert" }, text),
+      h("p", { class: "snk-failure", role: "alert" }, text),
       ...(trace && !cancelled ? [h("details", { class: "snk-section" }, h("summary", null, "Traceback"), h("pre", { class: "snk-code" }, trace.slice(0, 20_000)))] : []),
     );
   }
@@ -3925,7 +3930,7 @@ export class Actions {
     const more = names.length - NAMES_LISTED;
     confirmFirst(this.ui.root, {
       title: one ? `Delete ${names[0]}?` : `Delete ${plural(names.length, "object")}?`,
-      text: `The kernel forgets ${one ? "it" : "them"}. This cannot be undone. What variables hold stays.`,
+      text: `Variables and other objects that hold ${one ? "it" : "them"} keep ${one ? "it" : "them"}. The deletion cannot be undone.`,
       names: one ? [] : [...names.slice(0, NAMES_LISTED), ...(more > 0 ? [`and ${more} more`] : [])],
       action: "Delete",
       run: () => this.#deleteAll(targets),
@@ -5940,7 +5945,7 @@ class Panel {
       "Variables",
     );
     this.banner = h("p", { class: "snk-banner", role: "status", hidden: true });
-    this.notice = h("div", { class: "snk-notice", hidden: true });
+    this.notice = h("div", { class: "snk-sentence", hidden: true });
     this.hint = h("p", { class: "snk-hint", hidden: true });
     this.said = h("p", { class: "snk-said", role: "status" });
     this.list = new ObjectList(this.state, {
@@ -5963,7 +5968,7 @@ class Panel {
     this.splitter = this.#makeSplitter();
     this.main = h(
       "div",
-      { class: "snk-main" },
+      { class: "snk-panel-main" },
       h("div", { class: "snk-toolbar" }, this.filter.box, this.variables),
       this.banner,
       columnHeads(),
@@ -6026,7 +6031,7 @@ class Panel {
       this.search("");
       field.focus();
     };
-    const clear = h("button", { class: "snk-button snk-filter-clear", title: "Clear the filter", "aria-label": "Clear the filter", hidden: true, onClick: empty }, icon("close"));
+    const clear = h("button", { class: "snk-icon-button snk-filter-clear", title: "Clear the filter", "aria-label": "Clear the filter", hidden: true, onClick: empty }, icon("close"));
     return { field, box: h("div", { class: "snk-filter-box" }, icon("search"), field, clear) };
   }
 
@@ -6089,7 +6094,7 @@ class Panel {
   #say(text, isError = false) {
     clearTimeout(this.saying);
     setText(this.said, text);
-    this.said.classList.toggle("snk-problem", isError);
+    this.said.classList.toggle("snk-failure", isError);
     this.said.classList.add("snk-shown");
     this.saying = setTimeout(() => this.said.classList.remove("snk-shown"), SAID_STAYS);
   }
@@ -6103,7 +6108,7 @@ class Panel {
       return;
     }
     const place = h("div", { class: "snk-page-table" });
-    const back = h("button", { class: "snk-button", title: "Back to the list", "aria-label": "Back to the list", onClick: () => this.#closePage() }, icon("back"));
+    const back = h("button", { class: "snk-icon-button", title: "Back to the list", "aria-label": "Back to the list", onClick: () => this.#closePage() }, icon("back"));
     const page = h("section", { class: "snk-page" }, h("header", null, back, h("h2", null, title)), place);
     this.#openPage(page, () => back.focus());
     const table = mountTable(place, this.transport, node.target, { ...options, onClose: () => this.#closePage() });
@@ -6192,7 +6197,7 @@ class Panel {
 /** Names of the columns, which a wide panel shows. */
 function columnHeads() {
   const names = { name: "Name", preview: "Value", type: "Type", shape: "Shape", size: "Size", maker: "Made by", age: "Age" };
-  const heads = Object.entries(names).map(([part, name]) => h("span", { class: `snk-cell snk-${part}` }, name));
+  const heads = Object.entries(names).map(([part, name]) => h("span", { class: `snk-part snk-${part}` }, name));
   return h("div", { class: "snk-heads", "aria-hidden": "true" }, heads);
 }
 
@@ -6442,6 +6447,10 @@ function openTab(lab, app, labShell, icon, title, mount) {
       this.handle ??= mount(this.node);
     }
     onResize() {
+      if (!labShell && !this.hasRoom) {
+        this.hasRoom = true;
+        giveRoom(this);
+      }
       this.handle?.resized?.();
     }
     onAfterShow() {
@@ -6467,13 +6476,11 @@ function openTab(lab, app, labShell, icon, title, mount) {
   widget.title.icon = icon;
   app.shell.add(widget, labShell ? "main" : "down");
   app.shell.activateById(widget.id);
-  if (!labShell) {
-    giveRoom(widget);
-  }
 }
 
 /** The area below the notebook begins with no height. */
 function giveRoom(widget) {
+  // Its parents: a stack, the tabs, what splits the page.
   const area = widget.parent?.parent;
   const split = area?.parent;
   if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {

@@ -1,0 +1,40 @@
+"""How a notebook shows objects of frameworks: as pages, made by the framework's plugin.
+
+Rules: neither the framework nor its plugin is imported before one of its objects is shown, so classes are
+named here, by module and name; text stays what the framework says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+
+from ..inspection.pages import Page
+
+#: By the module that makes pages (``page_of``): the classes whose objects, and subclasses' objects, have one.
+_SHOWN: Final = {
+    "snakekernel.plugins.dspy.html": (
+        ("dspy.primitives.prediction", "Prediction"),
+        ("dspy.primitives.example", "Example"),
+        ("dspy.primitives.module", "Module"),
+        ("dspy.signatures.signature", "SignatureMeta"),
+        ("dspy.clients.base_lm", "BaseLM"),
+    )
+}
+
+
+def register_displays(shell: Any) -> None:
+    """Have a shell show them as HTML."""
+    formatter = shell.display_formatter.formatters["text/html"]
+    for maker, classes in _SHOWN.items():
+        for module, name in classes:
+            formatter.for_type_by_name(module, name, _html(maker))
+
+
+def _html(maker: str) -> Callable[[Any], str | None]:
+    def html(obj: Any) -> str | None:
+        page: Page | None = import_module(maker).page_of(obj)
+        return None if page is None else page.html
+
+    return html
