@@ -748,24 +748,24 @@ export class TableData {
     this._restart(new Map([...this.stale, ...this.blocks]));
   }
 
-  /** Ask once more for what failed. */
-  retry() {
-    this.error = null;
-    this.failed.clear();
-    this._pump();
+  /** Go back to the last query that was answered. */
+  undo() {
+    this.query = this.answered;
+    this._restart(new Map());
   }
 
-  /** Stop what is under way, and go back to the last query that was answered. */
+  /** Stop what is under way: a new query gives way to the last one, else what is missing stays so. */
   stop() {
-    for (const key of [...this.flights.keys()]) this._abort(key);
     if (queryText(this.query) !== queryText(this.answered)) {
-      this.query = this.answered;
-      this._restart(new Map());
+      this.undo();
       return;
     }
+    for (const key of [...this.flights.keys()]) this._abort(key);
+    this.refreshing = false;
     for (const key of this.wanted) if (!this.blocks.has(key)) this.failed.set(key, true);
-    this.error = { code: "cancelled", message: "Stopped." };
+    this.error = { code: "cancelled", message: "Stopped. Some cells are not here." };
     this._settle();
+    this.onUpdate("state");
   }
 
   /**
@@ -824,7 +824,7 @@ export class TableData {
       this.progress = null;
       if (this.refreshing && this.wanted.every((key) => this.blocks.has(key) || this.failed.has(key))) {
         this.refreshing = false;
-        this.stale.clear();
+        if (this.wanted.every((key) => this.blocks.has(key))) this.stale.clear();
         if (this.again) this.refresh();
       }
     }
@@ -902,7 +902,9 @@ export class TableData {
     const moved = !first && JSON.stringify(totals) !== JSON.stringify(this.totals);
     this.totals = totals;
     this.answered = this.query;
-    reply.columns.forEach((column, n) => this.columns.set(asked.columns[0] + n, column));
+    const known = (column) => this.columns.get(column.position);
+    if (reply.columns.some((column) => known(column) && JSON.stringify(known(column)) !== JSON.stringify(column))) this.columns.clear();
+    for (const column of reply.columns) this.columns.set(column.position, column);
     this.stale.delete(key);
     this.blocks.set(key, block);
     this.cells += block.cells;
@@ -968,7 +970,7 @@ export function cancelledError() {
 
 // table_changes.js
 
-/** What a `snake_changed` means for the object that a table shows. Pure. */
+/** What a table shows, as the kernel names it in changes and watches. Pure. */
 
 /**
  * @param {object} content  of `snake_changed`
@@ -985,6 +987,13 @@ export function changesOf(content, target, sessionId) {
   } else if (parts[0] === "user") changes = (content.variables ?? []).filter((one) => one.name === name);
   if (!changes.length) return null;
   return changes.at(-1).action === "deleted" ? "deleted" : "changed";
+}
+
+/** What to watch for a table, see `watches.js`; null where the kernel tells nothing of it. */
+export function watchFor(target, sessionId) {
+  const [root, name] = Array.isArray(target) ? target : target.split(".");
+  if (root === "stored") return { stored: [[sessionId, name]], variables: null };
+  return root === "user" ? { stored: [], variables: [name] } : null;
 }
 
 // grid_axis.js
@@ -1783,6 +1792,96 @@ function missingBar(share) {
   return svg("rect", { class: "snk-t-spark-missing", x: WIDE - wide, y: 0, width: wide, height: HIGH });
 }
 
+// watches.js
+
+/**
+ * The one watch that a connection to a kernel has, shared by all views over it.
+ *
+ * Rules: the kernel keeps one watch per client, and a new one replaces it, so what all views look at is sent
+ * as one; it is renewed while anybody looks, and ended when nobody does. Without it the kernel still tells
+ * what is stored, replaced and deleted.
+ */
+
+
+/** Seconds a watch is good for, and milliseconds after which it is renewed. */
+const SHARED_LEASE = 30;
+const SHARED_RENEWAL = 20_000;
+const SHARED_WAIT = 250;
+
+/** Names that one watch may have: more than any screen shows. */
+const SHARED_MOST = 400;
+
+const watchesByTransport = new WeakMap();
+
+/** The shared watch of a transport. @returns {SharedWatch} */
+export function watchOf(transport) {
+  if (!watchesByTransport.has(transport)) watchesByTransport.set(transport, new SharedWatch(transport));
+  return watchesByTransport.get(transport);
+}
+
+class SharedWatch {
+  constructor(transport) {
+    this.transport = transport;
+    this.wants = new Map();
+    this.serves = true;
+    this.connected = false;
+    this.forget = null;
+    this.renewal = 0;
+    this.due = debounce(() => this._send(), SHARED_WAIT);
+  }
+
+  /**
+   * Say what a view looks at.
+   *
+   * @param {object} owner  the view
+   * @param {{stored: Array<[string|null, string]>, variables: string[]|null}|null} wanted  null: nothing any more
+   */
+  set(owner, wanted) {
+    const before = JSON.stringify(this.wants.get(owner) ?? null);
+    if (before === JSON.stringify(wanted)) return;
+    if (wanted) this.wants.set(owner, wanted);
+    else this.wants.delete(owner);
+    if (wanted && !this.forget) this.forget = this.transport.onStatus((status) => this._status(status));
+    if (this.wants.size) this.due();
+    else this._end();
+  }
+
+  _status({ connected, supported, restarted }) {
+    const back = connected && supported && (restarted || !this.connected);
+    this.connected = connected && supported;
+    if (restarted) this.serves = true;
+    if (back) this.due();
+  }
+
+  async _send() {
+    clearTimeout(this.renewal);
+    if (!this.connected || !this.serves || !this.wants.size) return;
+    this.renewal = setTimeout(() => this._send(), SHARED_RENEWAL);
+    const wants = [...this.wants.values()];
+    const variables = wants.filter((one) => one.variables).flatMap((one) => one.variables);
+    const watched = {
+      stored: wants.flatMap((one) => one.stored).slice(0, SHARED_MOST),
+      variables: wants.some((one) => one.variables) ? [...new Set(variables)].slice(0, SHARED_MOST) : null,
+    };
+    try {
+      await this.transport.request("watch", { ...watched, lease: SHARED_LEASE });
+    } catch (error) {
+      if (error.code === "unknown_operation") this.serves = false;
+    }
+  }
+
+  _end() {
+    this.due.cancel();
+    clearTimeout(this.renewal);
+    const { connected } = this;
+    this.forget?.();
+    this.forget = null;
+    this.connected = false;
+    // It ends by itself where this is not heard.
+    if (connected && this.serves) this.transport.request("watch", { stored: [], lease: 0 }).catch(() => {});
+  }
+}
+
 // details.js
 
 /**
@@ -2221,13 +2320,19 @@ const SHOWN = 4000;
 /** The line between the bar and the grid. Empty and without height most of the time. */
 export class Notices {
   /**
-   * @param {function(): void} onRetry
-   * @param {function(): void} onStop
+   * @param {object} asks
+   * @param {function(): void} asks.onRetry
+   * @param {function(): void} asks.onUndo  go back to the last query that was answered
+   * @param {function(): void} asks.onStop
+   * @param {null|function(): void} asks.onClose  leave the view
    */
-  constructor(onRetry, onStop) {
+  constructor({ onRetry, onUndo, onStop, onClose }) {
     this.text = h("span", { class: "snk-t-notice-text" });
-    this.retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
-    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, this.retry);
+    this.undo = h("button", { class: "snk-t-link", type: "button", onClick: onUndo }, "Undo");
+    this.leave = h("button", { class: "snk-t-link", type: "button", onClick: onClose }, "Close");
+    this.canLeave = !!onClose;
+    const retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
+    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, retry, this.undo, this.leave);
     this.workText = h("span", { class: "snk-t-notice-text" });
     this.workBar = h("progress", { class: "snk-t-progress", "aria-label": "Progress" });
     this.work = h("div", { class: "snk-t-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-t-link", type: "button", onClick: onStop }, "Cancel"));
@@ -2238,12 +2343,18 @@ export class Notices {
     this.toldTimer = 0;
   }
 
-  /** Show an error until the next state; null hides it. */
-  showError(error, canRetry = true) {
+  /**
+   * Show an error until the next state; null hides it.
+   *
+   * @param {{message: string}|null} error
+   * @param {{gone: boolean, undo: boolean}} can  the object is gone; there is a query to go back to
+   */
+  showError(error, { gone, undo }) {
     this.error.hidden = !error;
     if (!error) return;
     setText(this.text, error.message);
-    this.retry.hidden = !canRetry;
+    this.undo.hidden = !undo;
+    this.leave.hidden = !gone || !this.canLeave;
   }
 
   /** Show that work is under way once it takes long; `progress` is the kernel's. */
@@ -3951,7 +4062,7 @@ export function columnMenu(table, row, column, box) {
     { label: "Sort descending", run: () => table.sortOnly(column, true) },
     { label: "Do not sort", run: () => table.setQuery({ sort: [] }) },
     null,
-    { label: "Filter…", run: () => table.openFilter(box, column) },
+    { label: "Filter…", run: () => table.windows.filter(box, column) },
     { label: "Statistics", run: () => table.showStatistics(true) },
     null,
     { label: "Fit width", run: () => table.fit(column) },
@@ -3961,7 +4072,7 @@ export function columnMenu(table, row, column, box) {
   if (row < 0) return [...items, { label: "Copy name", hint: name.length > 24 ? `${name.slice(0, 23)}…` : name, run: () => table.copy(false) }];
   return [
     ...items,
-    { label: "Show the whole cell", hint: "Enter", run: () => table.openCell() },
+    { label: "Show the whole cell", hint: "Enter", run: () => table.windows.cell() },
     { label: "Copy", hint: "Ctrl+C", run: () => table.copy(false) },
     { label: "Copy with names", hint: "Ctrl+Shift+C", run: () => table.copy(true) },
   ];
@@ -4887,13 +4998,14 @@ export class GridView {
       line.top = top;
       line.element.style.top = `${top}px`;
     }
-    if (line.row !== row) {
+    const moved = line.row !== row;
+    if (moved) {
       line.row = row;
       line.element.setAttribute("aria-rowindex", row + 2);
     }
-    const known = this.data.label(row, this.firstColumn);
+    const known = this.data.label(row, this.firstColumn) ?? this.data.label(row, this.endColumn - 1);
     const text = known === undefined ? "" : labelText(known);
-    if (line.text !== text) {
+    if (line.text !== text && (moved || known !== undefined)) {
       line.text = text;
       line.label.textContent = text;
     }
@@ -5256,12 +5368,14 @@ export class GridKeys {
     const command = event.ctrlKey || event.metaKey;
     const { row, column } = this.table.selection.active;
     if (command && event.key.toLowerCase() === "a") this.table.selectAll();
+    else if (command && event.key === " ") this.table.selectColumn(column);
+    else if (event.shiftKey && event.key === " " && row >= 0) this.table.selectRows(this.table.selection.anchor.row, row);
     else if (command && event.key.toLowerCase() === "c" && event.shiftKey) this.table.copy(true);
     else if (command && event.key.toLowerCase() === "g") this.table.focusRowField();
     else if (event.altKey && event.key === "ArrowLeft") this.resize(column, this.view.axis.size(column) - WIDTH_STEP);
     else if (event.altKey && event.key === "ArrowRight") this.resize(column, this.view.axis.size(column) + WIDTH_STEP);
     else if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10") || (event.altKey && event.key === "ArrowDown")) {
-      this.table.openMenu(row, column, null);
+      this.table.windows.menu(row, column, null);
     } else if (!command && event.key === "/") this.table.focusSearch();
     else return false;
     return true;
@@ -5277,7 +5391,7 @@ export class GridKeys {
     if (event.key === "Escape") {
       const { row, column } = this.table.selection.active;
       this.table.activate(row, column, false);
-    } else if (event.key === "Enter" || event.key === " ") this.table.openCell();
+    } else if (event.key === "Enter" || event.key === " ") this.table.windows.cell();
     else return false;
     return true;
   }
@@ -5302,7 +5416,7 @@ export class GridKeys {
     if (at.row < 0 && at.column >= 0) {
       if (event.target.closest(".snk-t-head-menu")) {
         event.preventDefault();
-        this.table.openMenu(-1, at.column, null);
+        this.table.windows.menu(-1, at.column, null);
       } else this.table.sortBy(at.column, event.shiftKey);
       return;
     }
@@ -5337,7 +5451,7 @@ export class GridKeys {
     const at = this.view.hit(event.clientX, event.clientY);
     const grip = event.target.closest(".snk-t-head-grip");
     if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)], true);
-    else if (at.row >= 0 && at.column >= 0) this.table.openCell();
+    else if (at.row >= 0 && at.column >= 0) this.table.windows.cell();
   }
 
   _context(event) {
@@ -5347,7 +5461,80 @@ export class GridKeys {
     event.preventDefault();
     event.stopPropagation();
     if (at.row >= 0 && !this.table.selection.has(at.row, at.column)) this.table.activate(at.row, at.column, false);
-    this.table.openMenu(at.row, at.column, event);
+    this.table.windows.menu(at.row, at.column, event);
+  }
+}
+
+// table_windows.js
+
+/**
+ * The small windows and menus of a mounted table: a cell as a whole, a filter's form, a column's menu.
+ *
+ * Rules: one window at a time; each gives the focus back to the grid.
+ */
+
+
+/** Pixels below a header's top where its menu opens. */
+const UNDER_NAME = 22;
+
+export class TableWindows {
+  /** @param {object} table  see `grid.js` */
+  constructor(table) {
+    this.table = table;
+    this.close = () => {};
+  }
+
+  /** The form of a filter, below a part of the page. `place`: the filter's among all, -1 for a new one. */
+  filter(box, column, filter = null, place = -1) {
+    const { table } = this;
+    const { query, columns } = table.data;
+    const origin = table.root.getBoundingClientRect();
+    const at = { left: box.left - origin.left, top: box.bottom - origin.top + 4 };
+    const done = (made) => {
+      const filters = [...query.filter];
+      filters.splice(place < 0 ? filters.length : place, place < 0 ? 0 : 1, made);
+      table.setQuery({ filter: filters });
+    };
+    this.close();
+    this.close = openFilterForm(table.root, at, { columns, column, filter }, done, () => table.focus());
+  }
+
+  /** The active cell as a whole. */
+  cell() {
+    const { table } = this;
+    const { row, column } = table.selection.active;
+    const value = table.data.cell(row, column);
+    if (value === undefined) return;
+    const about = table.data.columns.get(column);
+    const shown = cellText(value, about?.kind);
+    const cell = {
+      title: `${columnName(about, column)}, row ${labelText(table.data.label(row, column))}`,
+      about: about?.dtype ?? "",
+      text: shown.missing ? shown.text : wholeText(value),
+      missing: shown.missing,
+    };
+    const origin = table.root.getBoundingClientRect();
+    const box = this._boxOf(row, column);
+    this.close();
+    this.close = openCellWindow(table.root, { left: box.left - origin.left, top: box.bottom - origin.top }, cell, () => table.focus());
+  }
+
+  /** The menu of a header (row -1) or of the cells selected; at the pointer, or below the cell. */
+  menu(row, column, event) {
+    const { table } = this;
+    const box = this._boxOf(row, column);
+    if (row < 0) table.selection.moveTo(-1, column);
+    table.inspect(column);
+    table.draw();
+    table.focus();
+    openContextMenu(table.root, columnMenu(table, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
+  }
+
+  _boxOf(row, column) {
+    const { view } = this.table;
+    const place = view.placeOf(row, column);
+    const layer = view.layer.getBoundingClientRect();
+    return { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? UNDER_NAME : LINE_HEIGHT) };
   }
 }
 
@@ -5379,20 +5566,21 @@ export function mountTable(element, transport, target, options = {}) {
 }
 
 class MountedTable {
-  constructor(element, transport, target, { sessionId = null, title = "", onClose = null }) {
+  constructor(element, transport, target, { sessionId = null, title = "The table", onClose = null }) {
     this.target = target;
     this.sessionId = sessionId;
+    this.transport = transport;
+    this.title = title;
     this.selection = new Selection();
     this.chosenWidths = new Set();
     this.hidden = new Set();
     this.inspected = -1;
-    this.closeWindow = null;
+    this.windows = new TableWindows(this);
     this.lastPlace = 0;
     this.hurry = 0;
     this.moved = true;
     this.gone = null;
-    /** Whether the table changed while it was not seen. */
-    this.overdue = false;
+    this.seen = false;
     /** Whether the column looked at has to come into view, which the pane made smaller. */
     this.revealing = false;
     this.data = new TableData(transport, target, sessionId, (what) => this._dataChanged(what));
@@ -5400,22 +5588,20 @@ class MountedTable {
     this.summaries.reset(PLAIN_QUERY);
     this.view = new GridView(this.data, this._look());
     this.fits = new ColumnFit(this.data, this.view);
-    this.notices = new Notices(() => this._retry(), () => this.data.stop());
+    this.notices = new Notices({ onRetry: () => this._retry(), onStop: () => this.data.stop(), onUndo: () => this.data.undo(), onClose });
     this.pane = new StatisticsPane((filters) => this.addFilters(filters), () => this.showStatistics(false));
     this.bar = new FilterBar({
       onSearch: (search) => this.setQuery({ search }),
       onFilters: (filter) => this.setQuery({ filter }),
-      onEdit: (beside, filter, from) => this.editFilter(beside, filter, from),
+      onEdit: (beside, filter, from) => this.windows.filter(beside.getBoundingClientRect(), Math.max(this.selection.active.column, 0), filter, from),
       onRow: (row) => this.goToRow(row),
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
     });
-    const back = onClose ? h("button", { class: "snk-t-button", type: "button", onClick: onClose }, "Back") : null;
-    if (back) this.bar.element.prepend(back);
     const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
     this.root = h("div", { class: "snk-panel snk-table", "data-lm-suppress-shortcuts": "true" }, this.bar.element, this.notices.element, main, this.notices.told);
-    this.view.scroller.setAttribute("aria-label", title || "Table");
+    this.view.scroller.setAttribute("aria-label", title);
     element.append(this.root);
     this.draw = perFrame(() => this._frame());
     this.view.scroller.addEventListener("scroll", () => this._scrolled(), { passive: true });
@@ -5423,6 +5609,8 @@ class MountedTable {
     this.keys = new GridKeys(this);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.view.scroller);
+    this.onVisibility = () => this.resized();
+    document.addEventListener("visibilitychange", this.onVisibility);
     this.forget = [
       transport.onChanged((content) => this._heard(content)),
       transport.onStatus((status) => this._status(status)),
@@ -5457,10 +5645,12 @@ class MountedTable {
   dispose() {
     this.forget.forEach((forget) => forget());
     this.observer.disconnect();
+    document.removeEventListener("visibilitychange", this.onVisibility);
+    watchOf(this.transport).set(this, null);
     this.draw.cancel();
     clearTimeout(this.hurry);
     clearTimeout(this.resync);
-    this.closeWindow?.();
+    this.windows.close();
     this.notices.dispose();
     this.summaries.stop();
     this.data.dispose();
@@ -5482,8 +5672,8 @@ class MountedTable {
       if (this.revealing) this.view.reveal(-1, this.inspected);
       this.revealing = false;
     }
-    if (this.view.layerHeight <= 0) return;
-    if (this.overdue) this._refresh("Changed, updated now");
+    this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
+    if (!this.seen) return;
     if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
     this.view.draw();
     this._fetch();
@@ -5521,44 +5711,59 @@ class MountedTable {
       this.selection.clamp(this.view.rowCount, this.view.columnCount);
     }
     this.notices.showWork(this.data.loading, this.data.progress);
-    this.notices.showError(this.gone ?? this.data.error, !this.gone?.final);
+    this._showError();
     if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summaries.reset({ ...this.data.query, sort: [] });
     this.draw();
   }
 
+  _showError() {
+    const { query, answered, error } = this.data;
+    this.notices.showError(this.gone ?? error, { gone: !!this.gone, undo: !this.gone && queryText(query) !== queryText(answered) });
+  }
+
+  /** Nothing is asked of the kernel while the table is not seen; what changed meanwhile is not known then. */
+  _watch(seen) {
+    if (seen === this.seen) return;
+    this.seen = seen;
+    watchOf(this.transport).set(this, seen ? watchFor(this.target, this.sessionId) : null);
+    if (seen && this.data.totals) this._anew();
+  }
+
   _retry() {
     this.gone = null;
-    this.notices.showError(null);
-    this.data.refresh();
-    this.data.retry();
+    this._anew();
+    this._showError();
   }
 
   _heard(content) {
     const change = changesOf(content, this.target, this.sessionId);
     if (change === "deleted") {
-      this.gone = { message: `${this.root.querySelector(".snk-grid").getAttribute("aria-label")} was deleted. What is shown is what was fetched before.` };
-      this.notices.showError(this.gone);
+      this.gone = { message: `${this.title} was deleted. What is shown was fetched before.` };
+      this._showError();
     } else if (change === "changed") this._refresh("Changed, updated now");
   }
 
   _refresh(words) {
     this.gone = null;
-    this.overdue = this.view.layerHeight <= 0 || !this.root.getClientRects().length;
-    if (this.overdue) return;
+    if (!this.seen) return;  // once it is seen again, all is fetched anew
+    this._anew();
+    this.notices.say(words);
+  }
+
+  _anew() {
     this.data.refresh();
     this.summaries.reset({ ...this.data.query, sort: [] });
-    this.notices.say(words);
   }
 
   _status({ connected, restarted }) {
     if (restarted) {
       this.gone = { message: "The kernel was restarted, and the table is gone with its memory." };
       this.data.stop();
-      this.notices.showError(this.gone);
+      this._showError();
     } else if (connected && this.gone?.lost) this._retry();
     else if (!connected && !this.gone) {
       this.gone = { message: "There is no connection to the kernel.", lost: true };
-      this.notices.showError(this.gone);
+      this._showError();
     }
   }
 
@@ -5592,22 +5797,6 @@ class MountedTable {
     if (further.length) this.setQuery({ filter: [...this.data.query.filter, ...further] });
   }
 
-  editFilter(beside, filter, from) {
-    const column = filter?.column ?? Math.max(this.selection.active.column, 0);
-    this.openFilter(beside.getBoundingClientRect(), column, filter, from);
-  }
-
-  openFilter(box, column, filter = null, from = -1) {
-    const origin = this.root.getBoundingClientRect();
-    const at = { left: box.left - origin.left, top: box.bottom - origin.top + 4 };
-    const done = (made) => {
-      const filters = [...this.data.query.filter];
-      filters.splice(from < 0 ? filters.length : from, from < 0 ? 0 : 1, made);
-      this.setQuery({ filter: filters });
-    };
-    this.closeWindow = openFilterForm(this.root, at, { columns: this.data.columns, column, filter }, done, () => this.focus());
-  }
-
   focus() {
     this.view.scroller.focus({ preventScroll: true });
   }
@@ -5629,12 +5818,17 @@ class MountedTable {
   activate(row, column, extend) {
     this.selection.moveTo(row, column, extend);
     this.view.reveal(row, column);
-    this._inspect(column);
+    this.inspect(column);
     this.draw();
   }
 
   selectAll() {
     this.selection.selectRows(0, this.view.rowCount - 1, Math.max(this.selection.active.column, 0));
+    this.draw();
+  }
+
+  selectColumn(column) {
+    this.selection.selectColumn(column, this.view.rowCount);
     this.draw();
   }
 
@@ -5688,13 +5882,13 @@ class MountedTable {
 
   showStatistics(shown) {
     this.pane.element.hidden = !shown;
-    this._inspect(Math.max(this.selection.active.column, 0));
+    this.inspect(Math.max(this.selection.active.column, 0));
     this.resized();
     this.revealing = shown;
     if (!shown) this.focus();
   }
 
-  _inspect(column) {
+  inspect(column) {
     this.inspected = column;
     this.view.look.inspected = this.pane.element.hidden ? -1 : column;
   }
@@ -5702,35 +5896,6 @@ class MountedTable {
   _showPane() {
     const column = this.data.columns.get(this.inspected);
     this.pane.show(this.inspected, column, this.summaries.known.get(this.inspected), this.summaries.sampled);
-  }
-
-  openCell() {
-    const { row, column } = this.selection.active;
-    const value = this.data.cell(row, column);
-    if (value === undefined) return;
-    const about = this.data.columns.get(column);
-    const shown = cellText(value, about?.kind);
-    const place = this.view.placeOf(row, column);
-    const at = { left: place.left, top: place.top + LINE_HEIGHT + this.view.scroller.offsetTop + this.root.querySelector(".snk-t-table-main").offsetTop };
-    const cell = {
-      title: `${columnName(about, column)}, row ${labelText(this.data.label(row, column))}`,
-      about: about?.dtype ?? "",
-      text: shown.missing ? shown.text : wholeText(value),
-      missing: shown.missing,
-    };
-    this.closeWindow?.();
-    this.closeWindow = openCellWindow(this.root, at, cell, () => this.focus());
-  }
-
-  openMenu(row, column, event) {
-    const place = this.view.placeOf(row, column);
-    const layer = this.view.layer.getBoundingClientRect();
-    const box = { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? 22 : LINE_HEIGHT), width: place.width };
-    if (row < 0) this.selection.moveTo(-1, column);
-    this._inspect(column);
-    this.draw();
-    this.focus();
-    openContextMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
   }
 }
 
