@@ -115,24 +115,24 @@ export class TableData {
     this._restart(new Map([...this.stale, ...this.blocks]));
   }
 
-  /** Ask once more for what failed. */
-  retry() {
-    this.error = null;
-    this.failed.clear();
-    this._pump();
+  /** Go back to the last query that was answered. */
+  undo() {
+    this.query = this.answered;
+    this._restart(new Map());
   }
 
-  /** Stop what is under way, and go back to the last query that was answered. */
+  /** Stop what is under way: a new query gives way to the last one, else what is missing stays so. */
   stop() {
-    for (const key of [...this.flights.keys()]) this._abort(key);
     if (queryText(this.query) !== queryText(this.answered)) {
-      this.query = this.answered;
-      this._restart(new Map());
+      this.undo();
       return;
     }
+    for (const key of [...this.flights.keys()]) this._abort(key);
+    this.refreshing = false;
     for (const key of this.wanted) if (!this.blocks.has(key)) this.failed.set(key, true);
-    this.error = { code: "cancelled", message: "Stopped." };
+    this.error = { code: "cancelled", message: "Stopped. Some cells are not here." };
     this._settle();
+    this.onUpdate("state");
   }
 
   /**
@@ -191,7 +191,7 @@ export class TableData {
       this.progress = null;
       if (this.refreshing && this.wanted.every((key) => this.blocks.has(key) || this.failed.has(key))) {
         this.refreshing = false;
-        this.stale.clear();
+        if (this.wanted.every((key) => this.blocks.has(key))) this.stale.clear();
         if (this.again) this.refresh();
       }
     }
@@ -269,7 +269,9 @@ export class TableData {
     const moved = !first && JSON.stringify(totals) !== JSON.stringify(this.totals);
     this.totals = totals;
     this.answered = this.query;
-    reply.columns.forEach((column, n) => this.columns.set(asked.columns[0] + n, column));
+    const known = (column) => this.columns.get(column.position);
+    if (reply.columns.some((column) => known(column) && JSON.stringify(known(column)) !== JSON.stringify(column))) this.columns.clear();
+    for (const column of reply.columns) this.columns.set(column.position, column);
     this.stale.delete(key);
     this.blocks.set(key, block);
     this.cells += block.cells;

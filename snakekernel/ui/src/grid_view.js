@@ -250,13 +250,14 @@ export class GridView {
       line.top = top;
       line.element.style.top = `${top}px`;
     }
-    if (line.row !== row) {
+    const moved = line.row !== row;
+    if (moved) {
       line.row = row;
       line.element.setAttribute("aria-rowindex", row + 2);
     }
-    const known = this.data.label(row, this.firstColumn);
+    const known = this.data.label(row, this.firstColumn) ?? this.data.label(row, this.endColumn - 1);
     const text = known === undefined ? "" : labelText(known);
-    if (line.text !== text) {
+    if (line.text !== text && (moved || known !== undefined)) {
       line.text = text;
       line.label.textContent = text;
     }

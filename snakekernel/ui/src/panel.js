@@ -58,8 +58,7 @@ class Panel {
       onOpen: (row) => this.actions.open(row),
       onMenu: (rows, x, y) => this.actions.menu(rows, x, y),
       onKey: (event, rows) => this.#listKey(event, rows),
-    });
-    this.list.spacer.append(this.hint);
+    }, [this.hint]);
     this.element = h("div", { class: "snk-panel" });
     this.actions = new Actions(this.state, {
       root: this.element,

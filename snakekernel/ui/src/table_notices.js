@@ -13,13 +13,19 @@ const SHOWN = 4000;
 /** The line between the bar and the grid. Empty and without height most of the time. */
 export class Notices {
   /**
-   * @param {function(): void} onRetry
-   * @param {function(): void} onStop
+   * @param {object} asks
+   * @param {function(): void} asks.onRetry
+   * @param {function(): void} asks.onUndo  go back to the last query that was answered
+   * @param {function(): void} asks.onStop
+   * @param {null|function(): void} asks.onClose  leave the view
    */
-  constructor(onRetry, onStop) {
+  constructor({ onRetry, onUndo, onStop, onClose }) {
     this.text = h("span", { class: "snk-t-notice-text" });
-    this.retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
-    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, this.retry);
+    this.undo = h("button", { class: "snk-t-link", type: "button", onClick: onUndo }, "Undo");
+    this.leave = h("button", { class: "snk-t-link", type: "button", onClick: onClose }, "Close");
+    this.canLeave = !!onClose;
+    const retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
+    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, retry, this.undo, this.leave);
     this.workText = h("span", { class: "snk-t-notice-text" });
     this.workBar = h("progress", { class: "snk-t-progress", "aria-label": "Progress" });
     this.work = h("div", { class: "snk-t-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-t-link", type: "button", onClick: onStop }, "Cancel"));
@@ -30,12 +36,18 @@ export class Notices {
     this.toldTimer = 0;
   }
 
-  /** Show an error until the next state; null hides it. */
-  showError(error, canRetry = true) {
+  /**
+   * Show an error until the next state; null hides it.
+   *
+   * @param {{message: string}|null} error
+   * @param {{gone: boolean, undo: boolean}} can  the object is gone; there is a query to go back to
+   */
+  showError(error, { gone, undo }) {
     this.error.hidden = !error;
     if (!error) return;
     setText(this.text, error.message);
-    this.retry.hidden = !canRetry;
+    this.undo.hidden = !undo;
+    this.leave.hidden = !gone || !this.canLeave;
   }
 
   /** Show that work is under way once it takes long; `progress` is the kernel's. */
