@@ -3,6 +3,7 @@
 #   make demo     see it work            make lint    style, types, layers, protocol, docs
 #   make test     run all tests          make bench   how fast it is beside its peers
 #   make docs     build the docs         make clean   remove what was built (distclean: .venv too)
+#   make screenshots   take the docs' pictures anew, in the browser
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="…" goes to pytest, to the demo and to the benchmarks.
 
@@ -21,7 +22,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SET_UP_FROM := pyproject.toml $(wildcard kernelspec/* snakekernel/ui/labextension/*.json snakekernel/ui/labextension/static/*)
 DOCS := docs/_build/html
 
-.PHONY: help demo test lint bench docs clean distclean
+.PHONY: help demo test lint bench docs screenshots clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -47,6 +48,9 @@ bench: $(VENV)/.bench
 docs: $(VENV)/.test
 	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs $(DOCS)
 	@echo "The docs are in $(DOCS)/index.html."
+
+screenshots: $(VENV)/.test
+	@SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/ui/test_ui_screenshots.py $(ARGS)
 
 # Each extra holds the ones before it (demo < test < dev), so an installation marks those done as well; bench, with
 # the peers that the benchmarks need, stands beside them.

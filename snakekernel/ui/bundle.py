@@ -2,7 +2,8 @@
 
 Rules: nothing is rewritten. A module's imports stand at its top, each ``import { a, b } from "./x.js";``; all
 modules become one, those imported first, so top-level names are unique over all files and ``export`` stands
-before the declaration itself. What is made is committed, and ``--check`` tells when it is stale.
+before the declaration itself. A class is styled in one sheet; another one may change it below a class of its
+own. What is made is committed, and ``--check`` tells when it is stale.
 """
 
 from __future__ import annotations
@@ -74,7 +75,12 @@ def bundle(modules: Mapping[str, str]) -> str:
 
 
 def styles(sheets: Mapping[str, str]) -> str:
-    """One style sheet of many."""
+    """One style sheet of many, by file name. Raises BundleError."""
+    owners: dict[str, str] = {}
+    for sheet, text in sheets.items():
+        for name in _styled(text):
+            if owners.setdefault(name, sheet) != sheet:
+                raise BundleError(f"{sheet}: {name} is styled in {owners[name]} too; a class has one sheet")
     order = sorted(sheets, key=lambda name: (name != _FIRST_STYLE, name))
     return _joined({name: sheets[name] for name in order}, "/* {} */")
 
@@ -117,6 +123,14 @@ def _imports(module: str, text: str) -> dict[str, set[str]]:
     if broken := _FORBIDDEN.search(rest) or _DESTRUCTURED.search(rest):
         raise BundleError(f"{module}: {broken[0].strip()!r} cannot be joined; see snakekernel/ui/bundle.py")
     return needed
+
+
+def _styled(text: str) -> set[str]:
+    """The classes that selectors begin with."""
+    preludes = re.findall(r"([^{};]+)\{", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
+    selectors = [part.strip() for prelude in preludes for part in prelude.split(",")]
+    found = (re.search(r"\.(snk-[\w-]+)", selector) for selector in selectors)
+    return {match[1] for match in found if match}
 
 
 def _joined(texts: Mapping[str, str], heading: str) -> str:
