@@ -5201,8 +5201,9 @@ export class StatisticsPane {
   _top(position, column, summary) {
     const most = Math.max(...summary.top.map(([, count]) => count), 1);
     const rows = summary.top.map(([value, count]) => {
-      const { text, missing } = cellText(value, column.kind);
-      const pick = () => this.onFilter([{ column: position, op: "eq", value: filterValue(value, column.kind) }]);
+      const wanted = filterValue(value, column.kind);
+      const { text, missing } = cellText(wanted, column.kind);
+      const pick = () => this.onFilter([{ column: position, op: "eq", value: wanted }]);
       return h(
         "button",
         { class: "snk-t-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
