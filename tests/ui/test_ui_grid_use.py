@@ -124,3 +124,35 @@ def test_an_error_is_said_in_place_and_can_be_tried_again(
     lab.command("snakekernel:open-table", {"target": "user.later"})
     lab.page.locator(".jp-Activity, .snk-host-view").first.wait_for(state="attached")
     root.last.locator(".snk-t-cell").first.wait_for()
+
+
+def test_it_is_paged_and_sorted_while_a_cell_runs(
+    front: Callable[..., Front], server: Jupyter, flights: Any
+) -> None:
+    lab = front("lab")
+    path = server.notebook()
+    lab.open(path)
+    lab.run(FLIGHTS)
+    busy = lab.run("while True: pass", wait=False)
+    grid = Grid(lab, "user.flights")
+    grid.head("dep_delay").click(position={"x": 40, "y": 12})
+    expected = flights.sort_values("dep_delay", kind="stable")
+    rows = grid.until(lambda rows: rows[0]["label"] == str(expected.index[0]), "sorted")
+    assert [row["label"] for row in rows] == [str(label) for label in expected.index[: len(rows)]]
+    lab.activate(path)
+    assert lab.execution_count(busy) is None
+
+
+def test_unseen_it_asks_for_nothing(front: Callable[..., Front], server: Jupyter) -> None:
+    lab = front("lab")
+    path = server.notebook()
+    lab.open(path)
+    lab.run("import pandas as pd\nstored['t'] = pd.DataFrame({'n': range(5)})")
+    grid = Grid(lab, "stored.t")
+    lab.activate(path)
+    expect(grid.root).to_be_hidden()
+    lab.sent.clear()
+    lab.run("stored['t'] = pd.DataFrame({'n': range(10, 15)})")
+    assert not lab.sent.ours("table")
+    lab.page.get_by_role("tab", name="t", exact=True).click()
+    grid.until(lambda rows: rows[0]["cells"]["0"] == "10", "new cells")

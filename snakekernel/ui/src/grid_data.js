@@ -10,6 +10,7 @@ export const BLOCK_COLUMNS = 50;
 
 const MOST_REQUESTS = 2;
 const MOST_CELLS = 500_000;
+const STALE_SHOWN = 200;
 
 /** Two queries are the same where their texts are. */
 export function queryText(query) {
@@ -37,6 +38,8 @@ export class TableData {
     this.query = PLAIN_QUERY;
     /** The last query that was answered, to go back to. */
     this.answered = PLAIN_QUERY;
+    /** What was fetched of it, while a further query waits. */
+    this.before = null;
     /** Null until the first reply. */
     this.totals = null;
     this.error = null;
@@ -52,6 +55,7 @@ export class TableData {
     this.failed = new Map();
     this.wanted = [];
     this.again = false;
+    this.staleTimer = 0;
     this.disposed = false;
   }
 
@@ -101,12 +105,21 @@ export class TableData {
   /** Sort, filter or search otherwise. */
   setQuery(query) {
     if (queryText(query) === queryText(this.query)) return;
+    if (queryText(this.query) === queryText(this.answered)) this.before = { blocks: this.blocks, cells: this.cells };
     this.query = query;
-    this._restart(new Map());
+    // For a moment the cells of before stay: most queries are answered before a placeholder could be seen.
+    this._restart(new Map(this.blocks));
+    clearTimeout(this.staleTimer);
+    this.staleTimer = setTimeout(() => {
+      if (this.refreshing) return;
+      this.stale.clear();
+      this.onUpdate("cells");
+    }, STALE_SHOWN);
   }
 
   /** The table changed: fetch again what is in view, showing what was until it comes. */
   refresh() {
+    this.before = null;
     if (this.refreshing && this.flights.size) {
       this.again = true;  // one that is under way ends first, or a table that keeps changing would never show
       return;
@@ -117,8 +130,9 @@ export class TableData {
 
   /** Go back to the last query that was answered. */
   undo() {
+    const { before } = this;
     this.query = this.answered;
-    this._restart(new Map());
+    this._restart(new Map(), before ?? undefined);
   }
 
   /** Stop what is under way: a new query gives way to the last one, else what is missing stays so. */
@@ -151,16 +165,17 @@ export class TableData {
 
   dispose() {
     this.disposed = true;
+    clearTimeout(this.staleTimer);
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.blocks.clear();
     this.stale.clear();
   }
 
-  _restart(stale) {
+  _restart(stale, { blocks, cells } = { blocks: new Map(), cells: 0 }) {
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.stale = stale;
-    this.blocks = new Map();
-    this.cells = 0;
+    this.blocks = blocks;
+    this.cells = cells;
     this.failed.clear();
     this.error = null;
     this.again = false;
@@ -269,6 +284,7 @@ export class TableData {
     const moved = !first && JSON.stringify(totals) !== JSON.stringify(this.totals);
     this.totals = totals;
     this.answered = this.query;
+    this.before = null;
     const known = (column) => this.columns.get(column.position);
     if (reply.columns.some((column) => known(column) && JSON.stringify(known(column)) !== JSON.stringify(column))) this.columns.clear();
     for (const column of reply.columns) this.columns.set(column.position, column);

@@ -643,6 +643,7 @@ export const BLOCK_COLUMNS = 50;
 
 const MOST_REQUESTS = 2;
 const MOST_CELLS = 500_000;
+const STALE_SHOWN = 200;
 
 /** Two queries are the same where their texts are. */
 export function queryText(query) {
@@ -670,6 +671,8 @@ export class TableData {
     this.query = PLAIN_QUERY;
     /** The last query that was answered, to go back to. */
     this.answered = PLAIN_QUERY;
+    /** What was fetched of it, while a further query waits. */
+    this.before = null;
     /** Null until the first reply. */
     this.totals = null;
     this.error = null;
@@ -685,6 +688,7 @@ export class TableData {
     this.failed = new Map();
     this.wanted = [];
     this.again = false;
+    this.staleTimer = 0;
     this.disposed = false;
   }
 
@@ -734,12 +738,21 @@ export class TableData {
   /** Sort, filter or search otherwise. */
   setQuery(query) {
     if (queryText(query) === queryText(this.query)) return;
+    if (queryText(this.query) === queryText(this.answered)) this.before = { blocks: this.blocks, cells: this.cells };
     this.query = query;
-    this._restart(new Map());
+    // For a moment the cells of before stay: most queries are answered before a placeholder could be seen.
+    this._restart(new Map(this.blocks));
+    clearTimeout(this.staleTimer);
+    this.staleTimer = setTimeout(() => {
+      if (this.refreshing) return;
+      this.stale.clear();
+      this.onUpdate("cells");
+    }, STALE_SHOWN);
   }
 
   /** The table changed: fetch again what is in view, showing what was until it comes. */
   refresh() {
+    this.before = null;
     if (this.refreshing && this.flights.size) {
       this.again = true;  // one that is under way ends first, or a table that keeps changing would never show
       return;
@@ -750,8 +763,9 @@ export class TableData {
 
   /** Go back to the last query that was answered. */
   undo() {
+    const { before } = this;
     this.query = this.answered;
-    this._restart(new Map());
+    this._restart(new Map(), before ?? undefined);
   }
 
   /** Stop what is under way: a new query gives way to the last one, else what is missing stays so. */
@@ -784,16 +798,17 @@ export class TableData {
 
   dispose() {
     this.disposed = true;
+    clearTimeout(this.staleTimer);
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.blocks.clear();
     this.stale.clear();
   }
 
-  _restart(stale) {
+  _restart(stale, { blocks, cells } = { blocks: new Map(), cells: 0 }) {
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.stale = stale;
-    this.blocks = new Map();
-    this.cells = 0;
+    this.blocks = blocks;
+    this.cells = cells;
     this.failed.clear();
     this.error = null;
     this.again = false;
@@ -902,6 +917,7 @@ export class TableData {
     const moved = !first && JSON.stringify(totals) !== JSON.stringify(this.totals);
     this.totals = totals;
     this.answered = this.query;
+    this.before = null;
     const known = (column) => this.columns.get(column.position);
     if (reply.columns.some((column) => known(column) && JSON.stringify(known(column)) !== JSON.stringify(column))) this.columns.clear();
     for (const column of reply.columns) this.columns.set(column.position, column);
@@ -2352,7 +2368,7 @@ export class Notices {
   showError(error, { gone, undo }) {
     this.error.hidden = !error;
     if (!error) return;
-    setText(this.text, error.message);
+    setText(this.text, sentence(error.message));
     this.undo.hidden = !undo;
     this.leave.hidden = !gone || !this.canLeave;
   }
@@ -2366,10 +2382,10 @@ export class Notices {
     } else if (!this.slowTimer) {
       this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
     }
-    const words = progress?.text ? progress.text.charAt(0).toUpperCase() + progress.text.slice(1) : "Waiting for the kernel";
-    const share = progress?.total ? ` · ${formatShare(progress.done, progress.total)} of ${formatCount(progress.total)}` : "";
-    setText(this.workText, words + share);
-    if (progress?.total) this.workBar.value = progress.done / progress.total;
+    const words = sentence(progress?.text || "waiting for the kernel");
+    const counted = progress?.total > 1;  // one step is no measure of anything
+    setText(this.workText, counted ? `${words} · ${formatShare(progress.done, progress.total)}` : words);
+    if (counted) this.workBar.value = progress.done / progress.total;
     else this.workBar.removeAttribute("value");
   }
 
@@ -2385,6 +2401,11 @@ export class Notices {
     clearTimeout(this.slowTimer);
     clearTimeout(this.toldTimer);
   }
+}
+
+/** The kernel's words begin small. */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /**
@@ -2933,9 +2954,9 @@ function typedText(value) {
   return String(value?.$int ?? value?.$float ?? value);
 }
 
-function shownValue(value) {
+function shownValue(value, kind) {
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
-  return typeof value === "string" ? `“${value}”` : typedText(value);
+  return typeof value === "string" && kind !== "datetime" ? `“${value}”` : typedText(value);
 }
 
 /** A filter in words: `dep_delay > 60`. */
@@ -2943,8 +2964,8 @@ export function filterWords(filter, name, kind) {
   const words = opsOf(kind).find(([op]) => op === filter.op)?.[1] ?? filter.op;
   const count = valuesOf(filter.op);
   if (!count) return `${name} ${words}`;
-  if (count === 2) return `${shownValue(filter.value[0])} ≤ ${name} ≤ ${shownValue(filter.value[1])}`;
-  const values = count === Infinity ? filter.value.map(shownValue).join(", ") : shownValue(filter.value);
+  if (count === 2) return `${shownValue(filter.value[0], kind)} ≤ ${name} ≤ ${shownValue(filter.value[1], kind)}`;
+  const values = count === Infinity ? filter.value.map((one) => shownValue(one, kind)).join(", ") : shownValue(filter.value, kind);
   return `${name} ${words} ${values}`;
 }
 
@@ -2960,7 +2981,7 @@ export function chipsOf(filters, columnOf) {
     const { name, kind } = columnOf(one.column);
     const paired = one.op === "ge" && next?.column === one.column && (next.op === "lt" || next.op === "le");
     if (paired) {
-      const text = `${shownValue(one.value)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value)}`;
+      const text = `${shownValue(one.value, kind)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value, kind)}`;
       chips.push({ text, from: n, count: 2, filter: one });
       n += 1;
     } else chips.push({ text: filterWords(one, name, kind), from: n, count: 1, filter: one });
@@ -5270,8 +5291,9 @@ export class StatisticsPane {
   _top(position, column, summary) {
     const most = Math.max(...summary.top.map(([, count]) => count), 1);
     const rows = summary.top.map(([value, count]) => {
-      const { text, missing } = cellText(value, column.kind);
-      const pick = () => this.onFilter([{ column: position, op: "eq", value: topValue(value, column.kind) }]);
+      const wanted = filterValue(value, column.kind);
+      const { text, missing } = cellText(wanted, column.kind);
+      const pick = () => this.onFilter([{ column: position, op: "eq", value: wanted }]);
       return h(
         "button",
         { class: "snk-t-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
@@ -5284,12 +5306,9 @@ export class StatisticsPane {
   }
 }
 
-/** A value of `top` as a filter wants it: the reply has texts, whatever the column's kind. */
-function topValue(value, kind) {
-  if (typeof value !== "string") return value;
-  if (kind === "boolean") return value === "True";
-  const number = Number(value);
-  return (kind === "integer" || kind === "number") && value.trim() && Number.isFinite(number) ? number : value;
+/** A value of a summary as a filter wants it: many are texts, whatever the column's kind. */
+function filterValue(value, kind) {
+  return typeof value === "string" ? readValue(value, kind).value ?? value : value;
 }
 
 function factList(summary, kind) {
@@ -5373,8 +5392,8 @@ class Histogram {
   filters(column, n) {
     const last = n === this.counts.length - 1;
     return [
-      { column, op: "ge", value: this.edges[n] },
-      { column, op: last ? "le" : "lt", value: this.edges[n + 1] },
+      { column, op: "ge", value: filterValue(this.edges[n], this.kind) },
+      { column, op: last ? "le" : "lt", value: filterValue(this.edges[n + 1], this.kind) },
     ];
   }
 }
