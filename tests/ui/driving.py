@@ -191,6 +191,20 @@ class Front:
             [name, arguments or {}],
         )
 
+    def source(self) -> str:
+        """The text of the active cell."""
+        text: str = self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
+        )
+        return text
+
+    def cell_types(self) -> list[str]:
+        """The types of the current notebook's cells, in order."""
+        types: list[str] = self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model.type)"
+        )
+        return types
+
     def output(self, cell: str) -> str:
         """The text outputs of a cell, joined."""
         text: str = self.page.evaluate(
