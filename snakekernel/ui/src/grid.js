@@ -145,7 +145,12 @@ class MountedTable {
     }
     this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
     if (!this.seen) return;
-    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
+    const { column } = this.selection.active;
+    const shown = this.view.shows(column);
+    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
+      this.view.measure();
+      if (shown) this.view.reveal(-1, column);  // columns before it may have become wider
+    }
     this.view.draw();
     this._fetch();
     const { query, totals, columns } = this.data;

@@ -4946,6 +4946,12 @@ export class GridView {
     };
   }
 
+  /** Whether a column is wholly in view. */
+  shows(column) {
+    const left = this.axis.offset(column) - this.across.place;
+    return left >= 0 && left + this.axis.size(column) <= this.wide;
+  }
+
   /** Draw what is in view. */
   draw() {
     const { rows } = this.visible();
@@ -5693,7 +5699,12 @@ class MountedTable {
     }
     this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
     if (!this.seen) return;
-    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
+    const { column } = this.selection.active;
+    const shown = this.view.shows(column);
+    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
+      this.view.measure();
+      if (shown) this.view.reveal(-1, column);  // columns before it may have become wider
+    }
     this.view.draw();
     this._fetch();
     const { query, totals, columns } = this.data;
