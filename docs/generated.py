@@ -33,7 +33,7 @@ def structures() -> str:
     """The objects that fields of requests are made of."""
     schemas = protocol()["$defs"]
     parts = []
-    for name in ("SignatureSpec", "FieldSpec"):
+    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter"):
         parts += [f"### {name}", _plain(schemas[name]["description"]), _fields(schemas[name], ())]
     return "\n\n".join(parts)
 
@@ -56,6 +56,11 @@ def error_reply() -> str:
 def changed() -> str:
     """The content of ``snake_changed``."""
     return _fields(protocol()["$defs"]["snake_changed"], (), sent=_ALWAYS)
+
+
+def progress() -> str:
+    """The content of ``snake_progress``."""
+    return _fields(protocol()["$defs"]["snake_progress"], (), sent=_ALWAYS)
 
 
 def errors() -> str:
@@ -83,6 +88,8 @@ def _operation(op: str, row: Mapping[str, Any], schemas: Mapping[str, Any]) -> s
     request, reply = schemas[f"{op}_request"], schemas[f"{op}_reply"]
     served = ["shell", "subshells", *(name for name in ("control", "comm") if row["channels"][name])]
     facts = f"`{row['request_type']}` → `{row['reply_type']}`. Served on {', '.join(served)}."
+    if row["task"]:
+        facts += " There it runs as a [task](#tasks)" + (", with `run_code`." if op == "inspect" else ".")
     if row["creates_session"]:
         facts += " Naming an unknown session opens it."
     if row["names_session"]:
@@ -158,6 +165,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "common_reply": common_reply,
     "error_reply": error_reply,
     "changed": changed,
+    "progress": progress,
     "errors": errors,
     "traits": traits,
 }

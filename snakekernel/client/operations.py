@@ -12,13 +12,14 @@ from typing import Any
 from ..commands.reading import to_request
 from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
+from .inspecting import Inspecting
 from .message import Channel
 from .payload import Target, check_plain, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 
 
-class Operations(Programs):
+class Operations(Inspecting, Programs):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
@@ -106,6 +107,7 @@ class Operations(Programs):
         self,
         prefix: str = "",
         *,
+        search: str | None = None,
         offset: int = 0,
         limit: int = 1_000,
         details: bool = False,
@@ -113,7 +115,7 @@ class Operations(Programs):
         timeout: float | None = None,
     ) -> Any:
         """Names of stored objects, or with ``details`` the whole reply: names, count, version, objects."""
-        fields = {"prefix": prefix, "offset": offset, "limit": limit}
+        fields = {"prefix": prefix, "search": search, "offset": offset, "limit": limit}
         finish = whole if details else field("stored_objects")
         return self._send("list_stored", fields, finish, session_id, timeout)
 
@@ -173,13 +175,14 @@ class Operations(Programs):
         offset: int = 0,
         limit: int = 50,
         budget: float | None = None,
+        run_code: bool | None = None,
         channel: Channel = "shell",
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
         """What an object is, as a dictionary; on ``channel="control"`` also while the kernel is busy, and
-        then without running any code of the object."""
-        fields = {"target": target, "offset": offset, "limit": limit, "budget": budget}
+        then without running any code of the object unless ``run_code`` asks for it."""
+        fields = {"target": target, "offset": offset, "limit": limit, "budget": budget, "run_code": run_code}
         return self._send("inspect", fields, inspected, session_id, timeout, channel=channel)
 
     def preview(

@@ -22,7 +22,7 @@ from .payload import Finish, RequestEncoder, Target, encode_request, plain, stor
 from .proxy import StoredProxy
 
 #: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
-_ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions"})
+_ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions", "list_variables", "watch", "cancel"})
 #: JSON that is a value as it stands.
 _LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 

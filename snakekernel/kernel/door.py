@@ -55,6 +55,7 @@ class InspectorDoor:
     def opened(self, comm: Any, msg: dict[str, Any]) -> None:
         """A front-end opened a comm."""
         comm.on_msg(lambda message: self.answer(comm, message))
+        comm.on_close(lambda message: self._runtime.watches.end(str(comm.comm_id)))
 
     def answer(self, comm: Any, message: dict[str, Any]) -> None:
         """Answer one message of a comm, or of what sends as a comm does; ``comm`` is asked for its id."""

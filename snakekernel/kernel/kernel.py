@@ -29,14 +29,13 @@ from ..commands.suspending import Moving
 from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES, SEGMENTS
 from ..objects.policy import TargetPolicy
-from ..objects.provenance import Maker
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, Installed, PluginTable
 from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
-from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSION, Door, is_ours, op_of
+from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSION, Door
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
@@ -44,12 +43,14 @@ from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
 from .displays import register_displays
 from .door import InspectorDoor
+from .expiry import Expiry
 from .incoming import Incoming, split
 from .inspector import Inspector
 from .lane import Lane, LaneSelector, unusable
 from .logs import keep_secrets_out
 from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
+from .notebook import Notebook
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .watching import Watching
@@ -107,8 +108,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
         self._binds_buffers = self._is_plain_tcp
-        self._expiry: asyncio.TimerHandle | None = None
-        self._expiry_due: float | None = None
         secrets = Secrets()
         keep_secrets_out(secrets)
         self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
@@ -117,7 +116,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self._own_shell: Any = self.shell
         if self.session is not None:
             KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
-        self.inspector = Inspector(self.arm_expiry)
         #: Widgets of this process, told what clients are told; called on the control thread.
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
@@ -143,14 +141,15 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             on_seen=changes.seen,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
-        self.stored = StoredNamespace(
-            self.runtime.store, time.time, self._notebook_writer, self._notebook_maker
-        )
+        notebook = Notebook(self, self._own_shell)
+        self.stored = StoredNamespace(self.runtime.store, time.time, notebook.writer, notebook.maker)
         self._offer_stored()
         StoredMagics(self).register()
         register_displays(self.shell)
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
+        self.expiry = Expiry(self.runtime)
+        self.inspector = Inspector(self.expiry.arm)
         self.watches = self.runtime.watches
         self.watching = Watching(
             self.watches, lambda seconds: self.runtime.look(seconds).more, self._is_busy, time.time
@@ -176,7 +175,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             if self.fast_lane:
                 self.log.warning("The fast lane is not used: %s.", reason)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
-        self.main_loop = self.io_loop.asyncio_loop
+        self.main_loop = self.expiry.loop = self.io_loop.asyncio_loop
 
     def _forked(self) -> None:
         self.is_forked = True
@@ -271,7 +270,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             self.control_stream.send_multipart(frames)
         else:
             loop.add_callback(self.control_stream.send_multipart, frames)
-        self.arm_expiry()
+        self.expiry.arm()
 
     def _publish_progress(self, incoming: Incoming, done: int, total: int, text: str) -> None:
         content = {"done": done, "total": total, "text": text}
@@ -375,28 +374,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         finally:
             gone.clear()
 
-    def arm_expiry(self) -> None:
-        """Have the loop clean up when the next session or entry expires."""
-        due = self.runtime.next_expiry()
-        if due is None or self.main_loop is None:
-            return
-        if self._expiry_due is None or due < self._expiry_due:
-            # Noted now: the main loop may be busy, and a busy subshell asks at every request.
-            self._expiry_due = due
-            self.main_loop.call_soon_threadsafe(self._set_expiry, due)
-
-    def _set_expiry(self, due: float) -> None:
-        assert self.main_loop is not None
-        if self._expiry is not None:
-            self._expiry.cancel()
-        self._expiry_due = due
-        self._expiry = self.main_loop.call_later(max(0.05, due - time.time()), self._expire)
-
-    def _expire(self) -> None:
-        self._expiry = self._expiry_due = None
-        self.runtime.expire(time.time())
-        self.arm_expiry()
-
     def _call_later_on_control(self, delay: float, function: Callable[[], None]) -> None:
         # The main loop may be busy for long.
         loop = self._control_loop
@@ -416,19 +393,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     def _offer_stored(self) -> None:
         self.shell.user_ns.setdefault("stored", self.stored)
         self.shell.user_ns_hidden.setdefault("stored", self.stored)
-
-    def _notebook_writer(self) -> str:
-        msg_id = (self.get_parent("shell") or {}).get("msg_id")
-        return msg_id if isinstance(msg_id, str) else "notebook"
-
-    def _notebook_maker(self) -> Maker:
-        header = (self.get_parent("shell") or {}).get("header") or {}
-        msg_type = str(header.get("msg_type"))
-        if is_ours(msg_type):
-            return op_of(msg_type), None, str(header.get("username", ""))
-        # Not execution_count, which some versions of IPython raise before the cell and some after it.
-        history = self._own_shell.history_manager
-        return len(history.input_hist_parsed) - 1 if msg_type == "execute_request" else None
 
     @property
     def _is_plain_tcp(self) -> bool:

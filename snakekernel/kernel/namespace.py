@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ..inspection import glance
+from .. import inspection
 from ..inspection.html import listing_page
 from ..inspection.pages import Page
 from ..inspection.words import counted
@@ -131,7 +131,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "type": entry.type,
         "module": entry.module,
-        **glance(entry.obj),
+        **inspection.glance(entry.obj),
         "created": entry.created,
         "made_by": made_by(entry.by),
     }

@@ -175,7 +175,7 @@ class Serving:
             if self._on_main:
                 was_long = monotonic() - self._activity.started > _LONG
                 kernel.interrupts.release(self._caught, was_long=was_long)
-            kernel.arm_expiry()
+            kernel.expiry.arm()
             if kernel.watches.is_on:
                 kernel.watching.ended()
 

@@ -18,8 +18,8 @@ from snakekernel.plugins.load import CommandTable
 
 pytestmark = pytest.mark.kernel
 
-#: Answered "unsupported" by this build, and what a connection does by itself.
-_NOT_SERVED = {"cancel", "attach"}
+#: What a connection does by itself.
+_NOT_OFFERED = {"attach"}
 #: Parameters that say how to ask, not what.
 _CLIENT_SIDE = {"timeout", "details", "channel"}
 
@@ -104,6 +104,23 @@ SCENARIOS: dict[str, Scenario] = {
     "inspect": [
         ("inspect", ("json.dumps",), {}, lambda i: i["callable"] and "obj" in i["signature"]),
         ("inspect", ("builtins",), {"channel": "control"}, lambda i: i["type"] == "module"),
+        (
+            "inspect",
+            ("user.stored",),
+            {"channel": "control", "run_code": True},
+            lambda i: i["string_repr"].startswith("<stored:"),
+        ),
+        ("set", ("user.seen", [1, 2]), {}, lambda message: "seen" in message),
+        ("list_variables", ("see",), {}, _is(["seen"])),
+        (
+            "list_variables",
+            (),
+            {"search": "EEN", "details": True},
+            lambda r: r["objects"][0]["preview"] == "[1, 2]",
+        ),
+        ("watch", ([(None, "x")],), {"variables": ["seen"], "lease": 1}, lambda r: r["expires_at"] > 0),
+        ("watch", (), {"lease": 0}, lambda r: r["expires_at"] is None),
+        ("cancel", ("no such request",), {}, _is(False)),
     ],
     "sessions": [
         ("create_session", ("one",), {"ttl": 600}, _is("one")),
@@ -173,7 +190,7 @@ def test_configure_reaches_a_framework(snake: Client) -> None:
         snake.configure("nowhere", {})
 
 
-@pytest.mark.parametrize("op", sorted(set(CommandTable()) - _NOT_SERVED))
+@pytest.mark.parametrize("op", sorted(set(CommandTable()) - _NOT_OFFERED))
 def test_every_operation_has_a_method_with_the_fields_of_its_request(op: str) -> None:
     fields = set(CommandTable()[op].request.__struct_fields__)
     for kind in (Client, AsyncClient):

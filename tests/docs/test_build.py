@@ -67,8 +67,19 @@ def test_protocol_json_says_where_operations_are_served() -> None:
         "inspect",
         "cancel",
         "attach",
+        "list_variables",
+        "watch",
+        "table",
+        "summarize",
+        "preview",
     }
-    assert {op for op, channels in served.items() if channels["comm"]} == on_control | {"table"}
+    assert {op for op, channels in served.items() if channels["comm"]} == on_control
+    assert {op for op, row in data["operations"].items() if row["task"]} == {
+        "inspect",
+        "table",
+        "summarize",
+        "preview",
+    }
     assert data["operations"]["create_program"]["plugin"] == "dspy"
     assert data["errors"]["raised"]["fault"] == "target"
 

@@ -230,6 +230,7 @@ class TestControl:
             "watch",
             "table",
             "summarize",
+            "preview",
         }
 
     def test_list_rename_delete(self, stock: Stock, name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from driving import Front
+from driving import BUSY, Front
 from playwright.sync_api import expect
 from serving import STOCK, Jupyter
 
@@ -128,3 +128,14 @@ def test_a_table_opens_as_a_tab(either: Front) -> None:
     box = table.bounding_box()
     assert box is not None
     assert box["height"] > 150
+
+
+def test_the_panel_is_there_again_after_a_reload_while_a_cell_runs(lab: Front) -> None:
+    lab.run("stored.kept = 1")
+    expect(lab.panel).to_contain_text("kept")
+    lab.layout_is_saved()
+    lab.run(BUSY, wait=False)
+    lab.until(lambda: (lab.server.root / "go").exists(), "a running cell")
+    lab.page.reload()
+    expect(lab.panel).to_contain_text("kept", timeout=30_000)
+    (lab.server.root / "go").unlink()

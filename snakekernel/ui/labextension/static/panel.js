@@ -3497,320 +3497,119 @@ function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-// state.js
+// lab_widgets.js
 
 /**
- * What the panel knows: the groups, what is open in them, what is selected, what just changed.
- *
- * Rules: no elements here. Every answer passes through one request function that belongs to one kernel
- * process: a restart ends it, and with it every late answer. Hidden, nothing is asked; what changed
- * meanwhile is only marked as out of date. The watch names what is on screen and ends with the visit.
+ * The Lumino widgets of the panel and of the views that it opens; they tell what they hold when it is seen.
  */
 
 
-/** Seconds a watch is good for, and milliseconds after which it is renewed. */
-const WATCH_LEASE = 30;
-const WATCH_RENEWAL = 20_000;
+/** Pixels that the panel is wide at first, where there is room. */
+const WIDTH = 340;
 
-/** Names that one watch may have: more than any screen shows. */
-const WATCH_MOST = 200;
+/** Pixels of the area below the notebook that show something of a table. */
+const LEAST_BELOW = 200;
 
-/** A push with more changes than these marks none of them: a flicker tells nobody anything. */
-const MARKS_MOST = 200;
-
-/** Milliseconds that a new or changed row stays marked. */
-const MARK_LASTS = { new: 12_000, changed: 1_600 };
-
-export class PanelState {
-  /**
-   * @param {object} transport  see mountPanel
-   * @param {{get(key), set(key, value)}|undefined} storage  keeps the reader's choices
-   */
-  constructor(transport, storage) {
-    this.transport = transport;
-    this.storage = storage;
-    this.status = { connected: false, busy: false, supported: false };
-    this.everSupported = false;
-    this.visible = false;
-    this.search = "";
-    this.showVariables = storage?.get("variables") ?? true;
-    this.collapsed = new Set(storage?.get("collapsed") ?? []);
-    this.listeners = new Set();
-    this.touched = new Set();
-    this.watched = { stored: [], variables: null };
-    this.sendWatch = debounce(() => this.#watch(), 250);
-    this.#reset();
-    this.off = [
-      transport.onStatus((status) => this.#onStatus(status)),
-      transport.onChanged((content) => this.#onChanged(content)),
-    ];
-  }
-
-  /** `fn` is called when there is something new to draw. Returns what ends that. */
-  onDraw(fn) {
-    this.listeners.add(fn);
-    return () => this.listeners.delete(fn);
-  }
-
-  /** `fn(source, names|null)` is called when objects of a group changed; null: any may have. */
-  onTouched(fn) {
-    this.touched.add(fn);
-    return () => this.touched.delete(fn);
-  }
-
-  changed = () => {
-    for (const fn of this.listeners) fn();
-  };
-
-  /** Asks the kernel; late answers of another kernel process never arrive. */
-  request = async (op, content, options = {}) => {
-    const life = this.life;
-    const answer = await this.transport.request(op, content, options);
-    if (life !== this.life) throw new DOMException("The kernel was restarted.", "AbortError");
-    return answer;
-  };
-
-  /** Whether requests can be sent. */
-  get live() {
-    return this.visible && this.status.connected && this.status.supported;
-  }
-
-  /** The groups shown, in order. */
-  get sources() {
-    return [this.stored, ...this.sessions.values(), ...(this.showVariables ? [this.variables] : [])];
-  }
-
-  #source(kind, sessionId) {
-    const source = new ObjectSource(kind, sessionId, this.request, this.changed);
-    source.search = this.search;
-    return source;
-  }
-
-  #reset() {
-    this.life = {};
-    for (const source of this.stored ? [this.stored, ...this.sessions.values(), this.variables] : []) source.leave();
-    for (const node of this.nodes?.values() ?? []) node.leave();
-    for (const mark of this.marks?.values() ?? []) clearTimeout(mark.timer);
-    this.stored = this.#source("stored", null);
-    this.variables = this.#source("variables", null);
-    this.sessions = new Map();
-    this.sessionInfo = new Map();
-    /** The top of each tree that was opened, by its key. */
-    this.nodes = new Map();
-    this.marks = new Map();
-    this.version = null;
-    this.canWatch = true;
-  }
-
-  #onStatus({ connected, busy, supported, restarted }) {
-    const wasLive = this.live;
-    this.status = { connected, busy, supported };
-    this.everSupported = supported || (this.everSupported && !connected);
-    if (restarted) {
-      this.#reset();
-      for (const fn of this.touched) fn(null, null);
+/** The side panel's widget, which tells when it is seen. */
+export function sideWidget(lab, panels) {
+  const { Widget } = lab["@lumino/widgets"];
+  const settings = localSettings();
+  class ObjectsWidget extends Widget {
+    constructor() {
+      super({ node: panels.node });
     }
-    if (this.live && (restarted || !wasLive)) this.refresh();
-    if (!this.live) this.#stop();
-    this.changed();
-  }
-
-  /** Shown or hidden. */
-  setVisible(visible) {
-    if (visible === this.visible) return;
-    const wasLive = this.live;
-    this.visible = visible;
-    if (this.live) this.refresh();
-    else if (wasLive) {
-      this.#stop();
-      if (this.canWatch) this.transport.request("watch", { stored: [], lease: 0 }, {}).catch(() => {});
+    onAfterAttach() {
+      panels.setVisible(this.isVisible);
     }
-    this.changed();
-  }
-
-  #stop() {
-    this.sendWatch.cancel();
-    clearTimeout(this.renewal);
-    for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
-    for (const node of this.nodes.values()) node.leave();
-  }
-
-  /** Asks anew for all that is on screen. */
-  refresh() {
-    for (const source of this.sources) {
-      source.error = null;
-      source.invalidate();
-      this.#touch(source, null);
+    onAfterShow() {
+      panels.setVisible(true);
     }
-    this.#listSessions();
-    this.sendWatch();
-    this.changed();
-  }
-
-  async #listSessions() {
-    let found;
-    try {
-      found = (await this.request("list_sessions", {})).content.sessions;
-    } catch {
-      return; // the group of stored objects shows the error of the same connection
+    onResize({ width }) {
+      if (this.isVisible && width > 0 && !settings.get("width")) {
+        settings.set("width", WIDTH);
+        widen(this, width);
+      }
     }
-    const before = this.sessions;
-    this.sessions = new Map();
-    this.sessionInfo = new Map();
-    for (const info of found) {
-      const source = before.get(info.session_id) ?? this.#source("session", info.session_id);
-      source.count ??= info.stored_objects;
-      this.sessions.set(info.session_id, source);
-      this.sessionInfo.set(info.session_id, info);
+    onBeforeHide() {
+      panels.setVisible(false);
     }
-    for (const [id, source] of before) if (!this.sessions.has(id)) source.leave();
-    this.changed();
-  }
-
-  #onChanged(content) {
-    const missed = this.version !== null && content.since > this.version;
-    if (typeof content.version === "number") this.version = content.version;
-    const names = new Map();
-    const note = (source, name, action) => {
-      if (!source) return;
-      if (!names.has(source)) names.set(source, new Set());
-      names.get(source).add(name);
-      if (action === "deleted") this.#forget(source, name);
-      else if (marking) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
-    };
-    const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
-    let sessions = Boolean(content.sessions?.length);
-    for (const { action, name, session_id: id } of content.changes ?? []) {
-      if (id !== null && id !== undefined && !this.sessions.has(id)) sessions = true;
-      note(id === null || id === undefined ? this.stored : this.sessions.get(id), name, action);
+    onBeforeDetach() {
+      panels.setVisible(false);
     }
-    for (const { action, name } of content.variables ?? []) note(this.variables, name, action);
-    for (const [source, some] of names) {
-      source.invalidate();
-      this.#touch(source, some);
-    }
-    if (missed) for (const source of this.sources) source.invalidate();
-    if (this.live && (sessions || missed)) this.#listSessions();
-    if (this.visible) this.changed();
-  }
-
-  /** What is open in the objects of these names (null: of all) is asked for anew. */
-  #touch(source, names) {
-    for (const node of this.nodes.values()) {
-      if (node.source !== source || !(names === null || names.has(node.name))) continue;
-      if (this.live) node.refresh(this.request, this.changed);
-      else node.children = null;
-    }
-    for (const fn of this.touched) fn(source, names);
-  }
-
-  #mark(key, kind) {
-    const old = this.marks.get(key);
-    // What is new stays so, though it changes at once.
-    if (old?.kind === "new" && kind === "changed") return;
-    clearTimeout(old?.timer);
-    const timer = setTimeout(() => {
-      this.marks.delete(key);
-      if (this.visible) this.changed();
-    }, MARK_LASTS[kind]);
-    this.marks.set(key, { kind, timer, serial: (old?.serial ?? 0) + 1 });
-  }
-
-  #forget(source, name) {
-    const key = `${source.key}\u0000${name}`;
-    this.nodes.get(key)?.leave();
-    this.nodes.delete(key);
-  }
-
-  /** A group's objects changed by an action of ours: shown without waiting for the kernel to tell. */
-  touchSource(source) {
-    source.invalidate();
-    this.changed();
-  }
-
-  setSearch(search) {
-    this.search = search;
-    for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.setSearch(search);
-    this.changed();
-  }
-
-  setShowVariables(show) {
-    this.showVariables = show;
-    this.storage?.set("variables", show);
-    if (show) this.variables.invalidate();
-    else this.variables.leave();
-    this.sendWatch();
-    this.changed();
-  }
-
-  /** Whether a group is folded. Sessions are at first: to read one renews its time to live. */
-  isCollapsed(source) {
-    return this.collapsed.has(source.key) !== (source.kind === "session");
-  }
-
-  setCollapsed(source, collapsed) {
-    if (collapsed === this.isCollapsed(source)) return;
-    if (!this.collapsed.delete(source.key)) this.collapsed.add(source.key);
-    this.storage?.set("collapsed", [...this.collapsed].slice(-100));
-    this.changed();
-  }
-
-  /** The tree node of a listed object; made when first asked for. */
-  nodeOf(source, object) {
-    const key = `${source.key}\u0000${object.name}`;
-    const known = this.nodes.get(key);
-    if (known) {
-      known.object = object;
-      return known;
-    }
-    return new TreeNode(source, object.name, [], object, null);
-  }
-
-  /** Opens or shuts a node; its children are loaded when first seen. */
-  setOpen(node, open) {
-    if (open && !node.openable) return;
-    node.open = open;
-    if (!node.parent) {
-      if (open) this.nodes.set(node.key, node);
-      else this.#forget(node.source, node.name);
-    }
-    if (open && !node.children) node.more(this.request, this.changed);
-    if (!open) node.leave();
-    this.changed();
-  }
-
-  more(node) {
-    return node.more(this.request, this.changed);
-  }
-
-  /** What is on screen, for the watch. */
-  onScreen(stored, variables) {
-    const next = { stored: stored.slice(0, WATCH_MOST), variables: variables && variables.slice(0, WATCH_MOST) };
-    if (JSON.stringify(next) === JSON.stringify(this.watched)) return;
-    this.watched = next;
-    if (this.live) this.sendWatch();
-  }
-
-  async #watch() {
-    clearTimeout(this.renewal);
-    if (!this.live || !this.canWatch) return;
-    this.renewal = setTimeout(() => this.#watch(), WATCH_RENEWAL);
-    const life = this.life;
-    try {
-      await this.request("watch", { ...this.watched, lease: WATCH_LEASE });
-    } catch (error) {
-      // A kernel without this operation still tells what is stored, replaced and deleted.
-      if (life === this.life && error.code === "unknown_operation") this.canWatch = false;
+    onActivateRequest() {
+      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
+      first?.focus();
     }
   }
+  return new ObjectsWidget();
+}
 
-  dispose() {
-    this.setVisible(false);
-    for (const off of this.off) off();
-    this.#stop();
-    for (const mark of this.marks.values()) clearTimeout(mark.timer);
-    this.listeners.clear();
-    this.touched.clear();
+/** Give the side panel a width that shows its columns, when it is seen for the first time. */
+function widen(side, width) {
+  let split = side.parent;
+  while (split && !(split.relativeSizes && split.orientation === "horizontal")) {
+    split = split.parent;
+  }
+  const sizes = split?.relativeSizes() ?? [];
+  const more = (WIDTH - width) / (split?.node.clientWidth || WIDTH);
+  if (sizes.length > 1 && more > 0 && sizes[sizes.length - 2] > more * 2) {
+    sizes[sizes.length - 1] += more;
+    sizes[sizes.length - 2] -= more;
+    split.setRelativeSizes(sizes);
+  }
+}
+
+let viewCount = 0;
+
+/**
+ * A view as a tab.
+ *
+ * `mount(element)` gives what is disposed of with it; `isBelow` tells that it opens in the area below a notebook.
+ */
+export function tabWidget(lab, { icon, title, mount, isBelow }) {
+  const { Widget } = lab["@lumino/widgets"];
+  class ViewWidget extends Widget {
+    onAfterAttach() {
+      this.handle ??= mount(this.node);
+    }
+    onResize() {
+      if (isBelow && !this.hasRoom) {
+        this.hasRoom = true;
+        giveRoom(this);
+      }
+      this.handle?.resized?.();
+    }
+    onAfterShow() {
+      this.handle?.resized?.();
+    }
+    onCloseRequest(message) {
+      super.onCloseRequest(message);
+      this.dispose();
+    }
+    dispose() {
+      this.handle?.dispose();
+      this.handle = null;
+      super.dispose();
+    }
+  }
+  const widget = new ViewWidget();
+  viewCount += 1;
+  widget.id = `snakekernel-view-${viewCount}`;
+  widget.addClass("snk-host-view");
+  widget.title.label = title;
+  widget.title.caption = title;
+  widget.title.closable = true;
+  widget.title.icon = icon;
+  return widget;
+}
+
+/** The area below the notebook begins with no height. */
+function giveRoom(widget) {
+  // Its parents: a stack, the tabs, what splits the page.
+  const area = widget.parent?.parent;
+  const split = area?.parent;
+  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
+    split.setRelativeSizes([1, 1]);
   }
 }
 
@@ -4099,6 +3898,292 @@ export function columnMenu(table, row, column, box) {
   ];
 }
 
+// state.js
+
+/**
+ * What the panel knows: the groups, what is open in them, what is selected, what just changed.
+ *
+ * Rules: no elements here. Every answer passes through one request function that belongs to one kernel
+ * process: a restart ends it, and with it every late answer. Hidden, nothing is asked; what changed
+ * meanwhile is only marked as out of date. The watch names what is on screen and ends with the visit.
+ */
+
+
+/** A push with more changes than these marks none of them: a flicker tells nobody anything. */
+const MARKS_MOST = 200;
+
+/** Milliseconds that a new or changed row stays marked. */
+const MARK_LASTS = { new: 12_000, changed: 1_600 };
+
+export class PanelState {
+  /**
+   * @param {object} transport  see mountPanel
+   * @param {{get(key), set(key, value)}|undefined} storage  keeps the reader's choices
+   */
+  constructor(transport, storage) {
+    this.transport = transport;
+    this.storage = storage;
+    this.status = { connected: false, busy: false, supported: false };
+    this.everSupported = false;
+    this.visible = false;
+    this.search = "";
+    this.showVariables = storage?.get("variables") ?? true;
+    this.collapsed = new Set(storage?.get("collapsed") ?? []);
+    this.listeners = new Set();
+    this.touched = new Set();
+    this.watch = watchOf(transport);
+    this.#reset();
+    this.off = [
+      transport.onStatus((status) => this.#onStatus(status)),
+      transport.onChanged((content) => this.#onChanged(content)),
+    ];
+  }
+
+  /** `fn` is called when there is something new to draw. Returns what ends that. */
+  onDraw(fn) {
+    this.listeners.add(fn);
+    return () => this.listeners.delete(fn);
+  }
+
+  /** `fn(source, names|null)` is called when objects of a group changed; null: any may have. */
+  onTouched(fn) {
+    this.touched.add(fn);
+    return () => this.touched.delete(fn);
+  }
+
+  changed = () => {
+    for (const fn of this.listeners) fn();
+  };
+
+  /** Asks the kernel; late answers of another kernel process never arrive. */
+  request = async (op, content, options = {}) => {
+    const life = this.life;
+    const answer = await this.transport.request(op, content, options);
+    if (life !== this.life) throw new DOMException("The kernel was restarted.", "AbortError");
+    return answer;
+  };
+
+  /** Whether requests can be sent. */
+  get live() {
+    return this.visible && this.status.connected && this.status.supported;
+  }
+
+  /** The groups shown, in order. */
+  get sources() {
+    return [this.stored, ...this.sessions.values(), ...(this.showVariables ? [this.variables] : [])];
+  }
+
+  #source(kind, sessionId) {
+    const source = new ObjectSource(kind, sessionId, this.request, this.changed);
+    source.search = this.search;
+    return source;
+  }
+
+  #reset() {
+    this.life = {};
+    for (const source of this.stored ? [this.stored, ...this.sessions.values(), this.variables] : []) source.leave();
+    for (const node of this.nodes?.values() ?? []) node.leave();
+    for (const mark of this.marks?.values() ?? []) clearTimeout(mark.timer);
+    this.stored = this.#source("stored", null);
+    this.variables = this.#source("variables", null);
+    this.sessions = new Map();
+    this.sessionInfo = new Map();
+    /** The top of each tree that was opened, by its key. */
+    this.nodes = new Map();
+    this.marks = new Map();
+    this.version = null;
+  }
+
+  #onStatus({ connected, busy, supported, restarted }) {
+    const wasLive = this.live;
+    this.status = { connected, busy, supported };
+    this.everSupported = supported || (this.everSupported && !connected);
+    if (restarted) {
+      this.#reset();
+      for (const fn of this.touched) fn(null, null);
+    }
+    if (this.live && (restarted || !wasLive)) this.refresh();
+    if (!this.live) this.#stop();
+    this.changed();
+  }
+
+  /** Shown or hidden. */
+  setVisible(visible) {
+    if (visible === this.visible) return;
+    const wasLive = this.live;
+    this.visible = visible;
+    if (this.live) this.refresh();
+    else if (wasLive) this.#stop();
+    if (!visible) this.watch.set(this, null);
+    this.changed();
+  }
+
+  #stop() {
+    for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
+    for (const node of this.nodes.values()) node.leave();
+  }
+
+  /** Asks anew for all that is on screen. */
+  refresh() {
+    for (const source of this.sources) {
+      source.error = null;
+      source.invalidate();
+      this.#touch(source, null);
+    }
+    this.#listSessions();
+    this.changed();
+  }
+
+  async #listSessions() {
+    let found;
+    try {
+      found = (await this.request("list_sessions", {})).content.sessions;
+    } catch {
+      return; // the group of stored objects shows the error of the same connection
+    }
+    const before = this.sessions;
+    this.sessions = new Map();
+    this.sessionInfo = new Map();
+    for (const info of found) {
+      const source = before.get(info.session_id) ?? this.#source("session", info.session_id);
+      source.count ??= info.stored_objects;
+      this.sessions.set(info.session_id, source);
+      this.sessionInfo.set(info.session_id, info);
+    }
+    for (const [id, source] of before) if (!this.sessions.has(id)) source.leave();
+    this.changed();
+  }
+
+  #onChanged(content) {
+    const missed = this.version !== null && content.since > this.version;
+    if (typeof content.version === "number") this.version = content.version;
+    const names = new Map();
+    const note = (source, name, action) => {
+      if (!source) return;
+      if (!names.has(source)) names.set(source, new Set());
+      names.get(source).add(name);
+      if (action === "deleted") this.#forget(source, name);
+      else if (marking) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
+    };
+    const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
+    let sessions = Boolean(content.sessions?.length);
+    for (const { action, name, session_id: id } of content.changes ?? []) {
+      if (id !== null && id !== undefined && !this.sessions.has(id)) sessions = true;
+      note(id === null || id === undefined ? this.stored : this.sessions.get(id), name, action);
+    }
+    for (const { action, name } of content.variables ?? []) note(this.variables, name, action);
+    for (const [source, some] of names) {
+      source.invalidate();
+      this.#touch(source, some);
+    }
+    if (missed) for (const source of this.sources) source.invalidate();
+    if (this.live && (sessions || missed)) this.#listSessions();
+    if (this.visible) this.changed();
+  }
+
+  /** What is open in the objects of these names (null: of all) is asked for anew. */
+  #touch(source, names) {
+    for (const node of this.nodes.values()) {
+      if (node.source !== source || !(names === null || names.has(node.name))) continue;
+      if (this.live) node.refresh(this.request, this.changed);
+      else node.children = null;
+    }
+    for (const fn of this.touched) fn(source, names);
+  }
+
+  #mark(key, kind) {
+    const old = this.marks.get(key);
+    // What is new stays so, though it changes at once.
+    if (old?.kind === "new" && kind === "changed") return;
+    clearTimeout(old?.timer);
+    const timer = setTimeout(() => {
+      this.marks.delete(key);
+      if (this.visible) this.changed();
+    }, MARK_LASTS[kind]);
+    this.marks.set(key, { kind, timer, serial: (old?.serial ?? 0) + 1 });
+  }
+
+  #forget(source, name) {
+    const key = `${source.key}\u0000${name}`;
+    this.nodes.get(key)?.leave();
+    this.nodes.delete(key);
+  }
+
+  /** A group's objects changed by an action of ours: shown without waiting for the kernel to tell. */
+  touchSource(source) {
+    source.invalidate();
+    this.changed();
+  }
+
+  setSearch(search) {
+    this.search = search;
+    for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.setSearch(search);
+    this.changed();
+  }
+
+  setShowVariables(show) {
+    this.showVariables = show;
+    this.storage?.set("variables", show);
+    if (show) this.variables.invalidate();
+    else this.variables.leave();
+    this.changed();
+  }
+
+  /** Whether a group is folded. Sessions are at first: to read one renews its time to live. */
+  isCollapsed(source) {
+    return this.collapsed.has(source.key) !== (source.kind === "session");
+  }
+
+  setCollapsed(source, collapsed) {
+    if (collapsed === this.isCollapsed(source)) return;
+    if (!this.collapsed.delete(source.key)) this.collapsed.add(source.key);
+    this.storage?.set("collapsed", [...this.collapsed].slice(-100));
+    this.changed();
+  }
+
+  /** The tree node of a listed object; made when first asked for. */
+  nodeOf(source, object) {
+    const key = `${source.key}\u0000${object.name}`;
+    const known = this.nodes.get(key);
+    if (known) {
+      known.object = object;
+      return known;
+    }
+    return new TreeNode(source, object.name, [], object, null);
+  }
+
+  /** Opens or shuts a node; its children are loaded when first seen. */
+  setOpen(node, open) {
+    if (open && !node.openable) return;
+    node.open = open;
+    if (!node.parent) {
+      if (open) this.nodes.set(node.key, node);
+      else this.#forget(node.source, node.name);
+    }
+    if (open && !node.children) node.more(this.request, this.changed);
+    if (!open) node.leave();
+    this.changed();
+  }
+
+  more(node) {
+    return node.more(this.request, this.changed);
+  }
+
+  /** What is on screen: `[session id, name]` of stored objects; names of variables, null for none shown. */
+  onScreen(stored, variables) {
+    this.watch.set(this, { stored, variables });
+  }
+
+  dispose() {
+    this.setVisible(false);
+    for (const off of this.off) off();
+    this.#stop();
+    for (const mark of this.marks.values()) clearTimeout(mark.timer);
+    this.listeners.clear();
+    this.touched.clear();
+  }
+}
+
 // list.js
 
 /**
@@ -4121,8 +4206,9 @@ export class ObjectList {
   /**
    * @param {PanelState} state
    * @param {{onSelect(rows, active), onOpen(row), onMenu(rows, x, y), onKey(event, rows): boolean}} handlers
+   * @param {HTMLElement[]} footers  below the last row
    */
-  constructor(state, handlers) {
+  constructor(state, handlers, footers) {
     this.state = state;
     this.handlers = handlers;
     this.id = `snk-list-${(listSerial += 1)}`;
@@ -4135,7 +4221,8 @@ export class ObjectList {
     this.anchor = null;
     this.editing = null;
     this.draw = perFrame(() => this.drawNow());
-    this.spacer = h("div", { class: "snk-spacer", role: "presentation" });
+    this.footers = footers;
+    this.spacer = h("div", { class: "snk-spacer", role: "presentation" }, footers);
     this.element = h(
       "div",
       {
@@ -4206,8 +4293,9 @@ export class ObjectList {
     const source = this.state.sources.find((one) => one.key === name[0]);
     const waiting = source && (source.busy || source.ticks > 0) && !source.error && source.indexOf(name[1]) < 0 && source.count > source.positions.size;
     if (waiting) return;
-    const row = this.layout.at(Math.min(this.activeIndex, this.layout.length - 1));
-    this.#setActive(row && row.kind !== "blank" ? row : null, Math.min(this.activeIndex, this.layout.length - 1));
+    const index = Math.min(this.activeIndex, this.layout.length - 1);
+    const row = this.layout.at(index);
+    this.#setActive(row?.node ? row : null, index);
   }
 
   #drawRows(first, last) {
@@ -4250,6 +4338,8 @@ export class ObjectList {
       if (key === this.active) active = one.element.id;
     }
     for (const one of spare) one.element.remove();
+    // In the order of reading; a field that is moved would lose the focus.
+    if (!this.editing) placeChildren(this.spacer, [...[...wanted.keys()].map((key) => this.elements.get(key).element), ...this.footers]);
     if (active) this.element.setAttribute("aria-activedescendant", active);
     else this.element.removeAttribute("aria-activedescendant");
   }
@@ -5983,8 +6073,7 @@ class Panel {
       onOpen: (row) => this.actions.open(row),
       onMenu: (rows, x, y) => this.actions.menu(rows, x, y),
       onKey: (event, rows) => this.#listKey(event, rows),
-    });
-    this.list.spacer.append(this.hint);
+    }, [this.hint]);
     this.element = h("div", { class: "snk-panel" });
     this.actions = new Actions(this.state, {
       root: this.element,
@@ -6134,7 +6223,8 @@ class Panel {
     const options = { title };
     if (node.source.sessionId !== null) options.sessionId = node.source.sessionId;
     if (this.host.openView) {
-      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options));
+      const key = JSON.stringify([node.source.sessionId, node.target]);
+      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options), key);
       return;
     }
     const place = h("div", { class: "snk-page-table" });
@@ -6241,9 +6331,6 @@ function columnHeads() {
  */
 
 
-/** Pixels of the area below the notebook that show something of a table. */
-const LEAST_BELOW = 200;
-
 const PANEL_ID = "snakekernel-objects";
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3 jp-icon-selectable" fill="#616161" d="M12 2 3.5 6.5v11L12 22l8.5-4.5v-11zm0 2.3 5.6 2.9L12 10.2 6.4 7.2zM5.5 9l5.5 3v7.1l-5.5-2.9zm7.5 10.1V12l5.5-3v7.2z"/></svg>`;
 
@@ -6279,7 +6366,13 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   const { LabIcon } = lab["@jupyterlab/ui-components"];
   const icon = new LabIcon({ name: "snakekernel:objects", svgstr: ICON });
   const panels = new SessionPanels(lab, {
-    openView: (title, mount) => openTab(lab, app, labShell, icon, title, mount),
+    openTab: (title, mount) => {
+      // Notebook's main area holds the notebook and nothing else.
+      const widget = tabWidget(lab, { icon, title, mount, isBelow: !labShell });
+      app.shell.add(widget, labShell ? "main" : "down");
+      return widget;
+    },
+    activate: (widget) => app.shell.activateById(widget.id),
   });
   const side = sideWidget(lab, panels);
   side.id = PANEL_ID;
@@ -6327,7 +6420,7 @@ function addCommands(lab, app, palette, labShell, side, panels) {
       const { transport } = panels;
       const chosen = target ?? (await chooseTable(lab, transport));
       if (transport && chosen) {
-        panels.openTable(transport, chosen, title ?? titleOf(chosen));
+        panels.openTable(chosen, title ?? titleOf(chosen));
       }
     },
   });
@@ -6360,9 +6453,11 @@ async function chooseTable(lab, transport) {
 
 /** The panels of all sessions, one of which is shown. */
 class SessionPanels {
-  constructor(lab, { openView }) {
+  /** `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front. */
+  constructor(lab, { openTab, activate }) {
     this._lab = lab;
-    this._openView = openView;
+    this._openTab = openTab;
+    this._activate = activate;
     this._visible = false;
     /** By session context. */
     this._open = new Map();
@@ -6401,8 +6496,10 @@ class SessionPanels {
     this._update();
   }
 
-  openTable(transport, target, title) {
-    this._openView(title, (element) => mountTable(element, transport, target, { title }));
+  /** Open a table of the current session. */
+  openTable(target, title) {
+    const { transport, openView } = this._shown;
+    openView(title, (element) => mountTable(element, transport, target, { title }), JSON.stringify(target));
   }
 
   _mount(widget, context) {
@@ -6414,12 +6511,19 @@ class SessionPanels {
     const node = document.createElement("div");
     node.className = "snk-host-session";
     this.node.append(node);
+    const views = new Map();
+    const openView = (title, mount, key = title) => {
+      const known = views.get(key);
+      const view = known && !known.isDisposed ? known : this._openTab(title, mount);
+      views.set(key, view);
+      this._activate(view);
+    };
     const panel = mountPanel(node, transport, {
-      openView: this._openView,
+      openView,
       theme: "jupyter",
       storage: localSettings(),
     });
-    this._open.set(context, { node, transport, panel });
+    this._open.set(context, { node, transport, panel, openView });
     context.disposed.connect(() => {
       panel.dispose();
       transport.dispose();
@@ -6437,84 +6541,6 @@ class SessionPanels {
     for (const one of this._open.values()) {
       one.panel.setVisible(seen && one === this._shown);
     }
-  }
-}
-
-/** The side panel's widget, which tells when it is seen. */
-function sideWidget(lab, panels) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ObjectsWidget extends Widget {
-    constructor() {
-      super({ node: panels.node });
-    }
-    onAfterAttach() {
-      panels.setVisible(this.isVisible);
-    }
-    onAfterShow() {
-      panels.setVisible(true);
-    }
-    onBeforeHide() {
-      panels.setVisible(false);
-    }
-    onBeforeDetach() {
-      panels.setVisible(false);
-    }
-    onActivateRequest() {
-      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
-      first?.focus();
-    }
-  }
-  return new ObjectsWidget();
-}
-
-let tabs = 0;
-
-/** Open a view as a tab: in Lab's main area; below the notebook where the main area holds one widget only. */
-function openTab(lab, app, labShell, icon, title, mount) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ViewWidget extends Widget {
-    onAfterAttach() {
-      this.handle ??= mount(this.node);
-    }
-    onResize() {
-      if (!labShell && !this.hasRoom) {
-        this.hasRoom = true;
-        giveRoom(this);
-      }
-      this.handle?.resized?.();
-    }
-    onAfterShow() {
-      this.handle?.resized?.();
-    }
-    onCloseRequest(message) {
-      super.onCloseRequest(message);
-      this.dispose();
-    }
-    dispose() {
-      this.handle?.dispose();
-      this.handle = null;
-      super.dispose();
-    }
-  }
-  const widget = new ViewWidget();
-  tabs += 1;
-  widget.id = `snakekernel-view-${tabs}`;
-  widget.addClass("snk-host-view");
-  widget.title.label = title;
-  widget.title.caption = title;
-  widget.title.closable = true;
-  widget.title.icon = icon;
-  app.shell.add(widget, labShell ? "main" : "down");
-  app.shell.activateById(widget.id);
-}
-
-/** The area below the notebook begins with no height. */
-function giveRoom(widget) {
-  // Its parents: a stack, the tabs, what splits the page.
-  const area = widget.parent?.parent;
-  const split = area?.parent;
-  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
-    split.setRelativeSizes([1, 1]);
   }
 }
 
