@@ -68,6 +68,7 @@ class MountedTable {
       onRow: (row) => this.goToRow(row),
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
+      onAllRows: () => this.data.takeYourTime(),
     });
     const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
@@ -155,7 +156,7 @@ class MountedTable {
     this._fetch();
     const { query, totals, columns } = this.data;
     const statistics = !this.pane.element.hidden;
-    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics });
+    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics, patient: this.data.patient });
     if (statistics) this._showPane();
   }
 
@@ -207,6 +208,7 @@ class MountedTable {
 
   _retry() {
     this.gone = null;
+    this.data.patient = true;  // whoever asks again has time
     this._anew();
     this._showError();
   }
