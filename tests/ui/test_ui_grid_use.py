@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driving import Front
-from grids import FLIGHTS, Grid, number, open_notebook, texts
+from driving import PATIENCE_MS, Front
+from grids import FLIGHTS, Grid, cells, number, open_notebook, texts
 from playwright.sync_api import expect
 from serving import Jupyter
 
@@ -156,3 +156,42 @@ def test_unseen_it_asks_for_nothing(front: Callable[..., Front], server: Jupyter
     assert not lab.sent.ours("table")
     lab.page.get_by_role("tab", name="t", exact=True).click()
     grid.until(lambda rows: rows[0]["cells"]["0"] == "10", "new cells")
+
+
+ENDLESS = """
+import threading
+class Endless:
+    begun = threading.Event()
+    def __lt__(self, other):
+        self.begun.set()
+        while True: pass
+endless = [[Endless()], [Endless()]]
+"""
+
+
+def test_a_long_sort_is_told_and_cancelled_and_nothing_is_lost(
+    front: Callable[..., Front], server: Jupyter
+) -> None:
+    grid = Grid(open_notebook(front, server, ENDLESS), "user.endless")
+    before = cells(grid.loaded(), [0])
+    grid.key("Control+Home", "ArrowUp", "Enter")
+    cancel = grid.root.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible()
+    cancel.click()
+    expect(cancel).to_be_hidden()
+    expect(grid.head("0")).to_have_attribute("aria-sort", "none")
+    assert cells(grid.loaded(), [0]) == before
+    grid.front.until(lambda: bool(grid.front.sent.ours("cancel")), "the request cancelled")
+
+
+def test_a_sort_that_takes_too_long_says_so_and_is_undone(
+    front: Callable[..., Front], server: Jupyter
+) -> None:
+    grid = Grid(open_notebook(front, server, ENDLESS), "user.endless")
+    before = cells(grid.loaded(), [0])
+    grid.key("Control+Home", "ArrowUp", "Enter")
+    alert = grid.root.get_by_role("alert")
+    expect(alert).to_contain_text("took too long", timeout=PATIENCE_MS)
+    alert.get_by_role("button", name="Undo").click()
+    expect(alert).to_be_hidden()
+    assert cells(grid.loaded(), [0]) == before

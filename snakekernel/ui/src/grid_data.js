@@ -12,6 +12,9 @@ const MOST_REQUESTS = 2;
 const MOST_CELLS = 500_000;
 const STALE_SHOWN = 200;
 
+/** Seconds that the kernel gives to one request at most. */
+const LONGEST_BUDGET = 60;
+
 /** Two queries are the same where their texts are. */
 export function queryText(query) {
   return JSON.stringify([query.sort, query.filter, query.search]);
@@ -36,6 +39,8 @@ export class TableData {
     this.source = { target, ...(sessionId ? { session_id: sessionId } : {}) };
     this.onUpdate = onUpdate;
     this.query = PLAIN_QUERY;
+    /** Whether requests have all the time that the kernel gives. */
+    this.patient = false;
     /** The last query that was answered, to go back to. */
     this.answered = PLAIN_QUERY;
     /** What was fetched of it, while a further query waits. */
@@ -115,6 +120,12 @@ export class TableData {
       this.stale.clear();
       this.onUpdate("cells");
     }, STALE_SHOWN);
+  }
+
+  /** Sort and filter all rows, where the kernel's usual time allowed a sample only. */
+  takeYourTime() {
+    this.patient = true;
+    this._restart(new Map(this.blocks));
   }
 
   /** The table changed: fetch again what is in view, showing what was until it comes. */
@@ -231,6 +242,7 @@ export class TableData {
       rows: [r * BLOCK_ROWS, (r + 1) * BLOCK_ROWS],
       columns: [c * BLOCK_COLUMNS, (c + 1) * BLOCK_COLUMNS],
       ...queryContent(this.query),
+      ...(this.patient ? { budget: LONGEST_BUDGET } : {}),
     };
     this.flights.set(key, flight);
     flight.promise = this._fetch(key, flight, content);

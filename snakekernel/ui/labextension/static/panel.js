@@ -645,6 +645,9 @@ const MOST_REQUESTS = 2;
 const MOST_CELLS = 500_000;
 const STALE_SHOWN = 200;
 
+/** Seconds that the kernel gives to one request at most. */
+const LONGEST_BUDGET = 60;
+
 /** Two queries are the same where their texts are. */
 export function queryText(query) {
   return JSON.stringify([query.sort, query.filter, query.search]);
@@ -669,6 +672,8 @@ export class TableData {
     this.source = { target, ...(sessionId ? { session_id: sessionId } : {}) };
     this.onUpdate = onUpdate;
     this.query = PLAIN_QUERY;
+    /** Whether requests have all the time that the kernel gives. */
+    this.patient = false;
     /** The last query that was answered, to go back to. */
     this.answered = PLAIN_QUERY;
     /** What was fetched of it, while a further query waits. */
@@ -748,6 +753,12 @@ export class TableData {
       this.stale.clear();
       this.onUpdate("cells");
     }, STALE_SHOWN);
+  }
+
+  /** Sort and filter all rows, where the kernel's usual time allowed a sample only. */
+  takeYourTime() {
+    this.patient = true;
+    this._restart(new Map(this.blocks));
   }
 
   /** The table changed: fetch again what is in view, showing what was until it comes. */
@@ -864,6 +875,7 @@ export class TableData {
       rows: [r * BLOCK_ROWS, (r + 1) * BLOCK_ROWS],
       columns: [c * BLOCK_COLUMNS, (c + 1) * BLOCK_COLUMNS],
       ...queryContent(this.query),
+      ...(this.patient ? { budget: LONGEST_BUDGET } : {}),
     };
     this.flights.set(key, flight);
     flight.promise = this._fetch(key, flight, content);
@@ -3821,7 +3833,7 @@ export class HeaderCell {
     this.mark = h("span", { class: "snk-t-head-mark" });
     this.name = h("span", { class: "snk-t-head-name" });
     this.sort = h("span", { class: "snk-t-head-sort", "aria-hidden": "true" });
-    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu" }, icon("more"));
+    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu", "aria-hidden": "true" }, icon("more"));
     this.dtype = h("span", { class: "snk-t-head-dtype" });
     this.missing = h("span", { class: "snk-t-head-missing" });
     this.plot = h("span", { class: "snk-t-head-plot", "aria-hidden": "true" });
@@ -4683,6 +4695,7 @@ export class FilterBar {
    * @param {function(number): void} asks.onRow  go to a row
    * @param {function(): void} asks.onStatistics
    * @param {function(): void} asks.onUnhide
+   * @param {function(): void} asks.onAllRows  no sample, however long it takes
    */
   constructor(asks) {
     this.asks = asks;
@@ -4696,6 +4709,9 @@ export class FilterBar {
     this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" });
     this.clear = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
     this.hiddenOnes = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: asks.onUnhide });
+    this.sample = h("span", { class: "snk-t-note" });
+    this.all = h("button", { class: "snk-t-link", type: "button", title: "Sort and filter all rows; it may take a minute", onClick: asks.onAllRows }, "Use all rows");
+    this.sampled = h("span", { class: "snk-t-sampled", hidden: true }, this.sample, this.all);
     this.count = h("span", { class: "snk-t-count", role: "status" });
     this.row = h("input", { class: "snk-t-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
     this.statistics = h("button", { class: "snk-t-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
@@ -4703,12 +4719,12 @@ export class FilterBar {
       "div",
       { class: "snk-t-bar", role: "group", "aria-label": "Search and filters" },
       h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips, this.clear),
-      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.count, this.row, this.statistics),
+      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.sampled, this.count, this.row, this.statistics),
     );
   }
 
   /** Show a query, and what the table says of itself. */
-  update({ query, totals, columns, hiddenCount, statistics }) {
+  update({ query, totals, columns, hiddenCount, statistics, patient }) {
     this.filters = query.filter;
     if (document.activeElement !== this.search && this.search.value !== query.search) this.search.value = query.search;
     const told = JSON.stringify([query.filter, query.filter.map((one) => columns.get(one.column)?.name ?? null)]);
@@ -4721,6 +4737,9 @@ export class FilterBar {
     this.hiddenOnes.hidden = !hiddenCount;
     setText(this.hiddenOnes, `Show ${plural(hiddenCount, "hidden column")}`);
     setText(this.count, totals ? countText(totals) : "");
+    this.sampled.hidden = !totals?.sampled;
+    this.all.hidden = patient;
+    if (totals?.sampled) setText(this.sample, `Sample of ${formatCount(totals.sampled.rows)} of ${plural(totals.sampled.of, "row")}`);
     setAttribute(this.statistics, "aria-pressed", statistics);
   }
 
@@ -4751,11 +4770,10 @@ export class FilterBar {
   }
 }
 
-/** "1 234 of 336 776 rows × 19 columns", and whether the kernel looked at a sample only. */
-export function countText({ rows, matched, columns, sampled }) {
+/** "1 234 of 336 776 rows × 19 columns". */
+function countText({ rows, matched, columns }) {
   const shown = matched === rows ? plural(rows, "row") : `${formatCount(matched)} of ${plural(rows, "row")}`;
-  const sample = sampled ? `, sampled ${formatCount(sampled.rows)} of ${formatCount(sampled.of)}` : "";
-  return `${shown} × ${plural(columns, "column")}${sample}`;
+  return `${shown} × ${plural(columns, "column")}`;
 }
 
 /**
@@ -5034,6 +5052,12 @@ export class GridView {
       rows: [Math.floor(top / LINE_HEIGHT), Math.min(Math.ceil((top + this.high) / LINE_HEIGHT), this.rowCount)],
       columns: columns ? [this.axis.at(left), Math.min(this.axis.at(left + this.wide) + 1, columns)] : [0, 0],
     };
+  }
+
+  /** Whether a column is wholly in view. */
+  shows(column) {
+    const left = this.axis.offset(column) - this.across.place;
+    return left >= 0 && left + this.axis.size(column) <= this.wide;
   }
 
   /** Draw what is in view. */
@@ -5706,6 +5730,7 @@ class MountedTable {
       onRow: (row) => this.goToRow(row),
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
+      onAllRows: () => this.data.takeYourTime(),
     });
     const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
@@ -5783,12 +5808,17 @@ class MountedTable {
     }
     this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
     if (!this.seen) return;
-    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
+    const { column } = this.selection.active;
+    const shown = this.view.shows(column);
+    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
+      this.view.measure();
+      if (shown) this.view.reveal(-1, column);  // columns before it may have become wider
+    }
     this.view.draw();
     this._fetch();
     const { query, totals, columns } = this.data;
     const statistics = !this.pane.element.hidden;
-    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics });
+    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics, patient: this.data.patient });
     if (statistics) this._showPane();
   }
 
@@ -5840,6 +5870,7 @@ class MountedTable {
 
   _retry() {
     this.gone = null;
+    this.data.patient = true;  // whoever asks again has time
     this._anew();
     this._showError();
   }
