@@ -1827,6 +1827,8 @@ class SharedWatch {
     this.connected = false;
     this.forget = null;
     this.renewal = 0;
+    this.begun = "";
+    this.began = new Set();
     this.due = debounce(() => this._send(), SHARED_WAIT);
   }
 
@@ -1846,10 +1848,17 @@ class SharedWatch {
     else this._end();
   }
 
+  /** `fn` is called once the kernel looks at something new: what changed before then was not told. Returns what ends that. */
+  onBegan(fn) {
+    this.began.add(fn);
+    return () => this.began.delete(fn);
+  }
+
   _status({ connected, supported, restarted }) {
     const back = connected && supported && (restarted || !this.connected);
     this.connected = connected && supported;
     if (restarted) this.serves = true;
+    if (back) this.begun = "";
     if (back) this.due();
   }
 
@@ -1865,6 +1874,9 @@ class SharedWatch {
     };
     try {
       await this.transport.request("watch", { ...watched, lease: SHARED_LEASE });
+      const begun = JSON.stringify(watched);
+      if (begun !== this.begun) for (const fn of this.began) fn();
+      this.begun = begun;
     } catch (error) {
       if (error.code === "unknown_operation") this.serves = false;
     }
@@ -3797,6 +3809,7 @@ export class PanelState {
     this.watch = watchOf(transport);
     this.#reset();
     this.off = [
+      this.watch.onBegan(() => this.#watchBegan()),
       transport.onStatus((status) => this.#onStatus(status)),
       transport.onChanged((content) => this.#onChanged(content)),
     ];
@@ -4035,6 +4048,13 @@ export class PanelState {
   /** What is on screen: `[session id, name]` of stored objects; names of variables, null for none shown. */
   onScreen(stored, variables) {
     this.watch.set(this, { stored, variables });
+  }
+
+  /** What changed in place after it was listed, and before it was watched, is seen now. */
+  #watchBegan() {
+    if (!this.live) return;
+    for (const source of this.sources) source.invalidate();
+    this.changed();
   }
 
   dispose() {
