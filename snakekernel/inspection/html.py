@@ -17,8 +17,9 @@ _CELL: Final = 80
 _LINE: Final = 300
 _BLOCK: Final = 8_000
 
-#: Rows of a table.
+#: Rows of a table, and of one that is shown unasked.
 _ROWS: Final = 100
+_OPEN: Final = 20
 
 
 def listing_page(title: str, objects: Sequence[Mapping[str, Any]], total: int, now: float) -> Page:
@@ -79,14 +80,15 @@ def inspection_page(found: Mapping[str, Any], name: str = "") -> Page:
     parts: list[Part] = [Facts([*_facts(found), *_stored_facts(found.get("stored"))])]
     if found.get("string_repr") and not found.get("callable"):
         parts.append(_text_of(found))
-    if found.get("docstring"):
-        parts.append(Section("Docstring", [Block(_clipped(str(found["docstring"]), _BLOCK))]))
     children = found.get("children")
     if isinstance(children, Sequence) and children:
         rows = [(str(child.get("label")), child) for child in children]
         total = found.get("total") or len(rows)
-        said = f"Parts ({len(rows)} of {total})" if len(rows) < total else counted(total, "part").capitalize()
-        parts.append(Section(said, [_grid("part", rows, total)], folded=True))
+        said = f"{len(rows)} of {total} parts" if len(rows) < total else counted(total, "part")
+        parts.append(Section(said, [_grid("part", rows, total)], folded=total > _OPEN))
+    if found.get("docstring") and (found.get("callable") or found.get("module") != "builtins"):
+        doc = Block(_clipped(str(found["docstring"]), _BLOCK))
+        parts.append(Section("Docstring", [doc], folded=not found.get("callable")))
     return Page(_title(found, name), parts)
 
 
