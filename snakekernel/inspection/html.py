@@ -84,8 +84,10 @@ def inspection_page(found: Mapping[str, Any], name: str = "") -> Page:
     if isinstance(children, Sequence) and children:
         rows = [(str(child.get("label")), child) for child in children]
         total = found.get("total") or len(rows)
-        said = f"{len(rows)} of {total} parts" if len(rows) < total else counted(total, "part")
-        parts.append(Section(said, [_grid("part", rows, total)], folded=total > _OPEN))
+        is_frame = found.get("view") == "table" and found.get("dtype") is None and found.get("shape")
+        noun = "column" if is_frame else "part"
+        said = f"{len(rows)} of {total} {noun}s" if len(rows) < total else counted(total, noun)
+        parts.append(Section(said, [_grid(noun, rows, total)], folded=total > _OPEN))
     if found.get("docstring") and (found.get("callable") or found.get("module") != "builtins"):
         doc = Block(_clipped(str(found["docstring"]), _BLOCK))
         parts.append(Section("Docstring", [doc], folded=not found.get("callable")))
@@ -115,7 +117,12 @@ def _stored_facts(stored: Any) -> list[tuple[str, str]]:
 
 
 def _text_of(raw: Mapping[str, Any]) -> Block:
-    return Block(_clipped(str(raw["string_repr"]), _BLOCK))
+    """The object's text; of one that was cut whole lines, and of a table its first columns."""
+    text = _clipped(str(raw["string_repr"]), _BLOCK)
+    shown = text.partition("\n\n")[0] if raw.get("view") == "table" else text
+    if raw.get("truncated") and "\n" in shown and shown == text:
+        shown = shown.rpartition("\n")[0]
+    return Block(shown if shown == text else f"{shown}\n…")
 
 
 def _grid(what: str, rows: Sequence[tuple[str, Any]], total: int) -> Grid:
