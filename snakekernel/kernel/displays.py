@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
-from ..inspection.pages import Page
+from .. import inspection
 
 #: By the module that makes pages (``page_of``): the classes whose objects, and subclasses' objects, have one.
 _SHOWN: Final = {
@@ -34,7 +34,7 @@ def register_displays(shell: Any) -> None:
 
 def _html(maker: str) -> Callable[[Any], str | None]:
     def html(obj: Any) -> str | None:
-        page: Page | None = import_module(maker).page_of(obj)
+        page: inspection.Page | None = import_module(maker).page_of(obj)
         return None if page is None else page.html
 
     return html
