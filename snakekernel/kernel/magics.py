@@ -22,6 +22,7 @@ from ..objects.secrets import is_key_name
 from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
 from ..wire.errors import SnakeError
 from ..wire.path import Attr, path_text
+from .displays import page_of
 from .namespace import listing
 
 if TYPE_CHECKING:
@@ -85,10 +86,13 @@ class StoredMagics:
             raise UsageError("Name a stored object: %object NAME, or %object NAME.PATH; %objects lists them.")
         scope = Scope(self._kernel.runtime, door="shell")
         try:
-            reply = _ended(inspect_command.run(inspect_command.Request(target=self._part(name)), scope))
+            request = inspect_command.Request(target=self._part(name))
+            reply = _ended(inspect_command.run(request, scope))
+            own = page_of(scope.resolve(scope.target(request.target)))
         except SnakeError as error:
             raise UsageError(error.message) from None
-        return inspection.inspection_page(reply.inspection, name)
+        page = inspection.inspection_page(reply.inspection, name)
+        return page if own is None else inspection.Page(page.title, [*page.parts[:1], *own.parts])
 
     @_as_written
     def del_object(self, line: str) -> None:
