@@ -55,7 +55,9 @@ def hashed(*parts: Any) -> bytes:
 
 
 def is_worded(obj: Any) -> bool:
-    """Whether the object is a scalar of a data library whose ``str`` says all there is."""
+    """Whether the object is a scalar of a library whose ``str`` says all there is."""
+    if type(obj) is datetime.datetime:
+        return genuine.library_kind(obj.tzinfo, "zoneinfo", "ZoneInfo") is not None
     return any(
         genuine.library_kind(obj, root, *names) and genuine.is_librarys_own(type(obj), root)
         for root, names in _WORDED.items()
