@@ -94,6 +94,7 @@ def summarize(
         order = read(
             lambda: (Orders() if orders is None else orders).order(obj, source, view, task, step=step),
             clock,
+            "filtered",
         )
         rows = order.rows
     matched = source.rows if rows is None else len(rows)

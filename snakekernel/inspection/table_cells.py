@@ -19,8 +19,12 @@ from snakekernel.wire.errors import SnakeError, Unresolvable
 _LONGEST_TUPLE: Final = 16
 
 
-def read(code: Callable[[], Any], clock: Clock) -> Any:
-    """Run a library's reading, which may run a subclass's hooks, within the time."""
+def read(code: Callable[[], Any], clock: Clock, doing: str = "read") -> Any:
+    """Run a library's reading, which may run a subclass's hooks, within the time.
+
+    Raises:
+        Unresolvable: it raised, or took too long, while the table was ``doing``.
+    """
     refused: list[SnakeError] = []
 
     def run() -> Any:
@@ -35,7 +39,7 @@ def read(code: Callable[[], Any], clock: Clock) -> Any:
         raise refused[0]
     if not outcome.ok:
         why = "took too long" if outcome.timed_out else f"raised {outcome.error}"
-        raise Unresolvable(f"the table cannot be read: it {why}", at="$.target", fault="target")
+        raise Unresolvable(f"the table cannot be {doing}: it {why}", at="$.target", fault="target")
     return outcome.value
 
 

@@ -59,7 +59,7 @@ class Records:
 
     def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
         page = chosen(self.records, rows)
-        if not all(genuine.is_kind(record, dict) for record in page):
+        if not all(genuine.is_kind(record, dict) for record in genuine.one_of_each_type(page)):
             raise refusal("a list whose rows are not all dicts")
         return [[dict.get(record, name) for record in page] for name in self.names[slice(*columns)]]
 
@@ -94,7 +94,7 @@ class RowLists:
 
     def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
         page = chosen(self.records, rows)
-        if not all(genuine.is_kind(row, list, tuple) for row in page):
+        if not all(genuine.is_kind(row, list, tuple) for row in genuine.one_of_each_type(page)):
             raise refusal("a list whose rows are not all lists or tuples")
         parts = [genuine.elements(row, *columns) for row in page]
         width = columns[1] - columns[0]

@@ -169,7 +169,7 @@ def _order(
         step = affordable_step(source, view, clock.seconds)
         return orders.order(obj, source, view, task, step=step, fresh=fresh)
 
-    made: Order = read(make, clock)
+    made: Order = read(make, clock, "sorted and filtered")
     return made
 
 
