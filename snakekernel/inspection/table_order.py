@@ -12,14 +12,16 @@ import math
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from snakekernel.inspection import masks
-from snakekernel.inspection.list_column import hashed
-from snakekernel.inspection.masks import Positions
-from snakekernel.inspection.operands import Mismatch
+from snakekernel.inspection.column import Column
+from snakekernel.inspection.list_column import ListColumn, hashed
+from snakekernel.inspection.masks import Mask, Positions
+from snakekernel.inspection.operands import Mismatch, TextTest
 from snakekernel.inspection.table_filter import Condition, matching_rows
 from snakekernel.inspection.table_sources import Source
 from snakekernel.inspection.task import Task
@@ -30,6 +32,11 @@ _LOOKED_AT: Final = 1 << 20
 
 #: Columns of them; more of the columns that a search goes through are not looked at.
 _COLUMNS_LOOKED_AT: Final = 512
+
+#: Tables of up to so many rows may have very many columns, each of which costs more to set up than to search:
+#: they are searched as objects, a block of columns at a time.
+_FEW_ROWS: Final = 256
+_BLOCK: Final = 256
 
 #: Rows of tables that are never sampled.
 _ALWAYS: Final = 20_000
@@ -117,7 +124,8 @@ def make_order(source: Source, view: View, task: Task, step: int = 1) -> Order:
             return made
         return columns[number]
 
-    rows = matching_rows(column_of, source.columns, view.filter, view.search, task)
+    searched = _search(source, column_of, every, view.search, task) if view.search else None
+    rows = matching_rows(column_of, view.filter, searched, task)
     count = len(range(*every.indices(source.rows)))
     for done, key in enumerate(reversed(view.sort)):
         task.progress(done, len(view.sort), "sorting")
@@ -130,6 +138,22 @@ def make_order(source: Source, view: View, task: Task, step: int = 1) -> Order:
     if step > 1:
         rows = [n * step for n in rows] if type(rows) is list else rows * step
     return Order(rows, step)
+
+
+def _search(
+    source: Source, column_of: Callable[[int], Column], every: slice, text: str, task: Task
+) -> Iterator[Mask]:
+    """Masks of the rows that hold the text, of one column or some columns after the other."""
+    test = TextTest("contains", text)
+    few = source.rows <= _FEW_ROWS
+    for start in range(0, source.columns, _BLOCK if few else 1):
+        task.progress(start, source.columns, "searching")
+        if not few:
+            yield column_of(start).matching(test)
+            continue
+        columns = source.cells(every, (start, min(start + _BLOCK, source.columns)))
+        kept = ListColumn(list(chain.from_iterable(columns)), "other", task).matching(test)
+        yield [any(kept[row :: source.rows]) for row in range(source.rows)]
 
 
 def _sorted(column: Any, rows: Positions | None, descending: bool) -> Positions:

@@ -43,9 +43,13 @@ class Records:
     def __init__(self, records: Sequence[Any]) -> None:
         self.records = records
         names: dict[Any, None] = {}
+        before: list[Any] = []
         for record in records[:SEARCHED]:
-            for name, _ in genuine.dict_page(record):
-                names.setdefault(_hashable(name))
+            keys = [name for name, _ in genuine.dict_page(record)]
+            _check_labels(keys)
+            if keys != before:  # most records have the keys of the one before
+                names.update(dict.fromkeys(keys))
+                before = keys
         self.names = list(names)
         self.rows, self.columns = len(records), len(self.names)
 
@@ -70,10 +74,10 @@ class Records:
         return column_makers.of_cells(self.cells(rows, (number, number + 1))[0], task)
 
 
-def _hashable(name: Any) -> Any:
-    if type(name) not in _LABELS:
-        raise refusal(f"records with a column label of type {genuine.type_name(type(name))}")
-    return name
+def _check_labels(names: list[Any]) -> None:
+    for name in genuine.one_of_each_type(names):
+        if type(name) not in _LABELS:
+            raise refusal(f"records with a column label of type {genuine.type_name(type(name))}")
 
 
 class RowLists:
@@ -165,6 +169,8 @@ class _Cells:
 
 
 def _column_length(value: Any) -> int:
+    if type(value) is list:
+        return len(value)
     known = facts.facts_of(value, exact=False)
     column = genuine.is_kind(value, list, tuple) or len(known.shape or ()) == 1
     if known.length is None or not column:
