@@ -38,8 +38,8 @@ _COLUMNS_LOOKED_AT: Final = 512
 _FEW_ROWS: Final = 256
 _BLOCK: Final = 256
 
-#: Rows of tables that are never sampled.
-_ALWAYS: Final = 20_000
+#: Rows up to which a table is never sampled.
+NEVER_SAMPLED: Final = 20_000
 
 _OBJECTS: Final = ("object", "Object")
 
@@ -180,11 +180,21 @@ class Orders:
         return len(self._kept)
 
     def order(
-        self, obj: Any, source: Source, view: View, task: Task, *, step: int = 1, fresh: bool = False
+        self,
+        obj: Any,
+        source: Source,
+        view: View,
+        task: Task,
+        *,
+        step: int = 1,
+        fewer: int = 1,
+        fresh: bool = False,
     ) -> Order:
         """The order of the object's rows, made now if none is kept or the object changed.
 
         Args:
+            step: every how many rows to look at. fewer: how many times fewer it turned out to have to be;
+                the order is kept all the same for those who ask for ``step`` again.
             fresh: make it now in any case.
         """
         look = _look(source, view, task)
@@ -195,7 +205,7 @@ class Orders:
             if kept is not None and not fresh and kept.look == look and kept.is_of(obj):
                 self._kept.move_to_end(key)
                 return kept.order
-        order = make_order(source, view, task, step)
+        order = make_order(source, view, task, step * fewer)
         self._keep(key, _Kept(order, look, self._weakly(obj, key), _size(order)))
         return order
 
@@ -267,7 +277,7 @@ def _size(order: Order) -> int:
 
 def affordable_step(source: Source, view: View, seconds: float) -> int:
     """Every how many rows to look at, so that making the view takes about half of ``seconds`` at most."""
-    if source.rows <= _ALWAYS:
+    if source.rows <= NEVER_SAMPLED:
         return 1
     each = _search_cost(source) if view.search else 0.0
     asked = [("sort", key.column) for key in view.sort]

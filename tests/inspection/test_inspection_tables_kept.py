@@ -325,3 +325,27 @@ def test_a_table_beyond_the_budget_is_sampled() -> None:
     apart = [one - other for one, other in itertools.pairwise(page.row_numbers)]
     assert apart == [apart[0]] * 2
     assert apart[0] > 1
+
+
+def test_cells_that_are_slow_to_compare_are_sampled_once() -> None:
+    class Slow:
+        compared = 0
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __lt__(self, other: Slow) -> bool:
+            Slow.compared += 1
+            while Slow.compared == 1:  # until its time is over
+                time.sleep(0.01)
+            return self.number < other.number
+
+    table = [[Slow(-n)] for n in range(30_000)]
+    orders, limits = Orders(), TableLimits(seconds=3)
+    page = table_page(table, (0, 5), view=FIRST, orders=orders, limits=limits)
+    assert page.sampled == {"rows": 3_000, "of": 30_000}
+    assert page.row_numbers == [29_990, 29_980, 29_970, 29_960, 29_950]
+    compared = Slow.compared
+    page = table_page(table, (5, 7), view=FIRST, orders=orders, limits=limits)
+    assert page.row_numbers == [29_940, 29_930]
+    assert Slow.compared == compared
