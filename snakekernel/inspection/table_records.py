@@ -100,7 +100,10 @@ class RowLists:
         page = chosen(self.records, rows)
         if not all(genuine.is_kind(row, list, tuple) for row in genuine.one_of_each_type(page)):
             raise refusal("a list whose rows are not all lists or tuples")
-        parts = [genuine.elements(row, *columns) for row in page]
+        if all(type(row) is list or type(row) is tuple for row in genuine.one_of_each_type(page)):
+            parts = [row[slice(*columns)] for row in page]
+        else:
+            parts = [genuine.elements(row, *columns) for row in page]
         width = columns[1] - columns[0]
         return [[part[n] if n < len(part) else None for part in parts] for n in range(width)]
 
