@@ -48,7 +48,7 @@ export class HeaderCell {
     this.mark = h("span", { class: "snk-t-head-mark" });
     this.name = h("span", { class: "snk-t-head-name" });
     this.sort = h("span", { class: "snk-t-head-sort", "aria-hidden": "true" });
-    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu" }, icon("more"));
+    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu", "aria-hidden": "true" }, icon("more"));
     this.dtype = h("span", { class: "snk-t-head-dtype" });
     this.missing = h("span", { class: "snk-t-head-missing" });
     this.plot = h("span", { class: "snk-t-head-plot", "aria-hidden": "true" });
@@ -109,7 +109,7 @@ export function columnMenu(table, row, column, box) {
     { label: "Sort descending", run: () => table.sortOnly(column, true) },
     { label: "Do not sort", run: () => table.setQuery({ sort: [] }) },
     null,
-    { label: "Filter…", run: () => table.openFilter(box, column) },
+    { label: "Filter…", run: () => table.windows.filter(box, column) },
     { label: "Statistics", run: () => table.showStatistics(true) },
     null,
     { label: "Fit width", run: () => table.fit(column) },
@@ -119,7 +119,7 @@ export function columnMenu(table, row, column, box) {
   if (row < 0) return [...items, { label: "Copy name", hint: name.length > 24 ? `${name.slice(0, 23)}…` : name, run: () => table.copy(false) }];
   return [
     ...items,
-    { label: "Show the whole cell", hint: "Enter", run: () => table.openCell() },
+    { label: "Show the whole cell", hint: "Enter", run: () => table.windows.cell() },
     { label: "Copy", hint: "Ctrl+C", run: () => table.copy(false) },
     { label: "Copy with names", hint: "Ctrl+Shift+C", run: () => table.copy(true) },
   ];

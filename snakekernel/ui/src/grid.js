@@ -7,17 +7,17 @@
 
 import { h, perFrame, hasFocus, copyText } from "./dom.js";
 import { PLAIN_QUERY, TableData, queryText } from "./grid_data.js";
-import { GridView, LINE_HEIGHT } from "./grid_view.js";
+import { GridView } from "./grid_view.js";
 import { GridKeys } from "./grid_keys.js";
 import { Selection, copyRange } from "./selection.js";
-import { FilterBar, openFilterForm } from "./filters.js";
+import { FilterBar } from "./filters.js";
 import { SummaryData, StatisticsPane } from "./summary.js";
-import { Notices, openCellWindow } from "./table_notices.js";
-import { columnMenu, columnName } from "./columns.js";
-import { openContextMenu } from "./menu.js";
+import { Notices } from "./table_notices.js";
+import { TableWindows } from "./table_windows.js";
 import { ColumnFit } from "./column_fit.js";
-import { cellText, labelText, wholeText } from "./cells.js";
-import { changesOf } from "./table_changes.js";
+import { labelText } from "./cells.js";
+import { changesOf, watchFor } from "./table_changes.js";
+import { watchOf } from "./watches.js";
 
 const HURRY = 60;
 const RESYNC = 140;
@@ -37,20 +37,21 @@ export function mountTable(element, transport, target, options = {}) {
 }
 
 class MountedTable {
-  constructor(element, transport, target, { sessionId = null, title = "", onClose = null }) {
+  constructor(element, transport, target, { sessionId = null, title = "The table", onClose = null }) {
     this.target = target;
     this.sessionId = sessionId;
+    this.transport = transport;
+    this.title = title;
     this.selection = new Selection();
     this.chosenWidths = new Set();
     this.hidden = new Set();
     this.inspected = -1;
-    this.closeWindow = null;
+    this.windows = new TableWindows(this);
     this.lastPlace = 0;
     this.hurry = 0;
     this.moved = true;
     this.gone = null;
-    /** Whether the table changed while it was not seen. */
-    this.overdue = false;
+    this.seen = false;
     /** Whether the column looked at has to come into view, which the pane made smaller. */
     this.revealing = false;
     this.data = new TableData(transport, target, sessionId, (what) => this._dataChanged(what));
@@ -58,22 +59,21 @@ class MountedTable {
     this.summaries.reset(PLAIN_QUERY);
     this.view = new GridView(this.data, this._look());
     this.fits = new ColumnFit(this.data, this.view);
-    this.notices = new Notices(() => this._retry(), () => this.data.stop());
+    this.notices = new Notices({ onRetry: () => this._retry(), onStop: () => this.data.stop(), onUndo: () => this.data.undo(), onClose });
     this.pane = new StatisticsPane((filters) => this.addFilters(filters), () => this.showStatistics(false));
     this.bar = new FilterBar({
       onSearch: (search) => this.setQuery({ search }),
       onFilters: (filter) => this.setQuery({ filter }),
-      onEdit: (beside, filter, from) => this.editFilter(beside, filter, from),
+      onEdit: (beside, filter, from) => this.windows.filter(beside.getBoundingClientRect(), Math.max(this.selection.active.column, 0), filter, from),
       onRow: (row) => this.goToRow(row),
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
+      onAllRows: () => this.data.takeYourTime(),
     });
-    const back = onClose ? h("button", { class: "snk-t-button", type: "button", onClick: onClose }, "Back") : null;
-    if (back) this.bar.element.prepend(back);
     const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
     this.root = h("div", { class: "snk-panel snk-table", "data-lm-suppress-shortcuts": "true" }, this.bar.element, this.notices.element, main, this.notices.told);
-    this.view.scroller.setAttribute("aria-label", title || "Table");
+    this.view.scroller.setAttribute("aria-label", title);
     element.append(this.root);
     this.draw = perFrame(() => this._frame());
     this.view.scroller.addEventListener("scroll", () => this._scrolled(), { passive: true });
@@ -81,6 +81,8 @@ class MountedTable {
     this.keys = new GridKeys(this);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.view.scroller);
+    this.onVisibility = () => this.resized();
+    document.addEventListener("visibilitychange", this.onVisibility);
     this.forget = [
       transport.onChanged((content) => this._heard(content)),
       transport.onStatus((status) => this._status(status)),
@@ -115,10 +117,12 @@ class MountedTable {
   dispose() {
     this.forget.forEach((forget) => forget());
     this.observer.disconnect();
+    document.removeEventListener("visibilitychange", this.onVisibility);
+    watchOf(this.transport).set(this, null);
     this.draw.cancel();
     clearTimeout(this.hurry);
     clearTimeout(this.resync);
-    this.closeWindow?.();
+    this.windows.close();
     this.notices.dispose();
     this.summaries.stop();
     this.data.dispose();
@@ -140,14 +144,19 @@ class MountedTable {
       if (this.revealing) this.view.reveal(-1, this.inspected);
       this.revealing = false;
     }
-    if (this.view.layerHeight <= 0) return;
-    if (this.overdue) this._refresh("Changed, updated now");
-    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
+    this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
+    if (!this.seen) return;
+    const { column } = this.selection.active;
+    const shown = this.view.shows(column);
+    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
+      this.view.measure();
+      if (shown) this.view.reveal(-1, column);  // columns before it may have become wider
+    }
     this.view.draw();
     this._fetch();
     const { query, totals, columns } = this.data;
     const statistics = !this.pane.element.hidden;
-    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics });
+    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics, patient: this.data.patient });
     if (statistics) this._showPane();
   }
 
@@ -179,44 +188,60 @@ class MountedTable {
       this.selection.clamp(this.view.rowCount, this.view.columnCount);
     }
     this.notices.showWork(this.data.loading, this.data.progress);
-    this.notices.showError(this.gone ?? this.data.error, !this.gone?.final);
+    this._showError();
     if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summaries.reset({ ...this.data.query, sort: [] });
     this.draw();
   }
 
+  _showError() {
+    const { query, answered, error } = this.data;
+    this.notices.showError(this.gone ?? error, { gone: !!this.gone, undo: !this.gone && queryText(query) !== queryText(answered) });
+  }
+
+  /** Nothing is asked of the kernel while the table is not seen; what changed meanwhile is not known then. */
+  _watch(seen) {
+    if (seen === this.seen) return;
+    this.seen = seen;
+    watchOf(this.transport).set(this, seen ? watchFor(this.target, this.sessionId) : null);
+    if (seen && this.data.totals) this._anew();
+  }
+
   _retry() {
     this.gone = null;
-    this.notices.showError(null);
-    this.data.refresh();
-    this.data.retry();
+    this.data.patient = true;  // whoever asks again has time
+    this._anew();
+    this._showError();
   }
 
   _heard(content) {
     const change = changesOf(content, this.target, this.sessionId);
     if (change === "deleted") {
-      this.gone = { message: `${this.root.querySelector(".snk-grid").getAttribute("aria-label")} was deleted. What is shown is what was fetched before.` };
-      this.notices.showError(this.gone);
+      this.gone = { message: `${this.title} was deleted. What is shown was fetched before.` };
+      this._showError();
     } else if (change === "changed") this._refresh("Changed, updated now");
   }
 
   _refresh(words) {
     this.gone = null;
-    this.overdue = this.view.layerHeight <= 0 || !this.root.getClientRects().length;
-    if (this.overdue) return;
+    if (!this.seen) return;  // once it is seen again, all is fetched anew
+    this._anew();
+    this.notices.say(words);
+  }
+
+  _anew() {
     this.data.refresh();
     this.summaries.reset({ ...this.data.query, sort: [] });
-    this.notices.say(words);
   }
 
   _status({ connected, restarted }) {
     if (restarted) {
       this.gone = { message: "The kernel was restarted, and the table is gone with its memory." };
       this.data.stop();
-      this.notices.showError(this.gone);
+      this._showError();
     } else if (connected && this.gone?.lost) this._retry();
     else if (!connected && !this.gone) {
       this.gone = { message: "There is no connection to the kernel.", lost: true };
-      this.notices.showError(this.gone);
+      this._showError();
     }
   }
 
@@ -250,22 +275,6 @@ class MountedTable {
     if (further.length) this.setQuery({ filter: [...this.data.query.filter, ...further] });
   }
 
-  editFilter(beside, filter, from) {
-    const column = filter?.column ?? Math.max(this.selection.active.column, 0);
-    this.openFilter(beside.getBoundingClientRect(), column, filter, from);
-  }
-
-  openFilter(box, column, filter = null, from = -1) {
-    const origin = this.root.getBoundingClientRect();
-    const at = { left: box.left - origin.left, top: box.bottom - origin.top + 4 };
-    const done = (made) => {
-      const filters = [...this.data.query.filter];
-      filters.splice(from < 0 ? filters.length : from, from < 0 ? 0 : 1, made);
-      this.setQuery({ filter: filters });
-    };
-    this.closeWindow = openFilterForm(this.root, at, { columns: this.data.columns, column, filter }, done, () => this.focus());
-  }
-
   focus() {
     this.view.scroller.focus({ preventScroll: true });
   }
@@ -287,12 +296,17 @@ class MountedTable {
   activate(row, column, extend) {
     this.selection.moveTo(row, column, extend);
     this.view.reveal(row, column);
-    this._inspect(column);
+    this.inspect(column);
     this.draw();
   }
 
   selectAll() {
     this.selection.selectRows(0, this.view.rowCount - 1, Math.max(this.selection.active.column, 0));
+    this.draw();
+  }
+
+  selectColumn(column) {
+    this.selection.selectColumn(column, this.view.rowCount);
     this.draw();
   }
 
@@ -346,13 +360,13 @@ class MountedTable {
 
   showStatistics(shown) {
     this.pane.element.hidden = !shown;
-    this._inspect(Math.max(this.selection.active.column, 0));
+    this.inspect(Math.max(this.selection.active.column, 0));
     this.resized();
     this.revealing = shown;
     if (!shown) this.focus();
   }
 
-  _inspect(column) {
+  inspect(column) {
     this.inspected = column;
     this.view.look.inspected = this.pane.element.hidden ? -1 : column;
   }
@@ -360,34 +374,5 @@ class MountedTable {
   _showPane() {
     const column = this.data.columns.get(this.inspected);
     this.pane.show(this.inspected, column, this.summaries.known.get(this.inspected), this.summaries.sampled);
-  }
-
-  openCell() {
-    const { row, column } = this.selection.active;
-    const value = this.data.cell(row, column);
-    if (value === undefined) return;
-    const about = this.data.columns.get(column);
-    const shown = cellText(value, about?.kind);
-    const place = this.view.placeOf(row, column);
-    const at = { left: place.left, top: place.top + LINE_HEIGHT + this.view.scroller.offsetTop + this.root.querySelector(".snk-t-table-main").offsetTop };
-    const cell = {
-      title: `${columnName(about, column)}, row ${labelText(this.data.label(row, column))}`,
-      about: about?.dtype ?? "",
-      text: shown.missing ? shown.text : wholeText(value),
-      missing: shown.missing,
-    };
-    this.closeWindow?.();
-    this.closeWindow = openCellWindow(this.root, at, cell, () => this.focus());
-  }
-
-  openMenu(row, column, event) {
-    const place = this.view.placeOf(row, column);
-    const layer = this.view.layer.getBoundingClientRect();
-    const box = { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? 22 : LINE_HEIGHT), width: place.width };
-    if (row < 0) this.selection.moveTo(-1, column);
-    this._inspect(column);
-    this.draw();
-    this.focus();
-    openContextMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
   }
 }

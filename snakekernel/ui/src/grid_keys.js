@@ -76,12 +76,14 @@ export class GridKeys {
     const command = event.ctrlKey || event.metaKey;
     const { row, column } = this.table.selection.active;
     if (command && event.key.toLowerCase() === "a") this.table.selectAll();
+    else if (command && event.key === " ") this.table.selectColumn(column);
+    else if (event.shiftKey && event.key === " " && row >= 0) this.table.selectRows(this.table.selection.anchor.row, row);
     else if (command && event.key.toLowerCase() === "c" && event.shiftKey) this.table.copy(true);
     else if (command && event.key.toLowerCase() === "g") this.table.focusRowField();
     else if (event.altKey && event.key === "ArrowLeft") this.resize(column, this.view.axis.size(column) - WIDTH_STEP);
     else if (event.altKey && event.key === "ArrowRight") this.resize(column, this.view.axis.size(column) + WIDTH_STEP);
     else if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10") || (event.altKey && event.key === "ArrowDown")) {
-      this.table.openMenu(row, column, null);
+      this.table.windows.menu(row, column, null);
     } else if (!command && event.key === "/") this.table.focusSearch();
     else return false;
     return true;
@@ -97,7 +99,7 @@ export class GridKeys {
     if (event.key === "Escape") {
       const { row, column } = this.table.selection.active;
       this.table.activate(row, column, false);
-    } else if (event.key === "Enter" || event.key === " ") this.table.openCell();
+    } else if (event.key === "Enter" || event.key === " ") this.table.windows.cell();
     else return false;
     return true;
   }
@@ -122,7 +124,7 @@ export class GridKeys {
     if (at.row < 0 && at.column >= 0) {
       if (event.target.closest(".snk-t-head-menu")) {
         event.preventDefault();
-        this.table.openMenu(-1, at.column, null);
+        this.table.windows.menu(-1, at.column, null);
       } else this.table.sortBy(at.column, event.shiftKey);
       return;
     }
@@ -157,7 +159,7 @@ export class GridKeys {
     const at = this.view.hit(event.clientX, event.clientY);
     const grip = event.target.closest(".snk-t-head-grip");
     if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)], true);
-    else if (at.row >= 0 && at.column >= 0) this.table.openCell();
+    else if (at.row >= 0 && at.column >= 0) this.table.windows.cell();
   }
 
   _context(event) {
@@ -167,6 +169,6 @@ export class GridKeys {
     event.preventDefault();
     event.stopPropagation();
     if (at.row >= 0 && !this.table.selection.has(at.row, at.column)) this.table.activate(at.row, at.column, false);
-    this.table.openMenu(at.row, at.column, event);
+    this.table.windows.menu(at.row, at.column, event);
   }
 }

@@ -177,6 +177,12 @@ export class GridView {
     };
   }
 
+  /** Whether a column is wholly in view. */
+  shows(column) {
+    const left = this.axis.offset(column) - this.across.place;
+    return left >= 0 && left + this.axis.size(column) <= this.wide;
+  }
+
   /** Draw what is in view. */
   draw() {
     const { rows } = this.visible();
@@ -250,13 +256,14 @@ export class GridView {
       line.top = top;
       line.element.style.top = `${top}px`;
     }
-    if (line.row !== row) {
+    const moved = line.row !== row;
+    if (moved) {
       line.row = row;
       line.element.setAttribute("aria-rowindex", row + 2);
     }
-    const known = this.data.label(row, this.firstColumn);
+    const known = this.data.label(row, this.firstColumn) ?? this.data.label(row, this.endColumn - 1);
     const text = known === undefined ? "" : labelText(known);
-    if (line.text !== text) {
+    if (line.text !== text && (moved || known !== undefined)) {
       line.text = text;
       line.label.textContent = text;
     }

@@ -5,7 +5,7 @@
  * they show and changed in place; the first visible row stays where it is when rows come or go above.
  */
 
-import { h, listIndex, perFrame } from "./dom.js";
+import { h, listIndex, perFrame, placeChildren } from "./dom.js";
 import { RowLayout } from "./layout.js";
 import { RowElement } from "./rows.js";
 
@@ -21,8 +21,9 @@ export class ObjectList {
   /**
    * @param {PanelState} state
    * @param {{onSelect(rows, active), onOpen(row), onMenu(rows, x, y), onKey(event, rows): boolean}} handlers
+   * @param {HTMLElement[]} footers  below the last row
    */
-  constructor(state, handlers) {
+  constructor(state, handlers, footers) {
     this.state = state;
     this.handlers = handlers;
     this.id = `snk-list-${(listSerial += 1)}`;
@@ -35,7 +36,8 @@ export class ObjectList {
     this.anchor = null;
     this.editing = null;
     this.draw = perFrame(() => this.drawNow());
-    this.spacer = h("div", { class: "snk-spacer", role: "presentation" });
+    this.footers = footers;
+    this.spacer = h("div", { class: "snk-spacer", role: "presentation" }, footers);
     this.element = h(
       "div",
       {
@@ -106,8 +108,9 @@ export class ObjectList {
     const source = this.state.sources.find((one) => one.key === name[0]);
     const waiting = source && (source.busy || source.ticks > 0) && !source.error && source.indexOf(name[1]) < 0 && source.count > source.positions.size;
     if (waiting) return;
-    const row = this.layout.at(Math.min(this.activeIndex, this.layout.length - 1));
-    this.#setActive(row && row.kind !== "blank" ? row : null, Math.min(this.activeIndex, this.layout.length - 1));
+    const index = Math.min(this.activeIndex, this.layout.length - 1);
+    const row = this.layout.at(index);
+    this.#setActive(row?.node ? row : null, index);
   }
 
   #drawRows(first, last) {
@@ -150,6 +153,8 @@ export class ObjectList {
       if (key === this.active) active = one.element.id;
     }
     for (const one of spare) one.element.remove();
+    // In the order of reading; a field that is moved would lose the focus.
+    if (!this.editing) placeChildren(this.spacer, [...[...wanted.keys()].map((key) => this.elements.get(key).element), ...this.footers]);
     if (active) this.element.setAttribute("aria-activedescendant", active);
     else this.element.removeAttribute("aria-activedescendant");
   }

@@ -58,8 +58,7 @@ class Panel {
       onOpen: (row) => this.actions.open(row),
       onMenu: (rows, x, y) => this.actions.menu(rows, x, y),
       onKey: (event, rows) => this.#listKey(event, rows),
-    });
-    this.list.spacer.append(this.hint);
+    }, [this.hint]);
     this.element = h("div", { class: "snk-panel" });
     this.actions = new Actions(this.state, {
       root: this.element,
@@ -209,7 +208,8 @@ class Panel {
     const options = { title };
     if (node.source.sessionId !== null) options.sessionId = node.source.sessionId;
     if (this.host.openView) {
-      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options));
+      const key = JSON.stringify([node.source.sessionId, node.target]);
+      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options), key);
       return;
     }
     const place = h("div", { class: "snk-page-table" });

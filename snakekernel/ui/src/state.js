@@ -6,16 +6,9 @@
  * meanwhile is only marked as out of date. The watch names what is on screen and ends with the visit.
  */
 
-import { debounce } from "./dom.js";
 import { ObjectSource } from "./sources.js";
 import { TreeNode } from "./tree.js";
-
-/** Seconds a watch is good for, and milliseconds after which it is renewed. */
-const WATCH_LEASE = 30;
-const WATCH_RENEWAL = 20_000;
-
-/** Names that one watch may have: more than any screen shows. */
-const WATCH_MOST = 200;
+import { watchOf } from "./watches.js";
 
 /** A push with more changes than these marks none of them: a flicker tells nobody anything. */
 const MARKS_MOST = 200;
@@ -39,8 +32,7 @@ export class PanelState {
     this.collapsed = new Set(storage?.get("collapsed") ?? []);
     this.listeners = new Set();
     this.touched = new Set();
-    this.watched = { stored: [], variables: null };
-    this.sendWatch = debounce(() => this.#watch(), 250);
+    this.watch = watchOf(transport);
     this.#reset();
     this.off = [
       transport.onStatus((status) => this.#onStatus(status)),
@@ -101,7 +93,6 @@ export class PanelState {
     this.nodes = new Map();
     this.marks = new Map();
     this.version = null;
-    this.canWatch = true;
   }
 
   #onStatus({ connected, busy, supported, restarted }) {
@@ -123,16 +114,12 @@ export class PanelState {
     const wasLive = this.live;
     this.visible = visible;
     if (this.live) this.refresh();
-    else if (wasLive) {
-      this.#stop();
-      if (this.canWatch) this.transport.request("watch", { stored: [], lease: 0 }, {}).catch(() => {});
-    }
+    else if (wasLive) this.#stop();
+    if (!visible) this.watch.set(this, null);
     this.changed();
   }
 
   #stop() {
-    this.sendWatch.cancel();
-    clearTimeout(this.renewal);
     for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
     for (const node of this.nodes.values()) node.leave();
   }
@@ -145,7 +132,6 @@ export class PanelState {
       this.#touch(source, null);
     }
     this.#listSessions();
-    this.sendWatch();
     this.changed();
   }
 
@@ -241,7 +227,6 @@ export class PanelState {
     this.storage?.set("variables", show);
     if (show) this.variables.invalidate();
     else this.variables.leave();
-    this.sendWatch();
     this.changed();
   }
 
@@ -285,25 +270,9 @@ export class PanelState {
     return node.more(this.request, this.changed);
   }
 
-  /** What is on screen, for the watch. */
+  /** What is on screen: `[session id, name]` of stored objects; names of variables, null for none shown. */
   onScreen(stored, variables) {
-    const next = { stored: stored.slice(0, WATCH_MOST), variables: variables && variables.slice(0, WATCH_MOST) };
-    if (JSON.stringify(next) === JSON.stringify(this.watched)) return;
-    this.watched = next;
-    if (this.live) this.sendWatch();
-  }
-
-  async #watch() {
-    clearTimeout(this.renewal);
-    if (!this.live || !this.canWatch) return;
-    this.renewal = setTimeout(() => this.#watch(), WATCH_RENEWAL);
-    const life = this.life;
-    try {
-      await this.request("watch", { ...this.watched, lease: WATCH_LEASE });
-    } catch (error) {
-      // A kernel without this operation still tells what is stored, replaced and deleted.
-      if (life === this.life && error.code === "unknown_operation") this.canWatch = false;
-    }
+    this.watch.set(this, { stored, variables });
   }
 
   dispose() {

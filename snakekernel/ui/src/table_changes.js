@@ -1,4 +1,4 @@
-/** What a `snake_changed` means for the object that a table shows. Pure. */
+/** What a table shows, as the kernel names it in changes and watches. Pure. */
 
 /**
  * @param {object} content  of `snake_changed`
@@ -15,4 +15,11 @@ export function changesOf(content, target, sessionId) {
   } else if (parts[0] === "user") changes = (content.variables ?? []).filter((one) => one.name === name);
   if (!changes.length) return null;
   return changes.at(-1).action === "deleted" ? "deleted" : "changed";
+}
+
+/** What to watch for a table, see `watches.js`; null where the kernel tells nothing of it. */
+export function watchFor(target, sessionId) {
+  const [root, name] = Array.isArray(target) ? target : target.split(".");
+  if (root === "stored") return { stored: [[sessionId, name]], variables: null };
+  return root === "user" ? { stored: [], variables: [name] } : null;
 }

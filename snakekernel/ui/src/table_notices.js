@@ -5,7 +5,7 @@
  */
 
 import { h, setText, copyText, trapFocus } from "./dom.js";
-import { formatCount, formatShare } from "./format.js";
+import { formatShare } from "./format.js";
 
 const SLOW = 350;
 const SHOWN = 4000;
@@ -13,13 +13,19 @@ const SHOWN = 4000;
 /** The line between the bar and the grid. Empty and without height most of the time. */
 export class Notices {
   /**
-   * @param {function(): void} onRetry
-   * @param {function(): void} onStop
+   * @param {object} asks
+   * @param {function(): void} asks.onRetry
+   * @param {function(): void} asks.onUndo  go back to the last query that was answered
+   * @param {function(): void} asks.onStop
+   * @param {null|function(): void} asks.onClose  leave the view
    */
-  constructor(onRetry, onStop) {
+  constructor({ onRetry, onUndo, onStop, onClose }) {
     this.text = h("span", { class: "snk-t-notice-text" });
-    this.retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
-    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, this.retry);
+    this.undo = h("button", { class: "snk-t-link", type: "button", onClick: onUndo }, "Undo");
+    this.leave = h("button", { class: "snk-t-link", type: "button", onClick: onClose }, "Close");
+    this.canLeave = !!onClose;
+    const retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
+    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, retry, this.undo, this.leave);
     this.workText = h("span", { class: "snk-t-notice-text" });
     this.workBar = h("progress", { class: "snk-t-progress", "aria-label": "Progress" });
     this.work = h("div", { class: "snk-t-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-t-link", type: "button", onClick: onStop }, "Cancel"));
@@ -30,12 +36,18 @@ export class Notices {
     this.toldTimer = 0;
   }
 
-  /** Show an error until the next state; null hides it. */
-  showError(error, canRetry = true) {
+  /**
+   * Show an error until the next state; null hides it.
+   *
+   * @param {{message: string}|null} error
+   * @param {{gone: boolean, undo: boolean}} can  the object is gone; there is a query to go back to
+   */
+  showError(error, { gone, undo }) {
     this.error.hidden = !error;
     if (!error) return;
-    setText(this.text, error.message);
-    this.retry.hidden = !canRetry;
+    setText(this.text, sentence(error.message));
+    this.undo.hidden = !undo;
+    this.leave.hidden = !gone || !this.canLeave;
   }
 
   /** Show that work is under way once it takes long; `progress` is the kernel's. */
@@ -47,10 +59,10 @@ export class Notices {
     } else if (!this.slowTimer) {
       this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
     }
-    const words = progress?.text ? progress.text.charAt(0).toUpperCase() + progress.text.slice(1) : "Waiting for the kernel";
-    const share = progress?.total ? ` · ${formatShare(progress.done, progress.total)} of ${formatCount(progress.total)}` : "";
-    setText(this.workText, words + share);
-    if (progress?.total) this.workBar.value = progress.done / progress.total;
+    const words = sentence(progress?.text || "waiting for the kernel");
+    const counted = progress?.total > 1;  // one step is no measure of anything
+    setText(this.workText, counted ? `${words} · ${formatShare(progress.done, progress.total)}` : words);
+    if (counted) this.workBar.value = progress.done / progress.total;
     else this.workBar.removeAttribute("value");
   }
 
@@ -66,6 +78,11 @@ export class Notices {
     clearTimeout(this.slowTimer);
     clearTimeout(this.toldTimer);
   }
+}
+
+/** The kernel's words begin small. */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /**

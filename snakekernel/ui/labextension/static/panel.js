@@ -643,6 +643,10 @@ export const BLOCK_COLUMNS = 50;
 
 const MOST_REQUESTS = 2;
 const MOST_CELLS = 500_000;
+const STALE_SHOWN = 200;
+
+/** Seconds that the kernel gives to one request at most. */
+const LONGEST_BUDGET = 60;
 
 /** Two queries are the same where their texts are. */
 export function queryText(query) {
@@ -668,8 +672,12 @@ export class TableData {
     this.source = { target, ...(sessionId ? { session_id: sessionId } : {}) };
     this.onUpdate = onUpdate;
     this.query = PLAIN_QUERY;
+    /** Whether requests have all the time that the kernel gives. */
+    this.patient = false;
     /** The last query that was answered, to go back to. */
     this.answered = PLAIN_QUERY;
+    /** What was fetched of it, while a further query waits. */
+    this.before = null;
     /** Null until the first reply. */
     this.totals = null;
     this.error = null;
@@ -685,6 +693,7 @@ export class TableData {
     this.failed = new Map();
     this.wanted = [];
     this.again = false;
+    this.staleTimer = 0;
     this.disposed = false;
   }
 
@@ -734,12 +743,27 @@ export class TableData {
   /** Sort, filter or search otherwise. */
   setQuery(query) {
     if (queryText(query) === queryText(this.query)) return;
+    if (queryText(this.query) === queryText(this.answered)) this.before = { blocks: this.blocks, cells: this.cells };
     this.query = query;
-    this._restart(new Map());
+    // For a moment the cells of before stay: most queries are answered before a placeholder could be seen.
+    this._restart(new Map(this.blocks));
+    clearTimeout(this.staleTimer);
+    this.staleTimer = setTimeout(() => {
+      if (this.refreshing) return;
+      this.stale.clear();
+      this.onUpdate("cells");
+    }, STALE_SHOWN);
+  }
+
+  /** Sort and filter all rows, where the kernel's usual time allowed a sample only. */
+  takeYourTime() {
+    this.patient = true;
+    this._restart(new Map(this.blocks));
   }
 
   /** The table changed: fetch again what is in view, showing what was until it comes. */
   refresh() {
+    this.before = null;
     if (this.refreshing && this.flights.size) {
       this.again = true;  // one that is under way ends first, or a table that keeps changing would never show
       return;
@@ -748,24 +772,25 @@ export class TableData {
     this._restart(new Map([...this.stale, ...this.blocks]));
   }
 
-  /** Ask once more for what failed. */
-  retry() {
-    this.error = null;
-    this.failed.clear();
-    this._pump();
+  /** Go back to the last query that was answered. */
+  undo() {
+    const { before } = this;
+    this.query = this.answered;
+    this._restart(new Map(), before ?? undefined);
   }
 
-  /** Stop what is under way, and go back to the last query that was answered. */
+  /** Stop what is under way: a new query gives way to the last one, else what is missing stays so. */
   stop() {
-    for (const key of [...this.flights.keys()]) this._abort(key);
     if (queryText(this.query) !== queryText(this.answered)) {
-      this.query = this.answered;
-      this._restart(new Map());
+      this.undo();
       return;
     }
+    for (const key of [...this.flights.keys()]) this._abort(key);
+    this.refreshing = false;
     for (const key of this.wanted) if (!this.blocks.has(key)) this.failed.set(key, true);
-    this.error = { code: "cancelled", message: "Stopped." };
+    this.error = { code: "cancelled", message: "Stopped. Some cells are not here." };
     this._settle();
+    this.onUpdate("state");
   }
 
   /**
@@ -784,16 +809,17 @@ export class TableData {
 
   dispose() {
     this.disposed = true;
+    clearTimeout(this.staleTimer);
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.blocks.clear();
     this.stale.clear();
   }
 
-  _restart(stale) {
+  _restart(stale, { blocks, cells } = { blocks: new Map(), cells: 0 }) {
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.stale = stale;
-    this.blocks = new Map();
-    this.cells = 0;
+    this.blocks = blocks;
+    this.cells = cells;
     this.failed.clear();
     this.error = null;
     this.again = false;
@@ -824,7 +850,7 @@ export class TableData {
       this.progress = null;
       if (this.refreshing && this.wanted.every((key) => this.blocks.has(key) || this.failed.has(key))) {
         this.refreshing = false;
-        this.stale.clear();
+        if (this.wanted.every((key) => this.blocks.has(key))) this.stale.clear();
         if (this.again) this.refresh();
       }
     }
@@ -849,6 +875,7 @@ export class TableData {
       rows: [r * BLOCK_ROWS, (r + 1) * BLOCK_ROWS],
       columns: [c * BLOCK_COLUMNS, (c + 1) * BLOCK_COLUMNS],
       ...queryContent(this.query),
+      ...(this.patient ? { budget: LONGEST_BUDGET } : {}),
     };
     this.flights.set(key, flight);
     flight.promise = this._fetch(key, flight, content);
@@ -902,7 +929,10 @@ export class TableData {
     const moved = !first && JSON.stringify(totals) !== JSON.stringify(this.totals);
     this.totals = totals;
     this.answered = this.query;
-    reply.columns.forEach((column, n) => this.columns.set(asked.columns[0] + n, column));
+    this.before = null;
+    const known = (column) => this.columns.get(column.position);
+    if (reply.columns.some((column) => known(column) && JSON.stringify(known(column)) !== JSON.stringify(column))) this.columns.clear();
+    for (const column of reply.columns) this.columns.set(column.position, column);
     this.stale.delete(key);
     this.blocks.set(key, block);
     this.cells += block.cells;
@@ -968,7 +998,7 @@ export function cancelledError() {
 
 // table_changes.js
 
-/** What a `snake_changed` means for the object that a table shows. Pure. */
+/** What a table shows, as the kernel names it in changes and watches. Pure. */
 
 /**
  * @param {object} content  of `snake_changed`
@@ -985,6 +1015,13 @@ export function changesOf(content, target, sessionId) {
   } else if (parts[0] === "user") changes = (content.variables ?? []).filter((one) => one.name === name);
   if (!changes.length) return null;
   return changes.at(-1).action === "deleted" ? "deleted" : "changed";
+}
+
+/** What to watch for a table, see `watches.js`; null where the kernel tells nothing of it. */
+export function watchFor(target, sessionId) {
+  const [root, name] = Array.isArray(target) ? target : target.split(".");
+  if (root === "stored") return { stored: [[sessionId, name]], variables: null };
+  return root === "user" ? { stored: [], variables: [name] } : null;
 }
 
 // grid_axis.js
@@ -1783,6 +1820,96 @@ function missingBar(share) {
   return svg("rect", { class: "snk-t-spark-missing", x: WIDE - wide, y: 0, width: wide, height: HIGH });
 }
 
+// watches.js
+
+/**
+ * The one watch that a connection to a kernel has, shared by all views over it.
+ *
+ * Rules: the kernel keeps one watch per client, and a new one replaces it, so what all views look at is sent
+ * as one; it is renewed while anybody looks, and ended when nobody does. Without it the kernel still tells
+ * what is stored, replaced and deleted.
+ */
+
+
+/** Seconds a watch is good for, and milliseconds after which it is renewed. */
+const SHARED_LEASE = 30;
+const SHARED_RENEWAL = 20_000;
+const SHARED_WAIT = 250;
+
+/** Names that one watch may have: more than any screen shows. */
+const SHARED_MOST = 400;
+
+const watchesByTransport = new WeakMap();
+
+/** The shared watch of a transport. @returns {SharedWatch} */
+export function watchOf(transport) {
+  if (!watchesByTransport.has(transport)) watchesByTransport.set(transport, new SharedWatch(transport));
+  return watchesByTransport.get(transport);
+}
+
+class SharedWatch {
+  constructor(transport) {
+    this.transport = transport;
+    this.wants = new Map();
+    this.serves = true;
+    this.connected = false;
+    this.forget = null;
+    this.renewal = 0;
+    this.due = debounce(() => this._send(), SHARED_WAIT);
+  }
+
+  /**
+   * Say what a view looks at.
+   *
+   * @param {object} owner  the view
+   * @param {{stored: Array<[string|null, string]>, variables: string[]|null}|null} wanted  null: nothing any more
+   */
+  set(owner, wanted) {
+    const before = JSON.stringify(this.wants.get(owner) ?? null);
+    if (before === JSON.stringify(wanted)) return;
+    if (wanted) this.wants.set(owner, wanted);
+    else this.wants.delete(owner);
+    if (wanted && !this.forget) this.forget = this.transport.onStatus((status) => this._status(status));
+    if (this.wants.size) this.due();
+    else this._end();
+  }
+
+  _status({ connected, supported, restarted }) {
+    const back = connected && supported && (restarted || !this.connected);
+    this.connected = connected && supported;
+    if (restarted) this.serves = true;
+    if (back) this.due();
+  }
+
+  async _send() {
+    clearTimeout(this.renewal);
+    if (!this.connected || !this.serves || !this.wants.size) return;
+    this.renewal = setTimeout(() => this._send(), SHARED_RENEWAL);
+    const wants = [...this.wants.values()];
+    const variables = wants.filter((one) => one.variables).flatMap((one) => one.variables);
+    const watched = {
+      stored: wants.flatMap((one) => one.stored).slice(0, SHARED_MOST),
+      variables: wants.some((one) => one.variables) ? [...new Set(variables)].slice(0, SHARED_MOST) : null,
+    };
+    try {
+      await this.transport.request("watch", { ...watched, lease: SHARED_LEASE });
+    } catch (error) {
+      if (error.code === "unknown_operation") this.serves = false;
+    }
+  }
+
+  _end() {
+    this.due.cancel();
+    clearTimeout(this.renewal);
+    const { connected } = this;
+    this.forget?.();
+    this.forget = null;
+    this.connected = false;
+    // It ends by itself where this is not heard.
+    if (connected && this.serves) this.transport.request("watch", { stored: [], lease: 0 }).catch(() => {});
+  }
+}
+
 // details.js
 
 /**
@@ -2221,13 +2348,19 @@ const SHOWN = 4000;
 /** The line between the bar and the grid. Empty and without height most of the time. */
 export class Notices {
   /**
-   * @param {function(): void} onRetry
-   * @param {function(): void} onStop
+   * @param {object} asks
+   * @param {function(): void} asks.onRetry
+   * @param {function(): void} asks.onUndo  go back to the last query that was answered
+   * @param {function(): void} asks.onStop
+   * @param {null|function(): void} asks.onClose  leave the view
    */
-  constructor(onRetry, onStop) {
+  constructor({ onRetry, onUndo, onStop, onClose }) {
     this.text = h("span", { class: "snk-t-notice-text" });
-    this.retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
-    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, this.retry);
+    this.undo = h("button", { class: "snk-t-link", type: "button", onClick: onUndo }, "Undo");
+    this.leave = h("button", { class: "snk-t-link", type: "button", onClick: onClose }, "Close");
+    this.canLeave = !!onClose;
+    const retry = h("button", { class: "snk-t-link", type: "button", onClick: onRetry }, "Try again");
+    this.error = h("div", { class: "snk-t-notice snk-t-notice-error", role: "alert", hidden: true }, this.text, retry, this.undo, this.leave);
     this.workText = h("span", { class: "snk-t-notice-text" });
     this.workBar = h("progress", { class: "snk-t-progress", "aria-label": "Progress" });
     this.work = h("div", { class: "snk-t-notice", role: "status", hidden: true }, this.workBar, this.workText, h("button", { class: "snk-t-link", type: "button", onClick: onStop }, "Cancel"));
@@ -2238,12 +2371,18 @@ export class Notices {
     this.toldTimer = 0;
   }
 
-  /** Show an error until the next state; null hides it. */
-  showError(error, canRetry = true) {
+  /**
+   * Show an error until the next state; null hides it.
+   *
+   * @param {{message: string}|null} error
+   * @param {{gone: boolean, undo: boolean}} can  the object is gone; there is a query to go back to
+   */
+  showError(error, { gone, undo }) {
     this.error.hidden = !error;
     if (!error) return;
-    setText(this.text, error.message);
-    this.retry.hidden = !canRetry;
+    setText(this.text, sentence(error.message));
+    this.undo.hidden = !undo;
+    this.leave.hidden = !gone || !this.canLeave;
   }
 
   /** Show that work is under way once it takes long; `progress` is the kernel's. */
@@ -2255,10 +2394,10 @@ export class Notices {
     } else if (!this.slowTimer) {
       this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
     }
-    const words = progress?.text ? progress.text.charAt(0).toUpperCase() + progress.text.slice(1) : "Waiting for the kernel";
-    const share = progress?.total ? ` · ${formatShare(progress.done, progress.total)} of ${formatCount(progress.total)}` : "";
-    setText(this.workText, words + share);
-    if (progress?.total) this.workBar.value = progress.done / progress.total;
+    const words = sentence(progress?.text || "waiting for the kernel");
+    const counted = progress?.total > 1;  // one step is no measure of anything
+    setText(this.workText, counted ? `${words} · ${formatShare(progress.done, progress.total)}` : words);
+    if (counted) this.workBar.value = progress.done / progress.total;
     else this.workBar.removeAttribute("value");
   }
 
@@ -2274,6 +2413,11 @@ export class Notices {
     clearTimeout(this.slowTimer);
     clearTimeout(this.toldTimer);
   }
+}
+
+/** The kernel's words begin small. */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /**
@@ -2822,9 +2966,9 @@ function typedText(value) {
   return String(value?.$int ?? value?.$float ?? value);
 }
 
-function shownValue(value) {
+function shownValue(value, kind) {
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
-  return typeof value === "string" ? `“${value}”` : typedText(value);
+  return typeof value === "string" && kind !== "datetime" ? `“${value}”` : typedText(value);
 }
 
 /** A filter in words: `dep_delay > 60`. */
@@ -2832,8 +2976,8 @@ export function filterWords(filter, name, kind) {
   const words = opsOf(kind).find(([op]) => op === filter.op)?.[1] ?? filter.op;
   const count = valuesOf(filter.op);
   if (!count) return `${name} ${words}`;
-  if (count === 2) return `${shownValue(filter.value[0])} ≤ ${name} ≤ ${shownValue(filter.value[1])}`;
-  const values = count === Infinity ? filter.value.map(shownValue).join(", ") : shownValue(filter.value);
+  if (count === 2) return `${shownValue(filter.value[0], kind)} ≤ ${name} ≤ ${shownValue(filter.value[1], kind)}`;
+  const values = count === Infinity ? filter.value.map((one) => shownValue(one, kind)).join(", ") : shownValue(filter.value, kind);
   return `${name} ${words} ${values}`;
 }
 
@@ -2849,7 +2993,7 @@ export function chipsOf(filters, columnOf) {
     const { name, kind } = columnOf(one.column);
     const paired = one.op === "ge" && next?.column === one.column && (next.op === "lt" || next.op === "le");
     if (paired) {
-      const text = `${shownValue(one.value)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value)}`;
+      const text = `${shownValue(one.value, kind)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value, kind)}`;
       chips.push({ text, from: n, count: 2, filter: one });
       n += 1;
     } else chips.push({ text: filterWords(one, name, kind), from: n, count: 1, filter: one });
@@ -3365,320 +3509,119 @@ function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-// state.js
+// lab_widgets.js
 
 /**
- * What the panel knows: the groups, what is open in them, what is selected, what just changed.
- *
- * Rules: no elements here. Every answer passes through one request function that belongs to one kernel
- * process: a restart ends it, and with it every late answer. Hidden, nothing is asked; what changed
- * meanwhile is only marked as out of date. The watch names what is on screen and ends with the visit.
+ * The Lumino widgets of the panel and of the views that it opens; they tell what they hold when it is seen.
  */
 
 
-/** Seconds a watch is good for, and milliseconds after which it is renewed. */
-const WATCH_LEASE = 30;
-const WATCH_RENEWAL = 20_000;
+/** Pixels that the panel is wide at first, where there is room. */
+const WIDTH = 340;
 
-/** Names that one watch may have: more than any screen shows. */
-const WATCH_MOST = 200;
+/** Pixels of the area below the notebook that show something of a table. */
+const LEAST_BELOW = 200;
 
-/** A push with more changes than these marks none of them: a flicker tells nobody anything. */
-const MARKS_MOST = 200;
-
-/** Milliseconds that a new or changed row stays marked. */
-const MARK_LASTS = { new: 12_000, changed: 1_600 };
-
-export class PanelState {
-  /**
-   * @param {object} transport  see mountPanel
-   * @param {{get(key), set(key, value)}|undefined} storage  keeps the reader's choices
-   */
-  constructor(transport, storage) {
-    this.transport = transport;
-    this.storage = storage;
-    this.status = { connected: false, busy: false, supported: false };
-    this.everSupported = false;
-    this.visible = false;
-    this.search = "";
-    this.showVariables = storage?.get("variables") ?? true;
-    this.collapsed = new Set(storage?.get("collapsed") ?? []);
-    this.listeners = new Set();
-    this.touched = new Set();
-    this.watched = { stored: [], variables: null };
-    this.sendWatch = debounce(() => this.#watch(), 250);
-    this.#reset();
-    this.off = [
-      transport.onStatus((status) => this.#onStatus(status)),
-      transport.onChanged((content) => this.#onChanged(content)),
-    ];
-  }
-
-  /** `fn` is called when there is something new to draw. Returns what ends that. */
-  onDraw(fn) {
-    this.listeners.add(fn);
-    return () => this.listeners.delete(fn);
-  }
-
-  /** `fn(source, names|null)` is called when objects of a group changed; null: any may have. */
-  onTouched(fn) {
-    this.touched.add(fn);
-    return () => this.touched.delete(fn);
-  }
-
-  changed = () => {
-    for (const fn of this.listeners) fn();
-  };
-
-  /** Asks the kernel; late answers of another kernel process never arrive. */
-  request = async (op, content, options = {}) => {
-    const life = this.life;
-    const answer = await this.transport.request(op, content, options);
-    if (life !== this.life) throw new DOMException("The kernel was restarted.", "AbortError");
-    return answer;
-  };
-
-  /** Whether requests can be sent. */
-  get live() {
-    return this.visible && this.status.connected && this.status.supported;
-  }
-
-  /** The groups shown, in order. */
-  get sources() {
-    return [this.stored, ...this.sessions.values(), ...(this.showVariables ? [this.variables] : [])];
-  }
-
-  #source(kind, sessionId) {
-    const source = new ObjectSource(kind, sessionId, this.request, this.changed);
-    source.search = this.search;
-    return source;
-  }
-
-  #reset() {
-    this.life = {};
-    for (const source of this.stored ? [this.stored, ...this.sessions.values(), this.variables] : []) source.leave();
-    for (const node of this.nodes?.values() ?? []) node.leave();
-    for (const mark of this.marks?.values() ?? []) clearTimeout(mark.timer);
-    this.stored = this.#source("stored", null);
-    this.variables = this.#source("variables", null);
-    this.sessions = new Map();
-    this.sessionInfo = new Map();
-    /** The top of each tree that was opened, by its key. */
-    this.nodes = new Map();
-    this.marks = new Map();
-    this.version = null;
-    this.canWatch = true;
-  }
-
-  #onStatus({ connected, busy, supported, restarted }) {
-    const wasLive = this.live;
-    this.status = { connected, busy, supported };
-    this.everSupported = supported || (this.everSupported && !connected);
-    if (restarted) {
-      this.#reset();
-      for (const fn of this.touched) fn(null, null);
+/** The side panel's widget, which tells when it is seen. */
+export function sideWidget(lab, panels) {
+  const { Widget } = lab["@lumino/widgets"];
+  const settings = localSettings();
+  class ObjectsWidget extends Widget {
+    constructor() {
+      super({ node: panels.node });
     }
-    if (this.live && (restarted || !wasLive)) this.refresh();
-    if (!this.live) this.#stop();
-    this.changed();
-  }
-
-  /** Shown or hidden. */
-  setVisible(visible) {
-    if (visible === this.visible) return;
-    const wasLive = this.live;
-    this.visible = visible;
-    if (this.live) this.refresh();
-    else if (wasLive) {
-      this.#stop();
-      if (this.canWatch) this.transport.request("watch", { stored: [], lease: 0 }, {}).catch(() => {});
+    onAfterAttach() {
+      panels.setVisible(this.isVisible);
     }
-    this.changed();
-  }
-
-  #stop() {
-    this.sendWatch.cancel();
-    clearTimeout(this.renewal);
-    for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
-    for (const node of this.nodes.values()) node.leave();
-  }
-
-  /** Asks anew for all that is on screen. */
-  refresh() {
-    for (const source of this.sources) {
-      source.error = null;
-      source.invalidate();
-      this.#touch(source, null);
+    onAfterShow() {
+      panels.setVisible(true);
     }
-    this.#listSessions();
-    this.sendWatch();
-    this.changed();
-  }
-
-  async #listSessions() {
-    let found;
-    try {
-      found = (await this.request("list_sessions", {})).content.sessions;
-    } catch {
-      return; // the group of stored objects shows the error of the same connection
+    onResize({ width }) {
+      if (this.isVisible && width > 0 && !settings.get("width")) {
+        settings.set("width", WIDTH);
+        widen(this, width);
+      }
     }
-    const before = this.sessions;
-    this.sessions = new Map();
-    this.sessionInfo = new Map();
-    for (const info of found) {
-      const source = before.get(info.session_id) ?? this.#source("session", info.session_id);
-      source.count ??= info.stored_objects;
-      this.sessions.set(info.session_id, source);
-      this.sessionInfo.set(info.session_id, info);
+    onBeforeHide() {
+      panels.setVisible(false);
     }
-    for (const [id, source] of before) if (!this.sessions.has(id)) source.leave();
-    this.changed();
-  }
-
-  #onChanged(content) {
-    const missed = this.version !== null && content.since > this.version;
-    if (typeof content.version === "number") this.version = content.version;
-    const names = new Map();
-    const note = (source, name, action) => {
-      if (!source) return;
-      if (!names.has(source)) names.set(source, new Set());
-      names.get(source).add(name);
-      if (action === "deleted") this.#forget(source, name);
-      else if (marking) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
-    };
-    const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
-    let sessions = Boolean(content.sessions?.length);
-    for (const { action, name, session_id: id } of content.changes ?? []) {
-      if (id !== null && id !== undefined && !this.sessions.has(id)) sessions = true;
-      note(id === null || id === undefined ? this.stored : this.sessions.get(id), name, action);
+    onBeforeDetach() {
+      panels.setVisible(false);
     }
-    for (const { action, name } of content.variables ?? []) note(this.variables, name, action);
-    for (const [source, some] of names) {
-      source.invalidate();
-      this.#touch(source, some);
-    }
-    if (missed) for (const source of this.sources) source.invalidate();
-    if (this.live && (sessions || missed)) this.#listSessions();
-    if (this.visible) this.changed();
-  }
-
-  /** What is open in the objects of these names (null: of all) is asked for anew. */
-  #touch(source, names) {
-    for (const node of this.nodes.values()) {
-      if (node.source !== source || !(names === null || names.has(node.name))) continue;
-      if (this.live) node.refresh(this.request, this.changed);
-      else node.children = null;
-    }
-    for (const fn of this.touched) fn(source, names);
-  }
-
-  #mark(key, kind) {
-    const old = this.marks.get(key);
-    // What is new stays so, though it changes at once.
-    if (old?.kind === "new" && kind === "changed") return;
-    clearTimeout(old?.timer);
-    const timer = setTimeout(() => {
-      this.marks.delete(key);
-      if (this.visible) this.changed();
-    }, MARK_LASTS[kind]);
-    this.marks.set(key, { kind, timer, serial: (old?.serial ?? 0) + 1 });
-  }
-
-  #forget(source, name) {
-    const key = `${source.key}\u0000${name}`;
-    this.nodes.get(key)?.leave();
-    this.nodes.delete(key);
-  }
-
-  /** A group's objects changed by an action of ours: shown without waiting for the kernel to tell. */
-  touchSource(source) {
-    source.invalidate();
-    this.changed();
-  }
-
-  setSearch(search) {
-    this.search = search;
-    for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.setSearch(search);
-    this.changed();
-  }
-
-  setShowVariables(show) {
-    this.showVariables = show;
-    this.storage?.set("variables", show);
-    if (show) this.variables.invalidate();
-    else this.variables.leave();
-    this.sendWatch();
-    this.changed();
-  }
-
-  /** Whether a group is folded. Sessions are at first: to read one renews its time to live. */
-  isCollapsed(source) {
-    return this.collapsed.has(source.key) !== (source.kind === "session");
-  }
-
-  setCollapsed(source, collapsed) {
-    if (collapsed === this.isCollapsed(source)) return;
-    if (!this.collapsed.delete(source.key)) this.collapsed.add(source.key);
-    this.storage?.set("collapsed", [...this.collapsed].slice(-100));
-    this.changed();
-  }
-
-  /** The tree node of a listed object; made when first asked for. */
-  nodeOf(source, object) {
-    const key = `${source.key}\u0000${object.name}`;
-    const known = this.nodes.get(key);
-    if (known) {
-      known.object = object;
-      return known;
-    }
-    return new TreeNode(source, object.name, [], object, null);
-  }
-
-  /** Opens or shuts a node; its children are loaded when first seen. */
-  setOpen(node, open) {
-    if (open && !node.openable) return;
-    node.open = open;
-    if (!node.parent) {
-      if (open) this.nodes.set(node.key, node);
-      else this.#forget(node.source, node.name);
-    }
-    if (open && !node.children) node.more(this.request, this.changed);
-    if (!open) node.leave();
-    this.changed();
-  }
-
-  more(node) {
-    return node.more(this.request, this.changed);
-  }
-
-  /** What is on screen, for the watch. */
-  onScreen(stored, variables) {
-    const next = { stored: stored.slice(0, WATCH_MOST), variables: variables && variables.slice(0, WATCH_MOST) };
-    if (JSON.stringify(next) === JSON.stringify(this.watched)) return;
-    this.watched = next;
-    if (this.live) this.sendWatch();
-  }
-
-  async #watch() {
-    clearTimeout(this.renewal);
-    if (!this.live || !this.canWatch) return;
-    this.renewal = setTimeout(() => this.#watch(), WATCH_RENEWAL);
-    const life = this.life;
-    try {
-      await this.request("watch", { ...this.watched, lease: WATCH_LEASE });
-    } catch (error) {
-      // A kernel without this operation still tells what is stored, replaced and deleted.
-      if (life === this.life && error.code === "unknown_operation") this.canWatch = false;
+    onActivateRequest() {
+      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
+      first?.focus();
     }
   }
+  return new ObjectsWidget();
+}
 
-  dispose() {
-    this.setVisible(false);
-    for (const off of this.off) off();
-    this.#stop();
-    for (const mark of this.marks.values()) clearTimeout(mark.timer);
-    this.listeners.clear();
-    this.touched.clear();
+/** Give the side panel a width that shows its columns, when it is seen for the first time. */
+function widen(side, width) {
+  let split = side.parent;
+  while (split && !(split.relativeSizes && split.orientation === "horizontal")) {
+    split = split.parent;
+  }
+  const sizes = split?.relativeSizes() ?? [];
+  const more = (WIDTH - width) / (split?.node.clientWidth || WIDTH);
+  if (sizes.length > 1 && more > 0 && sizes[sizes.length - 2] > more * 2) {
+    sizes[sizes.length - 1] += more;
+    sizes[sizes.length - 2] -= more;
+    split.setRelativeSizes(sizes);
+  }
+}
+
+let viewCount = 0;
+
+/**
+ * A view as a tab.
+ *
+ * `mount(element)` gives what is disposed of with it; `isBelow` tells that it opens in the area below a notebook.
+ */
+export function tabWidget(lab, { icon, title, mount, isBelow }) {
+  const { Widget } = lab["@lumino/widgets"];
+  class ViewWidget extends Widget {
+    onAfterAttach() {
+      this.handle ??= mount(this.node);
+    }
+    onResize() {
+      if (isBelow && !this.hasRoom) {
+        this.hasRoom = true;
+        giveRoom(this);
+      }
+      this.handle?.resized?.();
+    }
+    onAfterShow() {
+      this.handle?.resized?.();
+    }
+    onCloseRequest(message) {
+      super.onCloseRequest(message);
+      this.dispose();
+    }
+    dispose() {
+      this.handle?.dispose();
+      this.handle = null;
+      super.dispose();
+    }
+  }
+  const widget = new ViewWidget();
+  viewCount += 1;
+  widget.id = `snakekernel-view-${viewCount}`;
+  widget.addClass("snk-host-view");
+  widget.title.label = title;
+  widget.title.caption = title;
+  widget.title.closable = true;
+  widget.title.icon = icon;
+  return widget;
+}
+
+/** The area below the notebook begins with no height. */
+function giveRoom(widget) {
+  // Its parents: a stack, the tabs, what splits the page.
+  const area = widget.parent?.parent;
+  const split = area?.parent;
+  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
+    split.setRelativeSizes([1, 1]);
   }
 }
 
@@ -3890,7 +3833,7 @@ export class HeaderCell {
     this.mark = h("span", { class: "snk-t-head-mark" });
     this.name = h("span", { class: "snk-t-head-name" });
     this.sort = h("span", { class: "snk-t-head-sort", "aria-hidden": "true" });
-    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu" }, icon("more"));
+    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu", "aria-hidden": "true" }, icon("more"));
     this.dtype = h("span", { class: "snk-t-head-dtype" });
     this.missing = h("span", { class: "snk-t-head-missing" });
     this.plot = h("span", { class: "snk-t-head-plot", "aria-hidden": "true" });
@@ -3951,7 +3894,7 @@ export function columnMenu(table, row, column, box) {
     { label: "Sort descending", run: () => table.sortOnly(column, true) },
     { label: "Do not sort", run: () => table.setQuery({ sort: [] }) },
     null,
-    { label: "Filter…", run: () => table.openFilter(box, column) },
+    { label: "Filter…", run: () => table.windows.filter(box, column) },
     { label: "Statistics", run: () => table.showStatistics(true) },
     null,
     { label: "Fit width", run: () => table.fit(column) },
@@ -3961,10 +3904,296 @@ export function columnMenu(table, row, column, box) {
   if (row < 0) return [...items, { label: "Copy name", hint: name.length > 24 ? `${name.slice(0, 23)}…` : name, run: () => table.copy(false) }];
   return [
     ...items,
-    { label: "Show the whole cell", hint: "Enter", run: () => table.openCell() },
+    { label: "Show the whole cell", hint: "Enter", run: () => table.windows.cell() },
     { label: "Copy", hint: "Ctrl+C", run: () => table.copy(false) },
     { label: "Copy with names", hint: "Ctrl+Shift+C", run: () => table.copy(true) },
   ];
+}
+
+// state.js
+
+/**
+ * What the panel knows: the groups, what is open in them, what is selected, what just changed.
+ *
+ * Rules: no elements here. Every answer passes through one request function that belongs to one kernel
+ * process: a restart ends it, and with it every late answer. Hidden, nothing is asked; what changed
+ * meanwhile is only marked as out of date. The watch names what is on screen and ends with the visit.
+ */
+
+
+/** A push with more changes than these marks none of them: a flicker tells nobody anything. */
+const MARKS_MOST = 200;
+
+/** Milliseconds that a new or changed row stays marked. */
+const MARK_LASTS = { new: 12_000, changed: 1_600 };
+
+export class PanelState {
+  /**
+   * @param {object} transport  see mountPanel
+   * @param {{get(key), set(key, value)}|undefined} storage  keeps the reader's choices
+   */
+  constructor(transport, storage) {
+    this.transport = transport;
+    this.storage = storage;
+    this.status = { connected: false, busy: false, supported: false };
+    this.everSupported = false;
+    this.visible = false;
+    this.search = "";
+    this.showVariables = storage?.get("variables") ?? true;
+    this.collapsed = new Set(storage?.get("collapsed") ?? []);
+    this.listeners = new Set();
+    this.touched = new Set();
+    this.watch = watchOf(transport);
+    this.#reset();
+    this.off = [
+      transport.onStatus((status) => this.#onStatus(status)),
+      transport.onChanged((content) => this.#onChanged(content)),
+    ];
+  }
+
+  /** `fn` is called when there is something new to draw. Returns what ends that. */
+  onDraw(fn) {
+    this.listeners.add(fn);
+    return () => this.listeners.delete(fn);
+  }
+
+  /** `fn(source, names|null)` is called when objects of a group changed; null: any may have. */
+  onTouched(fn) {
+    this.touched.add(fn);
+    return () => this.touched.delete(fn);
+  }
+
+  changed = () => {
+    for (const fn of this.listeners) fn();
+  };
+
+  /** Asks the kernel; late answers of another kernel process never arrive. */
+  request = async (op, content, options = {}) => {
+    const life = this.life;
+    const answer = await this.transport.request(op, content, options);
+    if (life !== this.life) throw new DOMException("The kernel was restarted.", "AbortError");
+    return answer;
+  };
+
+  /** Whether requests can be sent. */
+  get live() {
+    return this.visible && this.status.connected && this.status.supported;
+  }
+
+  /** The groups shown, in order. */
+  get sources() {
+    return [this.stored, ...this.sessions.values(), ...(this.showVariables ? [this.variables] : [])];
+  }
+
+  #source(kind, sessionId) {
+    const source = new ObjectSource(kind, sessionId, this.request, this.changed);
+    source.search = this.search;
+    return source;
+  }
+
+  #reset() {
+    this.life = {};
+    for (const source of this.stored ? [this.stored, ...this.sessions.values(), this.variables] : []) source.leave();
+    for (const node of this.nodes?.values() ?? []) node.leave();
+    for (const mark of this.marks?.values() ?? []) clearTimeout(mark.timer);
+    this.stored = this.#source("stored", null);
+    this.variables = this.#source("variables", null);
+    this.sessions = new Map();
+    this.sessionInfo = new Map();
+    /** The top of each tree that was opened, by its key. */
+    this.nodes = new Map();
+    this.marks = new Map();
+    this.version = null;
+  }
+
+  #onStatus({ connected, busy, supported, restarted }) {
+    const wasLive = this.live;
+    this.status = { connected, busy, supported };
+    this.everSupported = supported || (this.everSupported && !connected);
+    if (restarted) {
+      this.#reset();
+      for (const fn of this.touched) fn(null, null);
+    }
+    if (this.live && (restarted || !wasLive)) this.refresh();
+    if (!this.live) this.#stop();
+    this.changed();
+  }
+
+  /** Shown or hidden. */
+  setVisible(visible) {
+    if (visible === this.visible) return;
+    const wasLive = this.live;
+    this.visible = visible;
+    if (this.live) this.refresh();
+    else if (wasLive) this.#stop();
+    if (!visible) this.watch.set(this, null);
+    this.changed();
+  }
+
+  #stop() {
+    for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
+    for (const node of this.nodes.values()) node.leave();
+  }
+
+  /** Asks anew for all that is on screen. */
+  refresh() {
+    for (const source of this.sources) {
+      source.error = null;
+      source.invalidate();
+      this.#touch(source, null);
+    }
+    this.#listSessions();
+    this.changed();
+  }
+
+  async #listSessions() {
+    let found;
+    try {
+      found = (await this.request("list_sessions", {})).content.sessions;
+    } catch {
+      return; // the group of stored objects shows the error of the same connection
+    }
+    const before = this.sessions;
+    this.sessions = new Map();
+    this.sessionInfo = new Map();
+    for (const info of found) {
+      const source = before.get(info.session_id) ?? this.#source("session", info.session_id);
+      source.count ??= info.stored_objects;
+      this.sessions.set(info.session_id, source);
+      this.sessionInfo.set(info.session_id, info);
+    }
+    for (const [id, source] of before) if (!this.sessions.has(id)) source.leave();
+    this.changed();
+  }
+
+  #onChanged(content) {
+    const missed = this.version !== null && content.since > this.version;
+    if (typeof content.version === "number") this.version = content.version;
+    const names = new Map();
+    const note = (source, name, action) => {
+      if (!source) return;
+      if (!names.has(source)) names.set(source, new Set());
+      names.get(source).add(name);
+      if (action === "deleted") this.#forget(source, name);
+      else if (marking) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
+    };
+    const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
+    let sessions = Boolean(content.sessions?.length);
+    for (const { action, name, session_id: id } of content.changes ?? []) {
+      if (id !== null && id !== undefined && !this.sessions.has(id)) sessions = true;
+      note(id === null || id === undefined ? this.stored : this.sessions.get(id), name, action);
+    }
+    for (const { action, name } of content.variables ?? []) note(this.variables, name, action);
+    for (const [source, some] of names) {
+      source.invalidate();
+      this.#touch(source, some);
+    }
+    if (missed) for (const source of this.sources) source.invalidate();
+    if (this.live && (sessions || missed)) this.#listSessions();
+    if (this.visible) this.changed();
+  }
+
+  /** What is open in the objects of these names (null: of all) is asked for anew. */
+  #touch(source, names) {
+    for (const node of this.nodes.values()) {
+      if (node.source !== source || !(names === null || names.has(node.name))) continue;
+      if (this.live) node.refresh(this.request, this.changed);
+      else node.children = null;
+    }
+    for (const fn of this.touched) fn(source, names);
+  }
+
+  #mark(key, kind) {
+    const old = this.marks.get(key);
+    // What is new stays so, though it changes at once.
+    if (old?.kind === "new" && kind === "changed") return;
+    clearTimeout(old?.timer);
+    const timer = setTimeout(() => {
+      this.marks.delete(key);
+      if (this.visible) this.changed();
+    }, MARK_LASTS[kind]);
+    this.marks.set(key, { kind, timer, serial: (old?.serial ?? 0) + 1 });
+  }
+
+  #forget(source, name) {
+    const key = `${source.key}\u0000${name}`;
+    this.nodes.get(key)?.leave();
+    this.nodes.delete(key);
+  }
+
+  /** A group's objects changed by an action of ours: shown without waiting for the kernel to tell. */
+  touchSource(source) {
+    source.invalidate();
+    this.changed();
+  }
+
+  setSearch(search) {
+    this.search = search;
+    for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.setSearch(search);
+    this.changed();
+  }
+
+  setShowVariables(show) {
+    this.showVariables = show;
+    this.storage?.set("variables", show);
+    if (show) this.variables.invalidate();
+    else this.variables.leave();
+    this.changed();
+  }
+
+  /** Whether a group is folded. Sessions are at first: to read one renews its time to live. */
+  isCollapsed(source) {
+    return this.collapsed.has(source.key) !== (source.kind === "session");
+  }
+
+  setCollapsed(source, collapsed) {
+    if (collapsed === this.isCollapsed(source)) return;
+    if (!this.collapsed.delete(source.key)) this.collapsed.add(source.key);
+    this.storage?.set("collapsed", [...this.collapsed].slice(-100));
+    this.changed();
+  }
+
+  /** The tree node of a listed object; made when first asked for. */
+  nodeOf(source, object) {
+    const key = `${source.key}\u0000${object.name}`;
+    const known = this.nodes.get(key);
+    if (known) {
+      known.object = object;
+      return known;
+    }
+    return new TreeNode(source, object.name, [], object, null);
+  }
+
+  /** Opens or shuts a node; its children are loaded when first seen. */
+  setOpen(node, open) {
+    if (open && !node.openable) return;
+    node.open = open;
+    if (!node.parent) {
+      if (open) this.nodes.set(node.key, node);
+      else this.#forget(node.source, node.name);
+    }
+    if (open && !node.children) node.more(this.request, this.changed);
+    if (!open) node.leave();
+    this.changed();
+  }
+
+  more(node) {
+    return node.more(this.request, this.changed);
+  }
+
+  /** What is on screen: `[session id, name]` of stored objects; names of variables, null for none shown. */
+  onScreen(stored, variables) {
+    this.watch.set(this, { stored, variables });
+  }
+
+  dispose() {
+    this.setVisible(false);
+    for (const off of this.off) off();
+    this.#stop();
+    for (const mark of this.marks.values()) clearTimeout(mark.timer);
+    this.listeners.clear();
+    this.touched.clear();
+  }
 }
 
 // list.js
@@ -3989,8 +4218,9 @@ export class ObjectList {
   /**
    * @param {PanelState} state
    * @param {{onSelect(rows, active), onOpen(row), onMenu(rows, x, y), onKey(event, rows): boolean}} handlers
+   * @param {HTMLElement[]} footers  below the last row
    */
-  constructor(state, handlers) {
+  constructor(state, handlers, footers) {
     this.state = state;
     this.handlers = handlers;
     this.id = `snk-list-${(listSerial += 1)}`;
@@ -4003,7 +4233,8 @@ export class ObjectList {
     this.anchor = null;
     this.editing = null;
     this.draw = perFrame(() => this.drawNow());
-    this.spacer = h("div", { class: "snk-spacer", role: "presentation" });
+    this.footers = footers;
+    this.spacer = h("div", { class: "snk-spacer", role: "presentation" }, footers);
     this.element = h(
       "div",
       {
@@ -4074,8 +4305,9 @@ export class ObjectList {
     const source = this.state.sources.find((one) => one.key === name[0]);
     const waiting = source && (source.busy || source.ticks > 0) && !source.error && source.indexOf(name[1]) < 0 && source.count > source.positions.size;
     if (waiting) return;
-    const row = this.layout.at(Math.min(this.activeIndex, this.layout.length - 1));
-    this.#setActive(row && row.kind !== "blank" ? row : null, Math.min(this.activeIndex, this.layout.length - 1));
+    const index = Math.min(this.activeIndex, this.layout.length - 1);
+    const row = this.layout.at(index);
+    this.#setActive(row?.node ? row : null, index);
   }
 
   #drawRows(first, last) {
@@ -4118,6 +4350,8 @@ export class ObjectList {
       if (key === this.active) active = one.element.id;
     }
     for (const one of spare) one.element.remove();
+    // In the order of reading; a field that is moved would lose the focus.
+    if (!this.editing) placeChildren(this.spacer, [...[...wanted.keys()].map((key) => this.elements.get(key).element), ...this.footers]);
     if (active) this.element.setAttribute("aria-activedescendant", active);
     else this.element.removeAttribute("aria-activedescendant");
   }
@@ -4461,6 +4695,7 @@ export class FilterBar {
    * @param {function(number): void} asks.onRow  go to a row
    * @param {function(): void} asks.onStatistics
    * @param {function(): void} asks.onUnhide
+   * @param {function(): void} asks.onAllRows  no sample, however long it takes
    */
   constructor(asks) {
     this.asks = asks;
@@ -4474,6 +4709,9 @@ export class FilterBar {
     this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" });
     this.clear = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
     this.hiddenOnes = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: asks.onUnhide });
+    this.sample = h("span", { class: "snk-t-note" });
+    this.all = h("button", { class: "snk-t-link", type: "button", title: "Sort and filter all rows; it may take a minute", onClick: asks.onAllRows }, "Use all rows");
+    this.sampled = h("span", { class: "snk-t-sampled", hidden: true }, this.sample, this.all);
     this.count = h("span", { class: "snk-t-count", role: "status" });
     this.row = h("input", { class: "snk-t-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
     this.statistics = h("button", { class: "snk-t-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
@@ -4481,12 +4719,12 @@ export class FilterBar {
       "div",
       { class: "snk-t-bar", role: "group", "aria-label": "Search and filters" },
       h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips, this.clear),
-      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.count, this.row, this.statistics),
+      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.sampled, this.count, this.row, this.statistics),
     );
   }
 
   /** Show a query, and what the table says of itself. */
-  update({ query, totals, columns, hiddenCount, statistics }) {
+  update({ query, totals, columns, hiddenCount, statistics, patient }) {
     this.filters = query.filter;
     if (document.activeElement !== this.search && this.search.value !== query.search) this.search.value = query.search;
     const told = JSON.stringify([query.filter, query.filter.map((one) => columns.get(one.column)?.name ?? null)]);
@@ -4499,6 +4737,9 @@ export class FilterBar {
     this.hiddenOnes.hidden = !hiddenCount;
     setText(this.hiddenOnes, `Show ${plural(hiddenCount, "hidden column")}`);
     setText(this.count, totals ? countText(totals) : "");
+    this.sampled.hidden = !totals?.sampled;
+    this.all.hidden = patient;
+    if (totals?.sampled) setText(this.sample, `Sample of ${formatCount(totals.sampled.rows)} of ${plural(totals.sampled.of, "row")}`);
     setAttribute(this.statistics, "aria-pressed", statistics);
   }
 
@@ -4529,11 +4770,10 @@ export class FilterBar {
   }
 }
 
-/** "1 234 of 336 776 rows × 19 columns", and whether the kernel looked at a sample only. */
-export function countText({ rows, matched, columns, sampled }) {
+/** "1 234 of 336 776 rows × 19 columns". */
+function countText({ rows, matched, columns }) {
   const shown = matched === rows ? plural(rows, "row") : `${formatCount(matched)} of ${plural(rows, "row")}`;
-  const sample = sampled ? `, sampled ${formatCount(sampled.rows)} of ${formatCount(sampled.of)}` : "";
-  return `${shown} × ${plural(columns, "column")}${sample}`;
+  return `${shown} × ${plural(columns, "column")}`;
 }
 
 /**
@@ -4814,6 +5054,12 @@ export class GridView {
     };
   }
 
+  /** Whether a column is wholly in view. */
+  shows(column) {
+    const left = this.axis.offset(column) - this.across.place;
+    return left >= 0 && left + this.axis.size(column) <= this.wide;
+  }
+
   /** Draw what is in view. */
   draw() {
     const { rows } = this.visible();
@@ -4887,13 +5133,14 @@ export class GridView {
       line.top = top;
       line.element.style.top = `${top}px`;
     }
-    if (line.row !== row) {
+    const moved = line.row !== row;
+    if (moved) {
       line.row = row;
       line.element.setAttribute("aria-rowindex", row + 2);
     }
-    const known = this.data.label(row, this.firstColumn);
+    const known = this.data.label(row, this.firstColumn) ?? this.data.label(row, this.endColumn - 1);
     const text = known === undefined ? "" : labelText(known);
-    if (line.text !== text) {
+    if (line.text !== text && (moved || known !== undefined)) {
       line.text = text;
       line.label.textContent = text;
     }
@@ -5068,8 +5315,9 @@ export class StatisticsPane {
   _top(position, column, summary) {
     const most = Math.max(...summary.top.map(([, count]) => count), 1);
     const rows = summary.top.map(([value, count]) => {
-      const { text, missing } = cellText(value, column.kind);
-      const pick = () => this.onFilter([{ column: position, op: "eq", value: topValue(value, column.kind) }]);
+      const wanted = filterValue(value, column.kind);
+      const { text, missing } = cellText(wanted, column.kind);
+      const pick = () => this.onFilter([{ column: position, op: "eq", value: wanted }]);
       return h(
         "button",
         { class: "snk-t-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
@@ -5082,12 +5330,9 @@ export class StatisticsPane {
   }
 }
 
-/** A value of `top` as a filter wants it: the reply has texts, whatever the column's kind. */
-function topValue(value, kind) {
-  if (typeof value !== "string") return value;
-  if (kind === "boolean") return value === "True";
-  const number = Number(value);
-  return (kind === "integer" || kind === "number") && value.trim() && Number.isFinite(number) ? number : value;
+/** A value of a summary as a filter wants it: many are texts, whatever the column's kind. */
+function filterValue(value, kind) {
+  return typeof value === "string" ? readValue(value, kind).value ?? value : value;
 }
 
 function factList(summary, kind) {
@@ -5171,8 +5416,8 @@ class Histogram {
   filters(column, n) {
     const last = n === this.counts.length - 1;
     return [
-      { column, op: "ge", value: this.edges[n] },
-      { column, op: last ? "le" : "lt", value: this.edges[n + 1] },
+      { column, op: "ge", value: filterValue(this.edges[n], this.kind) },
+      { column, op: last ? "le" : "lt", value: filterValue(this.edges[n + 1], this.kind) },
     ];
   }
 }
@@ -5256,12 +5501,14 @@ export class GridKeys {
     const command = event.ctrlKey || event.metaKey;
     const { row, column } = this.table.selection.active;
     if (command && event.key.toLowerCase() === "a") this.table.selectAll();
+    else if (command && event.key === " ") this.table.selectColumn(column);
+    else if (event.shiftKey && event.key === " " && row >= 0) this.table.selectRows(this.table.selection.anchor.row, row);
     else if (command && event.key.toLowerCase() === "c" && event.shiftKey) this.table.copy(true);
     else if (command && event.key.toLowerCase() === "g") this.table.focusRowField();
     else if (event.altKey && event.key === "ArrowLeft") this.resize(column, this.view.axis.size(column) - WIDTH_STEP);
     else if (event.altKey && event.key === "ArrowRight") this.resize(column, this.view.axis.size(column) + WIDTH_STEP);
     else if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10") || (event.altKey && event.key === "ArrowDown")) {
-      this.table.openMenu(row, column, null);
+      this.table.windows.menu(row, column, null);
     } else if (!command && event.key === "/") this.table.focusSearch();
     else return false;
     return true;
@@ -5277,7 +5524,7 @@ export class GridKeys {
     if (event.key === "Escape") {
       const { row, column } = this.table.selection.active;
       this.table.activate(row, column, false);
-    } else if (event.key === "Enter" || event.key === " ") this.table.openCell();
+    } else if (event.key === "Enter" || event.key === " ") this.table.windows.cell();
     else return false;
     return true;
   }
@@ -5302,7 +5549,7 @@ export class GridKeys {
     if (at.row < 0 && at.column >= 0) {
       if (event.target.closest(".snk-t-head-menu")) {
         event.preventDefault();
-        this.table.openMenu(-1, at.column, null);
+        this.table.windows.menu(-1, at.column, null);
       } else this.table.sortBy(at.column, event.shiftKey);
       return;
     }
@@ -5337,7 +5584,7 @@ export class GridKeys {
     const at = this.view.hit(event.clientX, event.clientY);
     const grip = event.target.closest(".snk-t-head-grip");
     if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)], true);
-    else if (at.row >= 0 && at.column >= 0) this.table.openCell();
+    else if (at.row >= 0 && at.column >= 0) this.table.windows.cell();
   }
 
   _context(event) {
@@ -5347,7 +5594,80 @@ export class GridKeys {
     event.preventDefault();
     event.stopPropagation();
     if (at.row >= 0 && !this.table.selection.has(at.row, at.column)) this.table.activate(at.row, at.column, false);
-    this.table.openMenu(at.row, at.column, event);
+    this.table.windows.menu(at.row, at.column, event);
+  }
+}
+
+// table_windows.js
+
+/**
+ * The small windows and menus of a mounted table: a cell as a whole, a filter's form, a column's menu.
+ *
+ * Rules: one window at a time; each gives the focus back to the grid.
+ */
+
+
+/** Pixels below a header's top where its menu opens. */
+const UNDER_NAME = 22;
+
+export class TableWindows {
+  /** @param {object} table  see `grid.js` */
+  constructor(table) {
+    this.table = table;
+    this.close = () => {};
+  }
+
+  /** The form of a filter, below a part of the page. `place`: the filter's among all, -1 for a new one. */
+  filter(box, column, filter = null, place = -1) {
+    const { table } = this;
+    const { query, columns } = table.data;
+    const origin = table.root.getBoundingClientRect();
+    const at = { left: box.left - origin.left, top: box.bottom - origin.top + 4 };
+    const done = (made) => {
+      const filters = [...query.filter];
+      filters.splice(place < 0 ? filters.length : place, place < 0 ? 0 : 1, made);
+      table.setQuery({ filter: filters });
+    };
+    this.close();
+    this.close = openFilterForm(table.root, at, { columns, column, filter }, done, () => table.focus());
+  }
+
+  /** The active cell as a whole. */
+  cell() {
+    const { table } = this;
+    const { row, column } = table.selection.active;
+    const value = table.data.cell(row, column);
+    if (value === undefined) return;
+    const about = table.data.columns.get(column);
+    const shown = cellText(value, about?.kind);
+    const cell = {
+      title: `${columnName(about, column)}, row ${labelText(table.data.label(row, column))}`,
+      about: about?.dtype ?? "",
+      text: shown.missing ? shown.text : wholeText(value),
+      missing: shown.missing,
+    };
+    const origin = table.root.getBoundingClientRect();
+    const box = this._boxOf(row, column);
+    this.close();
+    this.close = openCellWindow(table.root, { left: box.left - origin.left, top: box.bottom - origin.top }, cell, () => table.focus());
+  }
+
+  /** The menu of a header (row -1) or of the cells selected; at the pointer, or below the cell. */
+  menu(row, column, event) {
+    const { table } = this;
+    const box = this._boxOf(row, column);
+    if (row < 0) table.selection.moveTo(-1, column);
+    table.inspect(column);
+    table.draw();
+    table.focus();
+    openContextMenu(table.root, columnMenu(table, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
+  }
+
+  _boxOf(row, column) {
+    const { view } = this.table;
+    const place = view.placeOf(row, column);
+    const layer = view.layer.getBoundingClientRect();
+    return { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? UNDER_NAME : LINE_HEIGHT) };
   }
 }
 
@@ -5379,20 +5699,21 @@ export function mountTable(element, transport, target, options = {}) {
 }
 
 class MountedTable {
-  constructor(element, transport, target, { sessionId = null, title = "", onClose = null }) {
+  constructor(element, transport, target, { sessionId = null, title = "The table", onClose = null }) {
     this.target = target;
     this.sessionId = sessionId;
+    this.transport = transport;
+    this.title = title;
     this.selection = new Selection();
     this.chosenWidths = new Set();
     this.hidden = new Set();
     this.inspected = -1;
-    this.closeWindow = null;
+    this.windows = new TableWindows(this);
     this.lastPlace = 0;
     this.hurry = 0;
     this.moved = true;
     this.gone = null;
-    /** Whether the table changed while it was not seen. */
-    this.overdue = false;
+    this.seen = false;
     /** Whether the column looked at has to come into view, which the pane made smaller. */
     this.revealing = false;
     this.data = new TableData(transport, target, sessionId, (what) => this._dataChanged(what));
@@ -5400,22 +5721,21 @@ class MountedTable {
     this.summaries.reset(PLAIN_QUERY);
     this.view = new GridView(this.data, this._look());
     this.fits = new ColumnFit(this.data, this.view);
-    this.notices = new Notices(() => this._retry(), () => this.data.stop());
+    this.notices = new Notices({ onRetry: () => this._retry(), onStop: () => this.data.stop(), onUndo: () => this.data.undo(), onClose });
     this.pane = new StatisticsPane((filters) => this.addFilters(filters), () => this.showStatistics(false));
     this.bar = new FilterBar({
       onSearch: (search) => this.setQuery({ search }),
       onFilters: (filter) => this.setQuery({ filter }),
-      onEdit: (beside, filter, from) => this.editFilter(beside, filter, from),
+      onEdit: (beside, filter, from) => this.windows.filter(beside.getBoundingClientRect(), Math.max(this.selection.active.column, 0), filter, from),
       onRow: (row) => this.goToRow(row),
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
+      onAllRows: () => this.data.takeYourTime(),
     });
-    const back = onClose ? h("button", { class: "snk-t-button", type: "button", onClick: onClose }, "Back") : null;
-    if (back) this.bar.element.prepend(back);
     const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
     this.root = h("div", { class: "snk-panel snk-table", "data-lm-suppress-shortcuts": "true" }, this.bar.element, this.notices.element, main, this.notices.told);
-    this.view.scroller.setAttribute("aria-label", title || "Table");
+    this.view.scroller.setAttribute("aria-label", title);
     element.append(this.root);
     this.draw = perFrame(() => this._frame());
     this.view.scroller.addEventListener("scroll", () => this._scrolled(), { passive: true });
@@ -5423,6 +5743,8 @@ class MountedTable {
     this.keys = new GridKeys(this);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.view.scroller);
+    this.onVisibility = () => this.resized();
+    document.addEventListener("visibilitychange", this.onVisibility);
     this.forget = [
       transport.onChanged((content) => this._heard(content)),
       transport.onStatus((status) => this._status(status)),
@@ -5457,10 +5779,12 @@ class MountedTable {
   dispose() {
     this.forget.forEach((forget) => forget());
     this.observer.disconnect();
+    document.removeEventListener("visibilitychange", this.onVisibility);
+    watchOf(this.transport).set(this, null);
     this.draw.cancel();
     clearTimeout(this.hurry);
     clearTimeout(this.resync);
-    this.closeWindow?.();
+    this.windows.close();
     this.notices.dispose();
     this.summaries.stop();
     this.data.dispose();
@@ -5482,14 +5806,19 @@ class MountedTable {
       if (this.revealing) this.view.reveal(-1, this.inspected);
       this.revealing = false;
     }
-    if (this.view.layerHeight <= 0) return;
-    if (this.overdue) this._refresh("Changed, updated now");
-    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
+    this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
+    if (!this.seen) return;
+    const { column } = this.selection.active;
+    const shown = this.view.shows(column);
+    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
+      this.view.measure();
+      if (shown) this.view.reveal(-1, column);  // columns before it may have become wider
+    }
     this.view.draw();
     this._fetch();
     const { query, totals, columns } = this.data;
     const statistics = !this.pane.element.hidden;
-    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics });
+    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics, patient: this.data.patient });
     if (statistics) this._showPane();
   }
 
@@ -5521,44 +5850,60 @@ class MountedTable {
       this.selection.clamp(this.view.rowCount, this.view.columnCount);
     }
     this.notices.showWork(this.data.loading, this.data.progress);
-    this.notices.showError(this.gone ?? this.data.error, !this.gone?.final);
+    this._showError();
     if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summaries.reset({ ...this.data.query, sort: [] });
     this.draw();
   }
 
+  _showError() {
+    const { query, answered, error } = this.data;
+    this.notices.showError(this.gone ?? error, { gone: !!this.gone, undo: !this.gone && queryText(query) !== queryText(answered) });
+  }
+
+  /** Nothing is asked of the kernel while the table is not seen; what changed meanwhile is not known then. */
+  _watch(seen) {
+    if (seen === this.seen) return;
+    this.seen = seen;
+    watchOf(this.transport).set(this, seen ? watchFor(this.target, this.sessionId) : null);
+    if (seen && this.data.totals) this._anew();
+  }
+
   _retry() {
     this.gone = null;
-    this.notices.showError(null);
-    this.data.refresh();
-    this.data.retry();
+    this.data.patient = true;  // whoever asks again has time
+    this._anew();
+    this._showError();
   }
 
   _heard(content) {
     const change = changesOf(content, this.target, this.sessionId);
     if (change === "deleted") {
-      this.gone = { message: `${this.root.querySelector(".snk-grid").getAttribute("aria-label")} was deleted. What is shown is what was fetched before.` };
-      this.notices.showError(this.gone);
+      this.gone = { message: `${this.title} was deleted. What is shown was fetched before.` };
+      this._showError();
     } else if (change === "changed") this._refresh("Changed, updated now");
   }
 
   _refresh(words) {
     this.gone = null;
-    this.overdue = this.view.layerHeight <= 0 || !this.root.getClientRects().length;
-    if (this.overdue) return;
+    if (!this.seen) return;  // once it is seen again, all is fetched anew
+    this._anew();
+    this.notices.say(words);
+  }
+
+  _anew() {
     this.data.refresh();
     this.summaries.reset({ ...this.data.query, sort: [] });
-    this.notices.say(words);
   }
 
   _status({ connected, restarted }) {
     if (restarted) {
       this.gone = { message: "The kernel was restarted, and the table is gone with its memory." };
       this.data.stop();
-      this.notices.showError(this.gone);
+      this._showError();
     } else if (connected && this.gone?.lost) this._retry();
     else if (!connected && !this.gone) {
       this.gone = { message: "There is no connection to the kernel.", lost: true };
-      this.notices.showError(this.gone);
+      this._showError();
     }
   }
 
@@ -5592,22 +5937,6 @@ class MountedTable {
     if (further.length) this.setQuery({ filter: [...this.data.query.filter, ...further] });
   }
 
-  editFilter(beside, filter, from) {
-    const column = filter?.column ?? Math.max(this.selection.active.column, 0);
-    this.openFilter(beside.getBoundingClientRect(), column, filter, from);
-  }
-
-  openFilter(box, column, filter = null, from = -1) {
-    const origin = this.root.getBoundingClientRect();
-    const at = { left: box.left - origin.left, top: box.bottom - origin.top + 4 };
-    const done = (made) => {
-      const filters = [...this.data.query.filter];
-      filters.splice(from < 0 ? filters.length : from, from < 0 ? 0 : 1, made);
-      this.setQuery({ filter: filters });
-    };
-    this.closeWindow = openFilterForm(this.root, at, { columns: this.data.columns, column, filter }, done, () => this.focus());
-  }
-
   focus() {
     this.view.scroller.focus({ preventScroll: true });
   }
@@ -5629,12 +5958,17 @@ class MountedTable {
   activate(row, column, extend) {
     this.selection.moveTo(row, column, extend);
     this.view.reveal(row, column);
-    this._inspect(column);
+    this.inspect(column);
     this.draw();
   }
 
   selectAll() {
     this.selection.selectRows(0, this.view.rowCount - 1, Math.max(this.selection.active.column, 0));
+    this.draw();
+  }
+
+  selectColumn(column) {
+    this.selection.selectColumn(column, this.view.rowCount);
     this.draw();
   }
 
@@ -5688,13 +6022,13 @@ class MountedTable {
 
   showStatistics(shown) {
     this.pane.element.hidden = !shown;
-    this._inspect(Math.max(this.selection.active.column, 0));
+    this.inspect(Math.max(this.selection.active.column, 0));
     this.resized();
     this.revealing = shown;
     if (!shown) this.focus();
   }
 
-  _inspect(column) {
+  inspect(column) {
     this.inspected = column;
     this.view.look.inspected = this.pane.element.hidden ? -1 : column;
   }
@@ -5702,35 +6036,6 @@ class MountedTable {
   _showPane() {
     const column = this.data.columns.get(this.inspected);
     this.pane.show(this.inspected, column, this.summaries.known.get(this.inspected), this.summaries.sampled);
-  }
-
-  openCell() {
-    const { row, column } = this.selection.active;
-    const value = this.data.cell(row, column);
-    if (value === undefined) return;
-    const about = this.data.columns.get(column);
-    const shown = cellText(value, about?.kind);
-    const place = this.view.placeOf(row, column);
-    const at = { left: place.left, top: place.top + LINE_HEIGHT + this.view.scroller.offsetTop + this.root.querySelector(".snk-t-table-main").offsetTop };
-    const cell = {
-      title: `${columnName(about, column)}, row ${labelText(this.data.label(row, column))}`,
-      about: about?.dtype ?? "",
-      text: shown.missing ? shown.text : wholeText(value),
-      missing: shown.missing,
-    };
-    this.closeWindow?.();
-    this.closeWindow = openCellWindow(this.root, at, cell, () => this.focus());
-  }
-
-  openMenu(row, column, event) {
-    const place = this.view.placeOf(row, column);
-    const layer = this.view.layer.getBoundingClientRect();
-    const box = { left: layer.left + place.left, bottom: layer.top + place.top + (row < 0 ? 22 : LINE_HEIGHT), width: place.width };
-    if (row < 0) this.selection.moveTo(-1, column);
-    this._inspect(column);
-    this.draw();
-    this.focus();
-    openContextMenu(this.root, columnMenu(this, row, column, box), event?.clientX ?? box.left, event?.clientY ?? box.bottom);
   }
 }
 
@@ -5788,8 +6093,7 @@ class Panel {
       onOpen: (row) => this.actions.open(row),
       onMenu: (rows, x, y) => this.actions.menu(rows, x, y),
       onKey: (event, rows) => this.#listKey(event, rows),
-    });
-    this.list.spacer.append(this.hint);
+    }, [this.hint]);
     this.element = h("div", { class: "snk-panel" });
     this.actions = new Actions(this.state, {
       root: this.element,
@@ -5939,7 +6243,8 @@ class Panel {
     const options = { title };
     if (node.source.sessionId !== null) options.sessionId = node.source.sessionId;
     if (this.host.openView) {
-      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options));
+      const key = JSON.stringify([node.source.sessionId, node.target]);
+      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options), key);
       return;
     }
     const place = h("div", { class: "snk-page-table" });
@@ -6046,9 +6351,6 @@ function columnHeads() {
  */
 
 
-/** Pixels of the area below the notebook that show something of a table. */
-const LEAST_BELOW = 200;
-
 const PANEL_ID = "snakekernel-objects";
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3 jp-icon-selectable" fill="#616161" d="M12 2 3.5 6.5v11L12 22l8.5-4.5v-11zm0 2.3 5.6 2.9L12 10.2 6.4 7.2zM5.5 9l5.5 3v7.1l-5.5-2.9zm7.5 10.1V12l5.5-3v7.2z"/></svg>`;
 
@@ -6084,7 +6386,14 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   const { LabIcon } = lab["@jupyterlab/ui-components"];
   const icon = new LabIcon({ name: "snakekernel:objects", svgstr: ICON });
   const panels = new SessionPanels(lab, {
-    openView: (title, mount) => openTab(lab, app, labShell, icon, title, mount),
+    openTab: (title, mount) => {
+      // Notebook's main area holds the notebook and nothing else.
+      const widget = tabWidget(lab, { icon, title, mount, isBelow: !labShell });
+      app.shell.add(widget, labShell ? "main" : "down");
+      return widget;
+    },
+    activate: (widget) => app.shell.activateById(widget.id),
+    addCell: () => app.commands.execute("notebook:insert-cell-below"),
   });
   const side = sideWidget(lab, panels);
   side.id = PANEL_ID;
@@ -6095,6 +6404,12 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   for (const tracker of [notebooks, consoles]) {
     tracker?.currentChanged.connect((_, widget) => panels.follow(widget ?? currentOf(notebooks, consoles)));
   }
+  // A tracker tells nothing when its own current widget comes to the front again.
+  app.shell.currentChanged?.connect((_, { newValue }) => {
+    if (newValue && (notebooks?.has(newValue) || consoles?.has(newValue))) {
+      panels.follow(newValue);
+    }
+  });
   panels.follow(currentOf(notebooks, consoles));
   addCommands(lab, app, palette, labShell, side, panels);
 }
@@ -6132,7 +6447,7 @@ function addCommands(lab, app, palette, labShell, side, panels) {
       const { transport } = panels;
       const chosen = target ?? (await chooseTable(lab, transport));
       if (transport && chosen) {
-        panels.openTable(transport, chosen, title ?? titleOf(chosen));
+        panels.openTable(chosen, title ?? titleOf(chosen));
       }
     },
   });
@@ -6165,9 +6480,15 @@ async function chooseTable(lab, transport) {
 
 /** The panels of all sessions, one of which is shown. */
 class SessionPanels {
-  constructor(lab, { openView }) {
+  /**
+   * `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front;
+   * `addCell()` adds a cell to the current notebook.
+   */
+  constructor(lab, { openTab, activate, addCell }) {
     this._lab = lab;
-    this._openView = openView;
+    this._addCell = addCell;
+    this._openTab = openTab;
+    this._activate = activate;
     this._visible = false;
     /** By session context. */
     this._open = new Map();
@@ -6206,25 +6527,34 @@ class SessionPanels {
     this._update();
   }
 
-  openTable(transport, target, title) {
-    this._openView(title, (element) => mountTable(element, transport, target, { title }));
+  /** Open a table of the current session. */
+  openTable(target, title) {
+    const { transport, openView } = this._shown;
+    openView(title, (element) => mountTable(element, transport, target, { title }), JSON.stringify(target));
   }
 
   _mount(widget, context) {
     const { KernelMessage } = this._lab["@jupyterlab/services"];
     const transport = new LabTransport(context, {
       createMessage: KernelMessage.createMessage,
-      insertCode: (text) => insertCode(widget, text),
+      insertCode: (text) => insertCode(widget, text, this._addCell),
     });
     const node = document.createElement("div");
     node.className = "snk-host-session";
     this.node.append(node);
+    const views = new Map();
+    const openView = (title, mount, key = title) => {
+      const known = views.get(key);
+      const view = known && !known.isDisposed ? known : this._openTab(title, mount);
+      views.set(key, view);
+      this._activate(view);
+    };
     const panel = mountPanel(node, transport, {
-      openView: this._openView,
+      openView,
       theme: "jupyter",
       storage: localSettings(),
     });
-    this._open.set(context, { node, transport, panel });
+    this._open.set(context, { node, transport, panel, openView });
     context.disposed.connect(() => {
       panel.dispose();
       transport.dispose();
@@ -6245,87 +6575,12 @@ class SessionPanels {
   }
 }
 
-/** The side panel's widget, which tells when it is seen. */
-function sideWidget(lab, panels) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ObjectsWidget extends Widget {
-    constructor() {
-      super({ node: panels.node });
-    }
-    onAfterAttach() {
-      panels.setVisible(this.isVisible);
-    }
-    onAfterShow() {
-      panels.setVisible(true);
-    }
-    onBeforeHide() {
-      panels.setVisible(false);
-    }
-    onBeforeDetach() {
-      panels.setVisible(false);
-    }
-    onActivateRequest() {
-      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
-      first?.focus();
-    }
-  }
-  return new ObjectsWidget();
-}
-
-let tabs = 0;
-
-/** Open a view as a tab: in Lab's main area; below the notebook where the main area holds one widget only. */
-function openTab(lab, app, labShell, icon, title, mount) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ViewWidget extends Widget {
-    onAfterAttach() {
-      this.handle ??= mount(this.node);
-    }
-    onResize() {
-      if (!labShell && !this.hasRoom) {
-        this.hasRoom = true;
-        giveRoom(this);
-      }
-      this.handle?.resized?.();
-    }
-    onAfterShow() {
-      this.handle?.resized?.();
-    }
-    onCloseRequest(message) {
-      super.onCloseRequest(message);
-      this.dispose();
-    }
-    dispose() {
-      this.handle?.dispose();
-      this.handle = null;
-      super.dispose();
-    }
-  }
-  const widget = new ViewWidget();
-  tabs += 1;
-  widget.id = `snakekernel-view-${tabs}`;
-  widget.addClass("snk-host-view");
-  widget.title.label = title;
-  widget.title.caption = title;
-  widget.title.closable = true;
-  widget.title.icon = icon;
-  app.shell.add(widget, labShell ? "main" : "down");
-  app.shell.activateById(widget.id);
-}
-
-/** The area below the notebook begins with no height. */
-function giveRoom(widget) {
-  // Its parents: a stack, the tabs, what splits the page.
-  const area = widget.parent?.parent;
-  const split = area?.parent;
-  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
-    split.setRelativeSizes([1, 1]);
-  }
-}
-
 /** Put a line into the active cell of a notebook, or the prompt of a console. */
-function insertCode(widget, text) {
-  const cell = widget.console?.promptCell ?? widget.content?.activeCell ?? null;
+async function insertCode(widget, text, addCell) {
+  if (widget.content?.activeCell && widget.content.activeCell.model.type !== "code") {
+    await addCell();
+  }
+  const cell = widget.console?.promptCell ?? widget.content?.activeCell;
   if (!cell || cell.isDisposed) {
     return;
   }
