@@ -199,7 +199,7 @@ class TestWhileACellRuns:
         cell = stock.send(
             "execute_request",
             {
-                "code": "import threading; gate = threading.Event(); print('runs', flush=True); gate.wait(30)",
+                "code": "import threading as t; gate = t.Event(); print('runs', flush=True); gate.wait(30)",
                 "stop_on_error": False,
             },
         )
@@ -214,7 +214,7 @@ class TestWhileACellRuns:
         cell = stock.send(
             "execute_request",
             {
-                "code": "import threading; gate = threading.Event(); print('runs', flush=True); gate.wait(30)",
+                "code": "import threading as t; gate = t.Event(); print('runs', flush=True); gate.wait(30)",
                 "stop_on_error": False,
             },
         )
