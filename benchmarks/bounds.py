@@ -66,7 +66,7 @@ _Line = tuple[str, float | None, Literal["≤", "≥"], float | None]
 def judge(result: dict[str, Any]) -> list[Verdict]:
     """What the bounds say of a result."""
     figures = _Figures(result)
-    parts = (_small, _in_flight, _dict, _steps, _sockets, _same_host, _kernels, _growth)
+    parts = (_small, _in_flight, _dict, _steps, _sockets, _same_host, _kernels, _growth, _watched)
     lines = (line for part in parts for line in part(figures))
     return [
         Verdict(what, value, sign, limit)
@@ -183,3 +183,12 @@ def _growth(figures: _Figures) -> Iterator[_Line]:
             ratio = None if few is None or many is None else many / few
             yield f"{key} among {name}: of what it costs among 100", ratio, "≤", 1.2
         yield f"memory of {name}: bytes each", figures.get("growth", name, "bytes"), "≤", 1_000
+
+
+def _watched(figures: _Figures) -> Iterator[_Line]:
+    closed, *others = figures.peers("watched_cells") or [""]
+    for name in others:
+        for key, what in (("small_us", "x = 1"), ("loop_us", "a loop"), ("change_us", "a change in place")):
+            few, many = (figures.get("watched_cells", peer, key) for peer in (closed, name))
+            ratio = None if few is None or many is None else many / few
+            yield f"a cell ({what}), {name}: of its time with it closed", ratio, "≤", 1.05

@@ -11,14 +11,13 @@ from ..peer import Kind, Peer
 
 @contextmanager
 def opened() -> Iterator[Peer]:
-    """Copies within this process; what was copied first is what is got."""
+    """Copies within this process. The copy is kept in place of the one before, as other peers keep theirs."""
     import numpy as np
 
     kept: list[Any] = []
 
     def put(array: Any) -> None:
-        kept[:] = [array]
-        copy(array)
+        kept[:] = [copy(array)]
 
     def copy(array: Any) -> Any:
         # As big arrays get pages of their own from the system, those are fresh.

@@ -52,7 +52,9 @@ def _turn(peer: Peer, array: Any, *, let_go: bool) -> Turn:
             checked = True
             release()
             return []
-        # What other peers let go a moment ago may be slow to get back: memory is warmed up in each turn.
+        # What other peers let go a moment ago may be slow to get back: memory is warmed up in each turn, for
+        # both arrays that are there when one takes the place of another.
+        put(array)
         put(array)
         times = [timed(lambda: put(array)), timed(get), timed(lambda: get().sum())]
         if make is not None and get_made is not None:

@@ -111,7 +111,8 @@ class BaseBatch(Operations):
         encoder.begin()
         try:
             content = encode_fields(encoder, "$", fields, keep_none)
-            buffers[before:] = [private(buffer) for buffer in buffers[before:]]
+            if len(buffers) > before:
+                buffers[before:] = [private(buffer) for buffer in buffers[before:]]
         except BaseException as error:
             del buffers[before:]
             if isinstance(error, SnakeError) and error.at is not None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..values import Codec, Decoder, Encoder, NotLossless, registry
+from ..values import Codec, Decoder, Encoder, NotLossless, PackingEncoder, registry
 from ..values.bounds import member
 from ..wire.errors import InvalidRequest, Unserializable
 from ..wire.model import Reply
@@ -23,7 +23,7 @@ Finish = Callable[[dict[str, Any], Sequence[memoryview]], Any]
 Target = str | Sequence[Any]
 
 
-class RequestEncoder(Encoder):
+class RequestEncoder(PackingEncoder):
     """Encodes what one message holds of the user's own.
 
     Args:

@@ -64,10 +64,14 @@ async def run(request: Request, scope: Scope) -> Reply:
         if is_key_name(name):
             scope.runtime.secrets.add(value)
     if scope.session is None or not scope.session.frameworks:
-        result = await _result(target, args, kwargs, scope)
+        result = _called(target, args, kwargs, scope)
+        if _is_awaitable(result):
+            result = await scope.wait(result)
     else:
         with scope.session_contexts():
-            result = await _result(target, args, kwargs, scope)
+            result = _called(target, args, kwargs, scope)
+            if _is_awaitable(result):
+                result = await scope.wait(result)
     scope.produced = result
     stored_as = request.store_as
     if stored_as is not None:
@@ -86,32 +90,29 @@ _NEVER_AWAITED: Final = frozenset(
 )
 
 
-async def _result(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scope) -> Any:
+def _called(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scope) -> Any:
     path, runtime = target.dotted, scope.runtime
     framework = runtime.frameworks.get(path[0]) if path else None
     override = framework.takes_over(path[1:]) if framework is not None else None
     if override is not None:
         runtime.policy.check(target.text, "$.target")
-        result = scope.invoke(override, (scope, args, kwargs), trusted=True)
-    else:
-        function = scope.resolve(target)
-        if callable(function):
-            result = scope.invoke(function, args, kwargs)
-        elif args or kwargs:
-            raise InvalidRequest(
-                f"{target} is a value of type {type(function).__name__!r}, which takes no arguments.",
-                at="$.target",
-            )
-        else:
-            result = function
-    if id(type(result)) in _NEVER_AWAITED or not _is_awaitable(result):
-        return result
-    return await scope.wait(result)
+        return scope.invoke(override, (scope, args, kwargs), trusted=True)
+    function = scope.resolve(target)
+    if callable(function):
+        return scope.invoke(function, args, kwargs)
+    if args or kwargs:
+        raise InvalidRequest(
+            f"{target} is a value of type {type(function).__name__!r}, which takes no arguments.",
+            at="$.target",
+        )
+    return function
 
 
 def _is_awaitable(obj: Any) -> bool:
     """As ``inspect.isawaitable``, which runs code of objects that lie about their class."""
     kind = type(obj)
+    if id(kind) in _NEVER_AWAITED:
+        return False
     if kind is types.GeneratorType:
         return bool(obj.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
     return any("__await__" in vars(cls) for cls in type.__getattribute__(kind, "__mro__"))

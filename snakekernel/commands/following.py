@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..inspection import attempt, part_of
+from .. import inspection
 from ..inspection.task import Task
 from ..objects.target import NeedsCode, UserCodeRaised, follow, follow_static
 from ..wire.errors import SnakeError, Unresolvable
@@ -19,7 +19,7 @@ def follow_beside(obj: Any, steps: tuple[Any, ...], *, at: str, task: Task | Non
     Raises NeedsCode where there is no task, else as ``follow``, and Unresolvable where that takes too long.
     """
     try:
-        return follow_static(obj, steps, at=at, part_of=part_of)
+        return follow_static(obj, steps, at=at, part_of=inspection.part_of)
     except NeedsCode:
         if task is None:
             raise
@@ -32,7 +32,7 @@ def follow_beside(obj: Any, steps: tuple[Any, ...], *, at: str, task: Task | Non
             refused.append(error)
             return None
 
-    outcome = attempt(ask, _PATIENCE)
+    outcome = inspection.attempt(ask, _PATIENCE)
     task.check()
     if refused:
         raise refused[0]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..inspection import Budget, estimate
+from .. import inspection
 from ..objects.provenance import history_of, made_by
 from ..objects.target import Target
 from ..wire.model import Reply as BaseReply
@@ -39,13 +39,14 @@ async def run(request: Request, scope: Scope) -> Reply:
     """Resolve and inspect; on control nothing of the object's own code runs unless it is asked for."""
     target = scope.target(request.target)
     obj = scope.resolve(target)
-    budget = Budget() if request.budget is None else Budget(seconds=request.budget)
+    seconds = request.budget
+    budget = None if seconds is None else inspection.Budget(seconds=seconds)
     page = {"offset": request.offset, "limit": request.limit}
-    inspection = scope.invoke(scope.describer(budget).inspect, (obj,), page, at="$.target", trusted=True)
-    inspection["stored"] = _stored(target, scope) if target.root == "stored" else None
+    found = scope.invoke(scope.describer(budget).inspect, (obj,), page, at="$.target", trusted=True)
+    found["stored"] = _stored(target, scope) if target.root == "stored" else None
     scope.task.check()
-    scope.produced = inspection
-    return Reply(inspection=inspection)
+    scope.produced = found
+    return Reply(inspection=found)
 
 
 def _stored(target: Target, scope: Scope) -> dict[str, Any] | None:
@@ -54,7 +55,7 @@ def _stored(target: Target, scope: Scope) -> dict[str, Any] | None:
     if found is None:
         return None
     entry, space = found
-    entry.size = estimate(entry.obj)
+    entry.size = inspection.estimate(entry.obj)
     return {
         "name": entry.name,
         "session_id": None if space is None else space[0],

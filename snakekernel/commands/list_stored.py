@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..inspection import glance
+from .. import inspection
 from ..objects.provenance import made_by
 from ..objects.store import Entry
 from ..wire.model import Reply as BaseReply
@@ -59,7 +59,7 @@ async def run(request: Request, scope: Scope) -> Reply:
 
 
 def _line(entry: Entry, session_id: str | None) -> dict[str, Any]:
-    shown = glance(entry.obj)
+    shown = inspection.glance(entry.obj)
     entry.size = shown["size"]
     return {
         "name": entry.name,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..inspection import glance
+from .. import inspection
 from ..objects.static import is_instance, module_name, type_name
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
@@ -58,7 +58,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         count=len(found),
         version=runtime.watches.variables_version,
         objects=[
-            {"name": name, "type": type_name(value), "module": module_name(value), **glance(value)}
+            {"name": name, "type": type_name(value), "module": module_name(value), **inspection.glance(value)}
             for name, value in page
         ],
     )

@@ -20,6 +20,8 @@ from .reading import to_request
 from .scope import NO_RESULT, Scope
 
 _OF_THE_WHOLE: Final = frozenset({"session_id", "call_id", "epoch"})
+#: A step without these is a call as it stands, and most are.
+_TELLING: Final = _OF_THE_WHOLE | {"op"}
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
@@ -42,12 +44,13 @@ async def run(request: Request, scope: Scope) -> Reply:
     results: list[Any] = []
     completed = 0
     clock, epoch = scope.runtime.clock, scope.runtime.epoch
+    call = scope.runtime.table["call"]
     scope.steps_follow = True
     for index, step in enumerate(request.steps):
         scope.produced = None
         produced: Any = NO_RESULT
         try:
-            command, content = _command_of(step, scope)
+            command, content = (call, step) if _TELLING.isdisjoint(step) else _command_of(step, scope)
             reply = await command.run(to_request(content, command.request), scope)
             reply.timestamp, reply.epoch = clock(), epoch
             results.append(reply)

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
-from ..inspection import Budget, Describer, of_small_scalar
+from .. import inspection
+from ..inspection.small import of_small_scalar
 from ..inspection.task import Task
 from ..objects.provenance import Maker
 from ..objects.sessions import Session
@@ -25,7 +26,7 @@ from ..objects.target import (
     parse,
     resolve_import,
 )
-from ..values import PLAIN, Decoder, Encoder
+from ..values import PLAIN, Decoder, Encoder, PackingEncoder
 from ..wire.errors import (
     InvalidRequest,
     SessionExpired,
@@ -68,6 +69,7 @@ class Scope:
         "_at",
         "_decoder",
         "_received",
+        "_run",
         "_task",
         "buffers",
         "client",
@@ -119,6 +121,8 @@ class Scope:
         #: Made when the first value comes that is not plain; its limits count over the whole request.
         self._decoder: Decoder | None = None
         self._at = "$"
+        #: Calls user code; made when the first is called.
+        self._run: Callable[..., Any] | None = None
 
     def end(self) -> None:
         """The request is over: what refers back to this scope goes, so that it ends with its last user."""
@@ -287,11 +291,10 @@ class Scope:
     def _named(self, name: str) -> Any:
         return self.resolve(parse(name.replace(":", "."), at=self._at), at=self._at)
 
-    def describer(self, budget: Budget | None = None) -> Describer:
+    def describer(self, budget: inspection.Budget | None = None) -> inspection.Describer:
         """A describer that knows this kernel's plugins and runs no user code on control."""
-        return Describer(
-            plugin_for=self.runtime.frameworks.for_type, static=self.static, budget=budget, task=self._task
-        )
+        find = self.runtime.frameworks.for_type
+        return inspection.Describer(plugin_for=find, static=self.static, budget=budget, task=self._task)
 
     @staticmethod
     def kind(obj: Any) -> dict[str, Any]:
@@ -310,15 +313,19 @@ class Scope:
         plain = of_small_scalar(obj, limits)
         if plain is not None:
             return plain
-        describer = self.describer()
         if returns == "preview" or (returns == "auto" and preview):
-            return self.invoke(describer.preview, (obj,), at=at, trusted=True)
+            return self.invoke(self.describer().preview, (obj,), at=at, trusted=True)
+        if (type(obj) is dict or type(obj) is list) and not self.static:
+            # Most results that are no scalars; no code but ours runs.
+            packed = PackingEncoder(limits=limits).packed(obj)
+            if packed is not None:
+                return {**self.kind(obj), "value": packed}
         encoder = Encoder(limits=limits)
         encoder.buffers = self.buffers
         mark = len(self.buffers)
         try:
             description = self.invoke(
-                describer.value_or_preview, (obj, encoder), {"force": forced}, at=at, trusted=True
+                self.describer().value_or_preview, (obj, encoder), {"force": forced}, at=at, trusted=True
             )
         except SnakeError as error:
             del self.buffers[mark:]
@@ -344,8 +351,11 @@ class Scope:
         ``trusted`` functions (a plugin's, ours) may raise errors of the protocol themselves; from other
         code even those are just what the called code raised.
         """
-        namespace = self.runtime.user_namespace()
-        run = types.FunctionType(_AS_NOTEBOOK, namespace) if type(namespace) is dict else _call
+        run = self._run
+        if run is None:
+            namespace = self.runtime.user_namespace()
+            run = types.FunctionType(_AS_NOTEBOOK, namespace) if type(namespace) is dict else _call
+            self._run = run
         try:
             with self.interrupts:
                 result: T = run(function, args, kwargs or {})

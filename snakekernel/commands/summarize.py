@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..inspection import summarize
+from .. import inspection
 from ..values import Encoder
 from ..wire.model import Range
 from ..wire.model import Reply as BaseReply
@@ -58,7 +58,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         "orders": scope.runtime.orders,
         "task": scope.task,
     }
-    found = scope.invoke(summarize, (obj, columns), asked, at="$.target", trusted=True)
+    found = scope.invoke(inspection.summarize, (obj, columns), asked, at="$.target", trusted=True)
     encoder = Encoder(limits=scope.runtime.limits)
     encoder.buffers = scope.buffers
     return Reply(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ..inspection import TableLimits, table_page
+from .. import inspection
 from ..values import Encoder
 from ..wire.model import Range
 from ..wire.model import Reply as BaseReply
@@ -64,12 +64,12 @@ async def run(request: Request, scope: Scope) -> Reply:
     asked = {
         "view": view,
         "format": request.format,
-        "limits": TableLimits(seconds=request.budget),
+        "limits": inspection.TableLimits(seconds=request.budget),
         "orders": scope.runtime.orders,
         "task": scope.task,
         "fresh": request.fresh,
     }
-    page = scope.invoke(table_page, (obj, rows, columns), asked, at="$.target", trusted=True)
+    page = scope.invoke(inspection.table_page, (obj, rows, columns), asked, at="$.target", trusted=True)
     encoder = Encoder(limits=scope.runtime.limits)
     encoder.buffers = scope.buffers
     return Reply(

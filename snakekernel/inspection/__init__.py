@@ -1,20 +1,40 @@
 """Describing any object within a budget: previews, inspections, tables, and texts that cannot fail.
 
 Rules: no object, however hostile, makes a description fail, hang or run its properties; what is left out
-says so; nothing here imports numpy, pandas, pyarrow or a framework.
+says so; nothing here imports numpy, pandas, pyarrow or a framework. Modules are loaded when first used: a
+kernel starts without them.
 """
 
 from __future__ import annotations
 
-from snakekernel.inspection.budget import Budget
-from snakekernel.inspection.describe import DescribePlugin, Describer, of_small_scalar
-from snakekernel.inspection.glance import Glance, glance
-from snakekernel.inspection.paths import part_of
-from snakekernel.inspection.sizes import estimate
-from snakekernel.inspection.summaries import Summaries, summarize
-from snakekernel.inspection.table_order import Orders, SortKey, View
-from snakekernel.inspection.tables import TableLimits, TablePage, table_page
-from snakekernel.inspection.timed import Outcome, TimedOut, attempt
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snakekernel.inspection.budget import Budget as Budget
+    from snakekernel.inspection.describe import DescribePlugin as DescribePlugin
+    from snakekernel.inspection.describe import Describer as Describer
+    from snakekernel.inspection.glances import Glance as Glance
+    from snakekernel.inspection.glances import glance as glance
+    from snakekernel.inspection.html import description_page as description_page
+    from snakekernel.inspection.html import inspection_page as inspection_page
+    from snakekernel.inspection.html import listing_page as listing_page
+    from snakekernel.inspection.pages import Page as Page
+    from snakekernel.inspection.paths import part_of as part_of
+    from snakekernel.inspection.previews import preview_of as preview_of
+    from snakekernel.inspection.sizes import estimate as estimate
+    from snakekernel.inspection.small import of_small_scalar as of_small_scalar
+    from snakekernel.inspection.summaries import Summaries as Summaries
+    from snakekernel.inspection.summaries import summarize as summarize
+    from snakekernel.inspection.table_order import Orders as Orders
+    from snakekernel.inspection.table_order import SortKey as SortKey
+    from snakekernel.inspection.table_order import View as View
+    from snakekernel.inspection.tables import TableLimits as TableLimits
+    from snakekernel.inspection.tables import TablePage as TablePage
+    from snakekernel.inspection.tables import table_page as table_page
+    from snakekernel.inspection.timed import Outcome as Outcome
+    from snakekernel.inspection.timed import TimedOut as TimedOut
+    from snakekernel.inspection.timed import attempt as attempt
 
 __all__ = [
     "Budget",
@@ -23,6 +43,7 @@ __all__ = [
     "Glance",
     "Orders",
     "Outcome",
+    "Page",
     "SortKey",
     "Summaries",
     "TableLimits",
@@ -30,10 +51,53 @@ __all__ = [
     "TimedOut",
     "View",
     "attempt",
+    "description_page",
     "estimate",
     "glance",
+    "inspection_page",
+    "listing_page",
     "of_small_scalar",
     "part_of",
+    "preview_of",
     "summarize",
     "table_page",
 ]
+
+_HOMES = {
+    "Budget": "budget",
+    "DescribePlugin": "describe",
+    "Describer": "describe",
+    "Glance": "glances",
+    "Orders": "table_order",
+    "Outcome": "timed",
+    "Page": "pages",
+    "SortKey": "table_order",
+    "Summaries": "summaries",
+    "TableLimits": "tables",
+    "TablePage": "tables",
+    "TimedOut": "timed",
+    "View": "table_order",
+    "attempt": "timed",
+    "description_page": "html",
+    "estimate": "sizes",
+    "glance": "glances",
+    "inspection_page": "html",
+    "listing_page": "html",
+    "of_small_scalar": "small",
+    "part_of": "paths",
+    "preview_of": "previews",
+    "summarize": "summaries",
+    "table_page": "tables",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Final, Protocol
 
 from snakekernel.inspection import children, facts, genuine, timed
@@ -24,8 +23,7 @@ from snakekernel.inspection.parts import Part
 from snakekernel.inspection.steps import NO_VALUE, scalar
 from snakekernel.inspection.task import Task
 from snakekernel.inspection.text import Texts, clip
-from snakekernel.values import Encoder, Limits, NotLossless
-from snakekernel.values.bounds import SAFE_INTEGER
+from snakekernel.values import Encoder, NotLossless
 from snakekernel.wire.errors import LimitExceeded, Unserializable
 
 
@@ -65,9 +63,6 @@ _CONTAINERS: Final = (dict, list, tuple, set, frozenset)
 
 #: Names of the classes met most; those of built-in classes cannot change.
 _BUILTIN: Final = genuine.Table((cls, cls.__name__) for cls in (str, bytes, int, float, *_CONTAINERS))
-
-#: Characters of a string that is small whatever asks for it.
-_SHORT: Final = 200
 
 
 class Describer:
@@ -245,26 +240,6 @@ class Describer:
 def _known(found: facts.Facts) -> dict[str, Any]:
     fields = (("length", found.length), ("shape", found.shape), ("dtype", found.dtype))
     return {name: fact for name, fact in fields if fact is not None}
-
-
-def of_small_scalar(obj: Any, limits: Limits) -> dict[str, Any] | None:
-    """What every description says of a small built-in scalar, or None for any other object.
-
-    The form of most results; made without a describer. ``limits`` are those of the value.
-    """
-    cls = type(obj)
-    if cls is str:
-        if len(obj) > _SHORT or len(obj) > limits.json_bytes or not obj.isascii():
-            return None
-    elif cls is int:
-        if not -SAFE_INTEGER <= obj <= SAFE_INTEGER:
-            return None
-    elif cls is float:
-        if not isfinite(obj):
-            return None
-    elif obj is not None and cls is not bool:
-        return None
-    return {"type": cls.__name__, "module": "builtins", "value": obj}
 
 
 def _head(obj: Any) -> dict[str, Any]:

@@ -67,8 +67,11 @@ _MOST_PLANS: Final = 1_000
 
 def _planned(cls: type) -> _Plan:
     read = _READ.along(cls)
-    if read is None and (kind := facts.kind_of(cls)) is not None:
-        read = _LIBRARY.get(kind)
+    kind = facts.kind_of(cls, exact=False) if read is None else None
+    if kind is not None:
+        # Of polars' subclasses the methods may be overridden.
+        is_safe = not kind.startswith("polars.") or facts.kind_of(cls) is not None
+        read = _LIBRARY.get(kind) if is_safe else None
         space, slots = None, ()
     else:
         space = next(
@@ -176,6 +179,8 @@ def _values(values: Any) -> int:
     ndarray = genuine.library("numpy")["ndarray"]
     if type(values) is ndarray:
         return _array(values)
+    if not genuine.is_librarys_own(type(values), "pandas"):
+        return id(values)
     held = [getattr(values, name, None) for name in ("_ndarray", "_data", "_mask", "_pa_array")]
     return hash((id(values), *(_array(part) if type(part) is ndarray else id(part) for part in held)))
 

@@ -17,8 +17,9 @@ _CELL: Final = 80
 _LINE: Final = 300
 _BLOCK: Final = 8_000
 
-#: Rows of a table.
+#: Rows of a table, and of one that is shown unasked.
 _ROWS: Final = 100
+_OPEN: Final = 20
 
 
 def listing_page(title: str, objects: Sequence[Mapping[str, Any]], total: int, now: float) -> Page:
@@ -79,14 +80,17 @@ def inspection_page(found: Mapping[str, Any], name: str = "") -> Page:
     parts: list[Part] = [Facts([*_facts(found), *_stored_facts(found.get("stored"))])]
     if found.get("string_repr") and not found.get("callable"):
         parts.append(_text_of(found))
-    if found.get("docstring"):
-        parts.append(Section("Docstring", [Block(_clipped(str(found["docstring"]), _BLOCK))]))
     children = found.get("children")
     if isinstance(children, Sequence) and children:
         rows = [(str(child.get("label")), child) for child in children]
         total = found.get("total") or len(rows)
-        said = f"Parts ({len(rows)} of {total})" if len(rows) < total else counted(total, "part").capitalize()
-        parts.append(Section(said, [_grid("part", rows, total)], folded=True))
+        is_frame = found.get("view") == "table" and found.get("dtype") is None and found.get("shape")
+        noun = "column" if is_frame else "part"
+        said = f"{len(rows)} of {total} {noun}s" if len(rows) < total else counted(total, noun)
+        parts.append(Section(said, [_grid(noun, rows, total)], folded=total > _OPEN))
+    if found.get("docstring") and (found.get("callable") or found.get("module") != "builtins"):
+        doc = Block(_clipped(str(found["docstring"]), _BLOCK))
+        parts.append(Section("Docstring", [doc], folded=not found.get("callable")))
     return Page(_title(found, name), parts)
 
 
@@ -113,7 +117,12 @@ def _stored_facts(stored: Any) -> list[tuple[str, str]]:
 
 
 def _text_of(raw: Mapping[str, Any]) -> Block:
-    return Block(_clipped(str(raw["string_repr"]), _BLOCK))
+    """The object's text; of one that was cut whole lines, and of a table its first columns."""
+    text = _clipped(str(raw["string_repr"]), _BLOCK)
+    shown = text.partition("\n\n")[0] if raw.get("view") == "table" else text
+    if raw.get("truncated") and "\n" in shown and shown == text:
+        shown = shown.rpartition("\n")[0]
+    return Block(shown if shown == text else f"{shown}\n…")
 
 
 def _grid(what: str, rows: Sequence[tuple[str, Any]], total: int) -> Grid:

@@ -17,7 +17,10 @@ from typing import Any, Final
 
 _LEFT: Final = ' style="text-align:left"'
 _RIGHT: Final = ' align="right" style="text-align:right"'
-_TEXT: Final = ' style="text-align:left;white-space:pre-wrap"'
+_TEXT: Final = (
+    ' style="text-align:left;white-space:pre-wrap;font-family:var(--jp-code-font-family,monospace)"'
+)
+_INNER: Final = ' style="margin-left:1em"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class Section:
         """Details that can be opened and closed without any script."""
         inner = "".join(part.html() for part in self.parts)
         opened = "" if self.folded else " open"
-        return f"<details{opened}><summary>{escape(self.title)}</summary>{inner}</details>"
+        return f"<details{opened}><summary>{escape(self.title)}</summary><div{_INNER}>{inner}</div></details>"
 
     def lines(self) -> list[str]:
         """The title, and the parts below it, indented."""

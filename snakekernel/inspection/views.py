@@ -50,10 +50,10 @@ _HISTORY: Final = frozenset({"messages", "outputs"})
 def view_of(obj: Any) -> View:
     """The viewer that suits ``obj`` best; never raises."""
     cls = type(obj)
-    if is_plain(obj, 0) or genuine.is_kind(obj, *_NUMBERS):
-        return "scalar"
     if genuine.is_kind(obj, *_TEXTS):
         return "text"
+    if is_plain(obj, 0) or genuine.is_kind(obj, *_NUMBERS):
+        return "scalar"
     if cls in _CALLABLES or genuine.is_kind(obj, type):
         return "callable"
     kind = facts.data_kind(obj)

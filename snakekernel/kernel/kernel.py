@@ -175,7 +175,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             if self.fast_lane:
                 self.log.warning("The fast lane is not used: %s.", reason)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
-        self.main_loop = self._main_loop = self.expiry.loop = self.io_loop.asyncio_loop
+        self.main_loop = self.expiry.loop = self.io_loop.asyncio_loop
 
     def _forked(self) -> None:
         self.is_forked = True

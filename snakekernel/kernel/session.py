@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from time import time
 from typing import Any, Final
 
-import zmq
 from jupyter_client.session import Session
 
 from ..objects.secrets import Secrets
 from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, flat, pack_json
 from .activity import Activities
+from .copies import copied
 from .digests import Digests
 
 #: Calls a function with interrupts held back until its end.
@@ -116,22 +116,11 @@ class KernelSession(Session):
 
 
 def _as_sent(buffer: memoryview) -> Any:
-    """A buffer as it is now, whatever happens to the object that it shows.
-
-    zmq copies what is sent, into memory of malloc's; from some size on that is fresh memory in small pages,
-    which takes five times as long to fill as huge ones. So big buffers are copied here.
-    """
-    if buffer.nbytes < _HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        # Flat, or an error now: a part that zmq refuses would leave half a message on the socket.
-        return flat(buffer)
-    copy = mmap.mmap(-1, buffer.nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    try:
-        copy.madvise(mmap.MADV_HUGEPAGE)
-    except OSError:
-        # A system without huge pages: it costs what zmq's own copy would.
-        pass
-    copy[:] = flat(buffer)
-    return zmq.Frame(copy, copy=False)
+    """A buffer as it is now, whatever happens to the object that it shows."""
+    # Flat, or an error now: a part that zmq refuses would leave half a message on the socket.
+    plain = flat(buffer)
+    # Smaller ones zmq copies itself.
+    return copied(plain) if plain.nbytes >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE") else plain
 
 
 def _scrubbing(pack: Callable[[Any], bytes], secrets: Secrets, after: After) -> Callable[[Any], bytes]:

@@ -72,9 +72,9 @@ class Attachment:
         return sent
 
     def answered(self, number: int) -> None:
-        """The request was answered, or not sent after all."""
+        """The request was answered: the kernel has opened what it lent, or never will."""
         for lease in self.leases.pop(number, ()):
-            lease.end()
+            lease.taken()
 
     def receive(self, metadata: Mapping[str, Any], frames: Sequence[memoryview]) -> list[memoryview]:
         """The buffers of a reply whose metadata names segments. Raises InvalidRequest, LimitExceeded."""
@@ -96,7 +96,8 @@ class Attachment:
         """Close the attachment; what was received stays. Idempotent."""
         ledger, self._ledger, self._pid = self._ledger, None, None
         for number in list(self.leases):
-            self.answered(number)
+            for lease in self.leases.pop(number, ()):
+                lease.end()
         if ledger is not None:
             ledger.write(0, CLOSED)
             ledger.close()

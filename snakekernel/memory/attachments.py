@@ -56,7 +56,7 @@ class _Attachment:
         state = self.ledger.read()
         for slot in [slot for slot in self.leases if state[slot : slot + 1] == bytes((READY,))]:
             self.ledger.write(slot, 0)
-            self.leases.pop(slot).end()
+            self.leases.pop(slot).taken()
             self.free.append(slot)
 
     def close(self) -> None:
@@ -120,6 +120,9 @@ class Attachments:
         taken: list[int] = []
 
         def slot() -> int | None:
+            with self._lock:
+                # What the client has opened may be filled again.
+                attachment.settle()
             try:
                 taken.append(attachment.free.pop())
             except IndexError:

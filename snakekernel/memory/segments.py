@@ -1,10 +1,11 @@
 """Segments: anonymous sealed memory that a peer opens through /proc, and private mappings of it.
 
 Rules: a segment is filled before anybody else knows of it and sealed then; nobody can shrink or grow it
-afterwards, nor open or map it for writing (a sender could keep an older mapping; ours keeps none). A mapping
-is private: writes to it are copied page by page and seen by its owner alone. What was never written to since
-is still the segment, and can be sent on without a copy. Only files that carry the nonce the peer announced
-are opened. A forked child holds none of its parent's descriptors. Linux alone has all of this.
+afterwards, nor open or map it for writing. Its sender alone may keep a mapping, to fill it again when nobody
+else has it (``warm``). A receiver's mapping is private: writes to it are copied page by page and seen by its
+owner alone. What was never written to since is still the segment, and can be sent on without a copy. Only
+files that carry the nonce the peer announced are opened. A forked child holds none of its parent's
+descriptors. Linux alone has all of this.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from .peers import create, open_of
+from .pool import MOST_BYTES, Pool
+from .warm import Warm
 
 _PAGE: Final = mmap.PAGESIZE
 _HUGE: Final = 2 << 20
@@ -87,6 +90,7 @@ def _address(view: memoryview) -> int:
 #: A finalizer may run at any moment, so no lock guards them: every use is one operation.
 _held: set[_Descriptor] = set()
 _mapped: dict[_Descriptor, Mapped] = {}
+_pool: Final[Pool[Warm]] = Pool()
 
 
 class _Descriptor:
@@ -119,6 +123,7 @@ class Mapped:
 def _let_go_of_parents() -> None:
     # A child of user code may live for long. Its mappings stay, for its code may use them.
     _mapped.clear()
+    _pool.abandon()
     for descriptor in list(_held):
         descriptor.close()
 
@@ -140,20 +145,26 @@ class _Memory(mmap.mmap):
 
 
 class Lease:
-    """What a sender keeps until the receiver has opened the segment: the descriptor, or a view of memory
-    whose descriptor is kept with it. It ends with its last reference at the latest."""
+    """What a sender keeps until the receiver has opened the segment: it itself, or a view of memory whose
+    segment is kept with it. It ends with its last reference at the latest."""
 
-    __slots__ = ("_descriptor", "_view")
+    __slots__ = ("_kept",)
 
-    def __init__(self, descriptor: _Descriptor | None, view: memoryview | None) -> None:
-        self._descriptor = descriptor
-        self._view = view
+    def __init__(self, kept: _Descriptor | Warm | memoryview) -> None:
+        self._kept: _Descriptor | Warm | memoryview | None = kept
 
     def end(self) -> None:
         """Let go. Idempotent."""
-        descriptor, self._descriptor, self._view = self._descriptor, None, None
-        if descriptor is not None:
-            descriptor.close()
+        kept, self._kept = self._kept, None
+        if kept is not None and not isinstance(kept, memoryview):
+            kept.close()
+
+    def taken(self) -> None:
+        """As ``end``: the receiver has opened the segment, and nobody will open it any more that has not."""
+        if isinstance(self._kept, Warm):
+            kept, self._kept = self._kept, None
+            _pool.give(kept)
+        self.end()
 
     def __del__(self) -> None:
         self.end()
@@ -181,7 +192,12 @@ def place(view: memoryview) -> Placed:
             if not _is_clean(address, length):
                 break
             offset = mapped.offset + address - mapped.low
-            return Placed(mapped.descriptor, mapped.name, offset, length, Lease(None, view))
+            return Placed(mapped.descriptor, mapped.name, offset, length, Lease(view))
+    warm = _pool.take(length)
+    if warm is not None:
+        ctypes.memmove(warm.address, address, length)
+        ctypes.memset(warm.address + length, 0, warm.size - length)
+        return Placed(warm.descriptor, warm.name, 0, length, Lease(warm))
     if len(_held) >= _most_descriptors():
         raise OSError(errno.EMFILE, "enough descriptors are held for segments")
     descriptor = _Descriptor()
@@ -189,34 +205,61 @@ def place(view: memoryview) -> Placed:
         descriptor.number, name = create()
         _held.add(descriptor)
         os.ftruncate(descriptor.number, length)
-        _fill(descriptor.number, view, address)
+        mapped_at = _fill(descriptor.number, view, address)
         fcntl.fcntl(descriptor.number, fcntl.F_ADD_SEALS, _SEALS | fcntl.F_SEAL_SEAL)
-        return Placed(descriptor.number, name, 0, length, Lease(descriptor, None))
+        if mapped_at is not None and length <= MOST_BYTES:
+            warm = _keep(descriptor, name, *mapped_at, length)
+        if warm is not None:
+            return Placed(warm.descriptor, name, 0, length, Lease(warm))
+        return Placed(descriptor.number, name, 0, length, Lease(descriptor))
     except BaseException:  # an interrupt too: nothing is kept of what was not sent
         descriptor.close()
         raise
 
 
-def _fill(descriptor: int, view: memoryview, address: int) -> None:
+def _keep(writable: _Descriptor, name: str, memory: _Memory, at: int, size: int) -> Warm | None:
+    """A segment to be filled again; None where the system cannot tell who else has it."""
+    readable = _Descriptor()
+    try:
+        readable.number = os.open(f"/proc/self/fd/{writable.number}", os.O_RDONLY | os.O_CLOEXEC)
+        _held.add(readable)
+        memory.descriptor = readable
+        warm = Warm(readable.number, readable.close, name, memory, at, size)
+        if not warm.is_alone:
+            warm.close()
+            return None
+        _pool.add(warm)
+        # The mapping is enough to write, and peers open what can be read.
+        writable.close()
+        return warm
+    except OSError:
+        readable.close()
+        return None
+    except BaseException:  # an interrupt too
+        readable.close()
+        raise
+
+
+def _fill(descriptor: int, view: memoryview, address: int) -> tuple[_Memory, int] | None:
+    """Fill a segment; gives where all of it is mapped, if it is big enough for that."""
     done, length = 0, view.nbytes
     whole = length - length % _HUGE
+    mapped = None
     if whole:
-        memory, at = _map(descriptor, 0, whole, mmap.MAP_SHARED)
-        try:
-            while done < whole:
-                size = min(_PIECE, whole - done)
-                if not _make_huge(descriptor, at + done, done, size):
-                    break
-                ctypes.memmove(at + done, address + done, size)
-                done += size
-        finally:
-            memory.close()
+        mapped = _, at = _map(descriptor, 0, length + -length % _PAGE, mmap.MAP_SHARED)
+        while done < whole:
+            size = min(_PIECE, whole - done)
+            if not _make_huge(descriptor, at + done, done, size):
+                break
+            ctypes.memmove(at + done, address + done, size)
+            done += size
     while done < length:
         # Page by page this is faster than through a mapping, and says so where memory ends.
         written = os.pwrite(descriptor, view[done : done + (1 << 30)], done)
         if not written:
             raise OSError(errno.EIO, "nothing could be written to the segment")
         done += written
+    return mapped
 
 
 def _make_huge(descriptor: int, at: int, offset: int, size: int) -> bool:

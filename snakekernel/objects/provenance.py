@@ -7,7 +7,6 @@ name, and holds no objects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -24,15 +23,9 @@ Maker = int | tuple[str, Any, str] | None
 Action = Literal["stored", "replaced", "renamed"]
 
 
-@dataclass(slots=True)
-class Record:
-    """One version of a name. ``at`` is in seconds since 1970; ``size`` in bytes, where it was asked for."""
-
-    version: int
-    action: Action
-    at: float
-    by: Maker
-    size: int | None
+#: An earlier version of a name: how many there are from it on, its number, action, time, maker and size,
+#: and the one before it.
+Past = tuple[int, int, Action, float, Maker, int | None, "Past | None"]
 
 
 def made_by(by: Maker) -> dict[str, Any]:
@@ -48,31 +41,36 @@ def made_by(by: Maker) -> dict[str, Any]:
     return {"kind": "call", "label": (label or op)[:_LONGEST], "client": client or None}
 
 
-def recorded(entry: Entry, action: Action, old: Entry, **fields: Any) -> tuple[Record, ...]:
-    """The history of an entry that came after another; ``by`` and ``at`` where not its own."""
-    before = old.history
-    if before:
-        before[0].size = old.size
-    else:
-        before = (_record(old, "stored"),)
-    return (_record(entry, action, **fields), *before[: MOST - 1])
+def past_of(entry: Entry) -> Past:
+    """What is remembered of an entry when another takes its place."""
+    at, by = entry.told or (entry.created, entry.by)
+    before = entry.past
+    count = 1 if before is None else before[0] + 1
+    if before is not None and count > 2 * MOST:
+        # Now and then, not every time.
+        before = _shortened(before)
+        count = before[0] + 1
+    return count, entry.version, entry.action, at, by, entry.size, before
 
 
-def _record(entry: Entry, action: Action, *, by: Maker = None, at: float | None = None) -> Record:
-    made, made_at = (entry.by, entry.created) if at is None else (by, at)
-    return Record(entry.version, action, made_at, made, entry.size)
+def _shortened(past: Past) -> Past:
+    kept: list[Past] = []
+    last: Past | None = past
+    while len(kept) < MOST and last is not None:
+        kept.append(last)
+        last = last[6]
+    made: Past | None = None
+    for count, one in enumerate(reversed(kept), 1):
+        made = (count, *one[1:6], made)
+    assert made is not None
+    return made
 
 
 def history_of(entry: Entry) -> list[dict[str, Any]]:
     """The versions of an entry's name, newest first."""
-    records = entry.history or (_record(entry, "stored"),)
-    return [
-        {
-            "version": record.version,
-            "action": record.action,
-            "at": record.at,
-            "made_by": made_by(record.by),
-            "size": record.size if number else entry.size,
-        }
-        for number, record in enumerate(records)
-    ]
+    found: list[dict[str, Any]] = []
+    past: Past | None = past_of(entry)
+    while past is not None and len(found) < MOST:
+        _, version, action, at, by, size, past = past
+        found.append({"version": version, "action": action, "at": at, "made_by": made_by(by), "size": size})
+    return found

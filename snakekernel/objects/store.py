@@ -13,12 +13,12 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ..wire.errors import InvalidRequest, LimitExceeded, NotFound
 from .listing import Listing
-from .provenance import Maker, Record, recorded
+from .provenance import Action, Maker, Past, past_of
 from .static import module_name, type_name
 
 ANONYMOUS: Final = "~"
@@ -34,7 +34,7 @@ class Entry:
     """One stored object. ``created`` and ``used`` are seconds since 1970; ``writer`` a request or cell id.
 
     ``number`` rises in the order in which names were first stored. ``by`` says which cell or call made it,
-    ``history`` how it came to be, oldest last, where it was replaced or renamed (see ``provenance``).
+    ``action`` and ``past`` how it came to be, ``told`` when and by whom it was renamed (see ``provenance``).
     """
 
     name: str
@@ -46,7 +46,9 @@ class Entry:
     number: int
     expires_at: float | None = None
     by: Maker = None
-    history: tuple[Record, ...] = ()
+    action: Action = "stored"
+    past: Past | None = None
+    told: tuple[float, Maker] | None = None
     #: Bytes, estimated, where somebody asked.
     size: int | None = None
 
@@ -138,7 +140,7 @@ class Store:
             entry = Entry(name, obj, now, now, writer, self.version, number, expires_at, by)
             table[name] = entry
             if old is not None:
-                entry.history = recorded(entry, "replaced", old)
+                entry.action, entry.past = "replaced", past_of(old)
             listing = self._listings.get(_listed(space, name))
             if old is None:
                 self._count += 1
@@ -250,9 +252,8 @@ class Store:
             if expires_at is not None:
                 self._expect(space, to, expires_at)
             self.version += 2
-            was = replace(entry)
+            entry.past, entry.action, entry.told = past_of(entry), "renamed", (now, by)
             entry.version = version = self.version
-            entry.history = recorded(entry, "renamed", was, by=by, at=now)
         self._tell("deleted", name, space, writer, version - 1)
         self._tell("stored", to, space, writer, version)
 

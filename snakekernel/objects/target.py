@@ -260,10 +260,16 @@ def resolve_import(dotted: str, *, at: str, static: bool = False) -> Any:
 
 def _import(name: str) -> Any:
     try:
-        # The import system's own first look, without what it costs to ask for it.
-        module = sys.modules.get(name)
-        if module is not None and _is_complete(module):
+        # The import system's own first look, without what it costs to ask for it: whether the module's own
+        # code has run, on this thread or another.
+        module = sys.modules[name]
+        if not module.__spec__._initializing:  # type: ignore[union-attr]  # what has none goes on below
             return module
+    except (KeyError, AttributeError):
+        pass
+    except BaseException as error:  # of what stands there in a module's place
+        raise UserCodeRaised(error) from None
+    try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         # Only the module asked for is "not there"; one that it needs is its own failure.
@@ -272,14 +278,6 @@ def _import(name: str) -> Any:
         raise UserCodeRaised(error) from None
     except BaseException as error:  # a module's code may raise anything, SystemExit included
         raise UserCodeRaised(error) from None
-
-
-def _is_complete(module: Any) -> bool:
-    """Whether the module's own code has run, on this thread or another."""
-    try:
-        return not module.__spec__._initializing
-    except AttributeError:  # made by hand: there is nothing to wait for
-        return True
 
 
 def _resolve_imported(names: list[str], at: str) -> Any:

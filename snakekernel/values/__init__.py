@@ -11,6 +11,7 @@ from snakekernel.values.bounds import Limits, NotLossless
 from snakekernel.values.codec import Codec
 from snakekernel.values.decoder import PLAIN, Decoder
 from snakekernel.values.encoder import Encoder
+from snakekernel.values.packing import PackingEncoder
 from snakekernel.values.registry import Registry, registry
 from snakekernel.wire.path import Attr, Item, Ref, Step
 
@@ -23,6 +24,7 @@ __all__ = [
     "Item",
     "Limits",
     "NotLossless",
+    "PackingEncoder",
     "Ref",
     "Registry",
     "Step",

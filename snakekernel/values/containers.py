@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from snakekernel.values.encoder import Encoder
 
 
-def _list(obj: list[Any], encoder: Encoder) -> list[Any]:
+def _list(obj: list[Any], encoder: Encoder) -> Any:
+    if not encoder._depth and (packed := encoder.packed(obj)) is not None:
+        return packed
     encoder.enter(obj)
     out = encoder.elements(obj)
     encoder.leave(obj)
     return out
 
 
-def _dict(obj: dict[Any, Any], encoder: Encoder) -> dict[str, Any]:
+def _dict(obj: dict[Any, Any], encoder: Encoder) -> Any:
+    if not encoder._depth and (packed := encoder.packed(obj)) is not None:
+        return packed
     encoder.enter(obj)
     out = encoder.mapping(obj)
     if out is None:

@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from snakekernel.values.bounds import DEFAULT_LIMITS, Limits, member
 from snakekernel.values.registry import Registry, registry
 from snakekernel.wire.errors import InvalidRequest, LimitExceeded, SnakeError
 from snakekernel.wire.path import Ref, Step
 
 T = TypeVar("T")
+_pack = msgspec.json.Encoder().encode
 
 #: Exact types of JSON data that stand for themselves: decoding them gives them back.
 PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -94,6 +97,8 @@ class Decoder:
         """
         if self._busy:
             return self.child(data)
+        if self._stands_for_itself(data):
+            return data
         self._busy = True
         try:
             return self._value(data)
@@ -217,6 +222,26 @@ class Decoder:
             raise
 
     # Inside -------------------------------------------------------------------------------------------------
+
+    def _stands_for_itself(self, data: Any) -> bool:
+        """Whether JSON data certainly has no tag in it and is within the limits, as most data.
+
+        Packed again, it is looked through without a step of Python's for each part. Whatever else it is, and
+        how deep it is where it has many containers, ``_value`` finds out.
+        """
+        if type(data) is not dict and type(data) is not list:
+            return False
+        try:
+            packed = _pack(data)
+        except (TypeError, ValueError, RecursionError):
+            return False
+        containers = packed.count(b"[") + packed.count(b"{")
+        # Those in texts are counted too; near a limit the exact count decides.
+        items = self._items + containers + packed.count(b",")
+        if b"$" in packed or containers > self.limits.depth or items > self.limits.items // 2:
+            return False
+        self._items = items
+        return True
 
     def _value(self, data: Any) -> Any:
         kind = type(data)

@@ -108,6 +108,10 @@ class Encoder:
                 f"the value needs more than {self.limits.json_bytes} bytes of JSON", fault="target"
             )
 
+    def packed(self, obj: Any) -> Any:
+        """A list or dict as JSON already, where that is wanted and can be had at once, else None."""
+        return None
+
     def enter(self, obj: Any) -> None:
         """Begin a container. Raises NotLossless if it contains itself, LimitExceeded beyond the depth."""
         if id(obj) in self._active:

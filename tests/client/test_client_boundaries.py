@@ -160,7 +160,8 @@ class TestBuffers:
         held = set(segments._held)
         message = snake._link.message("snake_call_request", b"{}", [memoryview(big)])
         del message
-        assert segments._held == held
+        # Fewer, where it would have gone into a segment that was kept warm.
+        assert segments._held <= held
         assert not snake._link._attachment.leases
 
 

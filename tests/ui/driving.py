@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 import struct
+import urllib.error
+import uuid
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +23,8 @@ FrontEnd = Literal["lab", "notebook"]
 #: Anything that is not on this machine.
 ELSEWHERE: Final = re.compile(r"^(?!data:|blob:|about:)\w+://(?!127\.0\.0\.1[:/]|localhost[:/])")
 PATIENCE_MS: Final = 30_000
+#: The side panel's id.
+PANEL: Final = "snakekernel-objects"
 
 #: What the front-ends themselves write, with our extension and without: Notebook 7.6 when a notebook opens,
 #: Lab when a kernel restarts.
@@ -29,6 +33,12 @@ _NOT_OURS: Final = re.compile(
     r"|Command 'filebrowser:open-path' not registered"
     r"|Could not restore the debugger state: Canceled future"
 )
+
+#: Holds the interpreter until the file is gone.
+BUSY: Final = """import os
+open("go", "w").close()
+print("on", flush=True)
+while os.path.exists("go"): sum(range(1000))"""
 
 _RUN: Final = """async ([code, wait]) => {
   const { commands, shell } = window.jupyterapp;
@@ -114,7 +124,7 @@ class Front:
     def open(self, notebook: str) -> None:
         """Open a notebook and wait until its kernel is connected."""
         if self.kind == "lab":
-            where = f"lab/workspaces/{notebook.removesuffix('.ipynb')}/tree/{notebook}"
+            where = f"lab/workspaces/{uuid.uuid4().hex[:8]}/tree/{notebook}"
         else:
             where = f"notebooks/{notebook}"
         self.notebook = notebook
@@ -170,12 +180,30 @@ class Front:
         cell: str = self.page.evaluate(_RUN, [code, wait])
         return cell
 
+    def run_next(self) -> None:
+        """Run the active cell to its end, and go to the next."""
+        self.command("notebook:run-cell-and-select-next")
+
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
         """Execute one of the front-end's commands."""
         self.page.evaluate(
             "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
             [name, arguments or {}],
         )
+
+    def source(self) -> str:
+        """The text of the active cell."""
+        text: str = self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
+        )
+        return text
+
+    def cell_types(self) -> list[str]:
+        """The types of the current notebook's cells, in order."""
+        types: list[str] = self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.widgets.map((cell) => cell.model.type)"
+        )
+        return types
 
     def output(self, cell: str) -> str:
         """The text outputs of a cell, joined."""
@@ -197,6 +225,19 @@ class Front:
             cell,
         )
         return number
+
+    def layout_is_saved(self) -> None:
+        """Wait until Lab saved its layout, which it does a while after it changed."""
+        workspace = self.page.url.split("/workspaces/")[1].split("/")[0].split("?")[0]
+
+        def saved() -> bool:
+            try:
+                data = self.server.ask("GET", f"lab/api/workspaces/{workspace}")["data"]
+            except urllib.error.HTTPError:
+                return False
+            return PANEL in json.dumps(data)
+
+        self.until(saved, "a saved layout")
 
     # -- the panel ---------------------------------------------------------------------------------
 

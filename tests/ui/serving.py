@@ -56,9 +56,9 @@ class Jupyter:
             text = answer.read()
         return json.loads(text) if text else None
 
-    def notebook(self, *cells: str, kernel: str = "snakekernel") -> str:
-        """A new notebook's name."""
-        name = f"{uuid.uuid4().hex[:8]}.ipynb"
+    def notebook(self, *cells: str, kernel: str = "snakekernel", name: str | None = None) -> str:
+        """A new notebook's name; it replaces one of the same name."""
+        name = name or f"{uuid.uuid4().hex[:8]}.ipynb"
         spec = {"name": kernel, "display_name": kernel, "language": "python"}
         notebook = new_notebook(
             cells=[new_code_cell(cell) for cell in cells or ("",)], metadata={"kernelspec": spec}

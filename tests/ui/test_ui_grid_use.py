@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driving import Front
-from grids import FLIGHTS, Grid, number, open_notebook, texts
+from driving import PATIENCE_MS, Front
+from grids import FLIGHTS, Grid, cells, number, open_notebook, texts
 from playwright.sync_api import expect
 from serving import Jupyter
 
@@ -124,3 +124,74 @@ def test_an_error_is_said_in_place_and_can_be_tried_again(
     lab.command("snakekernel:open-table", {"target": "user.later"})
     lab.page.locator(".jp-Activity, .snk-host-view").first.wait_for(state="attached")
     root.last.locator(".snk-t-cell").first.wait_for()
+
+
+def test_it_is_paged_and_sorted_while_a_cell_runs(
+    front: Callable[..., Front], server: Jupyter, flights: Any
+) -> None:
+    lab = front("lab")
+    path = server.notebook()
+    lab.open(path)
+    lab.run(FLIGHTS)
+    busy = lab.run("while True: pass", wait=False)
+    grid = Grid(lab, "user.flights")
+    grid.head("dep_delay").click(position={"x": 40, "y": 12})
+    expected = flights.sort_values("dep_delay", kind="stable")
+    rows = grid.until(lambda rows: rows[0]["label"] == str(expected.index[0]), "sorted")
+    assert [row["label"] for row in rows] == [str(label) for label in expected.index[: len(rows)]]
+    lab.activate(path)
+    assert lab.execution_count(busy) is None
+
+
+def test_unseen_it_asks_for_nothing(front: Callable[..., Front], server: Jupyter) -> None:
+    lab = front("lab")
+    path = server.notebook()
+    lab.open(path)
+    lab.run("import pandas as pd\nstored['t'] = pd.DataFrame({'n': range(5)})")
+    grid = Grid(lab, "stored.t")
+    lab.activate(path)
+    expect(grid.root).to_be_hidden()
+    lab.sent.clear()
+    lab.run("stored['t'] = pd.DataFrame({'n': range(10, 15)})")
+    assert not lab.sent.ours("table")
+    lab.page.get_by_role("tab", name="t", exact=True).click()
+    grid.until(lambda rows: rows[0]["cells"]["0"] == "10", "new cells")
+
+
+ENDLESS = """
+import threading
+class Endless:
+    begun = threading.Event()
+    def __lt__(self, other):
+        self.begun.set()
+        while True: pass
+endless = [[Endless()], [Endless()]]
+"""
+
+
+def test_a_long_sort_is_told_and_cancelled_and_nothing_is_lost(
+    front: Callable[..., Front], server: Jupyter
+) -> None:
+    grid = Grid(open_notebook(front, server, ENDLESS), "user.endless")
+    before = cells(grid.loaded(), [0])
+    grid.key("Control+Home", "ArrowUp", "Enter")
+    cancel = grid.root.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible()
+    cancel.click()
+    expect(cancel).to_be_hidden()
+    expect(grid.head("0")).to_have_attribute("aria-sort", "none")
+    assert cells(grid.loaded(), [0]) == before
+    grid.front.until(lambda: bool(grid.front.sent.ours("cancel")), "the request cancelled")
+
+
+def test_a_sort_that_takes_too_long_says_so_and_is_undone(
+    front: Callable[..., Front], server: Jupyter
+) -> None:
+    grid = Grid(open_notebook(front, server, ENDLESS), "user.endless")
+    before = cells(grid.loaded(), [0])
+    grid.key("Control+Home", "ArrowUp", "Enter")
+    alert = grid.root.get_by_role("alert")
+    expect(alert).to_contain_text("took too long", timeout=PATIENCE_MS)
+    alert.get_by_role("button", name="Undo").click()
+    expect(alert).to_be_hidden()
+    assert cells(grid.loaded(), [0]) == before

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 import pytest
-from driving import Front
+from driving import BUSY, Front
 from serving import STOCK, Jupyter
 
 import snakekernel
@@ -36,12 +36,6 @@ _ASK = """([op, content, channel]) => window.snk.request(op, content, { channel 
   ({ content, buffers }) => ({ ...content, buffers: buffers.map((b) => b.byteLength) }),
   ({ name, code, message, ename, at }) => ({ name, code, message, ename, at }),
 )"""
-
-#: Holds the interpreter until the file is gone.
-BUSY = """import os
-open("go", "w").close()
-print("on", flush=True)
-while os.path.exists("go"): sum(range(1000))"""
 
 _STATE = "() => window.snkStates[window.snkStates.length - 1]"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from driving import Front
+from driving import BUSY, Front
 from playwright.sync_api import Locator, expect
 from serving import STOCK, Jupyter
 
@@ -38,6 +38,29 @@ def test_two_widgets_show_the_same(alone: Front) -> None:
     for nth in range(2):
         _widget(alone, nth).scroll_into_view_if_needed()
         expect(_widget(alone, nth)).to_contain_text("shared")
+
+
+def test_the_widget_answers_while_a_cell_runs(alone: Front) -> None:
+    alone.run("import snakekernel\nsnakekernel.panel()")
+    expect(_widget(alone)).to_contain_text("Nothing stored yet")
+    cell = alone.run(BUSY, wait=False)
+    alone.until(lambda: alone.output(cell) == "on\n", "a running cell")
+    _widget(alone).get_by_placeholder("Filter by name").fill("nothing of this name")
+    expect(_widget(alone)).to_contain_text("No name matches")
+    # Nothing but this ends the cell.
+    (alone.server.root / "go").unlink()
+
+
+def test_a_call_from_the_widget_waits_for_the_cell(alone: Front) -> None:
+    alone.run("import snakekernel\nsaid = []\ndef say(what: str): said.append(what); return 'said ' + what")
+    alone.run("stored.say = say\nsnakekernel.panel()")
+    _widget(alone).get_by_role("treeitem", name="say").first.dblclick()
+    form = _widget(alone).locator("form")
+    form.get_by_role("textbox").first.fill("hello")
+    form.get_by_role("button", name="Call", exact=True).click()
+    expect(_widget(alone)).to_contain_text("said hello")
+    cell = alone.run("print(said)")
+    assert alone.output(cell) == "['hello']\n"
 
 
 def test_a_kernel_of_another_type_says_what_to_do(front: Callable[..., Front], server: Jupyter) -> None:

@@ -48,7 +48,7 @@ export class HeaderCell {
     this.mark = h("span", { class: "snk-t-head-mark" });
     this.name = h("span", { class: "snk-t-head-name" });
     this.sort = h("span", { class: "snk-t-head-sort", "aria-hidden": "true" });
-    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu" }, icon("more"));
+    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu", "aria-hidden": "true" }, icon("more"));
     this.dtype = h("span", { class: "snk-t-head-dtype" });
     this.missing = h("span", { class: "snk-t-head-missing" });
     this.plot = h("span", { class: "snk-t-head-plot", "aria-hidden": "true" });

@@ -133,9 +133,9 @@ function typedText(value) {
   return String(value?.$int ?? value?.$float ?? value);
 }
 
-function shownValue(value) {
+function shownValue(value, kind) {
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
-  return typeof value === "string" ? `“${value}”` : typedText(value);
+  return typeof value === "string" && kind !== "datetime" ? `“${value}”` : typedText(value);
 }
 
 /** A filter in words: `dep_delay > 60`. */
@@ -143,8 +143,8 @@ export function filterWords(filter, name, kind) {
   const words = opsOf(kind).find(([op]) => op === filter.op)?.[1] ?? filter.op;
   const count = valuesOf(filter.op);
   if (!count) return `${name} ${words}`;
-  if (count === 2) return `${shownValue(filter.value[0])} ≤ ${name} ≤ ${shownValue(filter.value[1])}`;
-  const values = count === Infinity ? filter.value.map(shownValue).join(", ") : shownValue(filter.value);
+  if (count === 2) return `${shownValue(filter.value[0], kind)} ≤ ${name} ≤ ${shownValue(filter.value[1], kind)}`;
+  const values = count === Infinity ? filter.value.map((one) => shownValue(one, kind)).join(", ") : shownValue(filter.value, kind);
   return `${name} ${words} ${values}`;
 }
 
@@ -160,7 +160,7 @@ export function chipsOf(filters, columnOf) {
     const { name, kind } = columnOf(one.column);
     const paired = one.op === "ge" && next?.column === one.column && (next.op === "lt" || next.op === "le");
     if (paired) {
-      const text = `${shownValue(one.value)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value)}`;
+      const text = `${shownValue(one.value, kind)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value, kind)}`;
       chips.push({ text, from: n, count: 2, filter: one });
       n += 1;
     } else chips.push({ text: filterWords(one, name, kind), from: n, count: 1, filter: one });

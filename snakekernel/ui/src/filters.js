@@ -21,6 +21,7 @@ export class FilterBar {
    * @param {function(number): void} asks.onRow  go to a row
    * @param {function(): void} asks.onStatistics
    * @param {function(): void} asks.onUnhide
+   * @param {function(): void} asks.onAllRows  no sample, however long it takes
    */
   constructor(asks) {
     this.asks = asks;
@@ -34,6 +35,9 @@ export class FilterBar {
     this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" });
     this.clear = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
     this.hiddenOnes = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: asks.onUnhide });
+    this.sample = h("span", { class: "snk-t-note" });
+    this.all = h("button", { class: "snk-t-link", type: "button", title: "Sort and filter all rows; it may take a minute", onClick: asks.onAllRows }, "Use all rows");
+    this.sampled = h("span", { class: "snk-t-sampled", hidden: true }, this.sample, this.all);
     this.count = h("span", { class: "snk-t-count", role: "status" });
     this.row = h("input", { class: "snk-t-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
     this.statistics = h("button", { class: "snk-t-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
@@ -41,12 +45,12 @@ export class FilterBar {
       "div",
       { class: "snk-t-bar", role: "group", "aria-label": "Search and filters" },
       h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips, this.clear),
-      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.count, this.row, this.statistics),
+      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.sampled, this.count, this.row, this.statistics),
     );
   }
 
   /** Show a query, and what the table says of itself. */
-  update({ query, totals, columns, hiddenCount, statistics }) {
+  update({ query, totals, columns, hiddenCount, statistics, patient }) {
     this.filters = query.filter;
     if (document.activeElement !== this.search && this.search.value !== query.search) this.search.value = query.search;
     const told = JSON.stringify([query.filter, query.filter.map((one) => columns.get(one.column)?.name ?? null)]);
@@ -59,6 +63,9 @@ export class FilterBar {
     this.hiddenOnes.hidden = !hiddenCount;
     setText(this.hiddenOnes, `Show ${plural(hiddenCount, "hidden column")}`);
     setText(this.count, totals ? countText(totals) : "");
+    this.sampled.hidden = !totals?.sampled;
+    this.all.hidden = patient;
+    if (totals?.sampled) setText(this.sample, `Sample of ${formatCount(totals.sampled.rows)} of ${plural(totals.sampled.of, "row")}`);
     setAttribute(this.statistics, "aria-pressed", statistics);
   }
 
@@ -89,11 +96,10 @@ export class FilterBar {
   }
 }
 
-/** "1 234 of 336 776 rows × 19 columns", and whether the kernel looked at a sample only. */
-export function countText({ rows, matched, columns, sampled }) {
+/** "1 234 of 336 776 rows × 19 columns". */
+function countText({ rows, matched, columns }) {
   const shown = matched === rows ? plural(rows, "row") : `${formatCount(matched)} of ${plural(rows, "row")}`;
-  const sample = sampled ? `, sampled ${formatCount(sampled.rows)} of ${formatCount(sampled.of)}` : "";
-  return `${shown} × ${plural(columns, "column")}${sample}`;
+  return `${shown} × ${plural(columns, "column")}`;
 }
 
 /**

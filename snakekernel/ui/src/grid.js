@@ -68,6 +68,7 @@ class MountedTable {
       onRow: (row) => this.goToRow(row),
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
+      onAllRows: () => this.data.takeYourTime(),
     });
     const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
@@ -145,12 +146,17 @@ class MountedTable {
     }
     this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
     if (!this.seen) return;
-    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
+    const { column } = this.selection.active;
+    const shown = this.view.shows(column);
+    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
+      this.view.measure();
+      if (shown) this.view.reveal(-1, column);  // columns before it may have become wider
+    }
     this.view.draw();
     this._fetch();
     const { query, totals, columns } = this.data;
     const statistics = !this.pane.element.hidden;
-    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics });
+    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics, patient: this.data.patient });
     if (statistics) this._showPane();
   }
 
@@ -202,6 +208,7 @@ class MountedTable {
 
   _retry() {
     this.gone = null;
+    this.data.patient = true;  // whoever asks again has time
     this._anew();
     this._showError();
   }

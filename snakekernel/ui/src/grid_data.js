@@ -10,6 +10,10 @@ export const BLOCK_COLUMNS = 50;
 
 const MOST_REQUESTS = 2;
 const MOST_CELLS = 500_000;
+const STALE_SHOWN = 200;
+
+/** Seconds that the kernel gives to one request at most. */
+const LONGEST_BUDGET = 60;
 
 /** Two queries are the same where their texts are. */
 export function queryText(query) {
@@ -35,8 +39,12 @@ export class TableData {
     this.source = { target, ...(sessionId ? { session_id: sessionId } : {}) };
     this.onUpdate = onUpdate;
     this.query = PLAIN_QUERY;
+    /** Whether requests have all the time that the kernel gives. */
+    this.patient = false;
     /** The last query that was answered, to go back to. */
     this.answered = PLAIN_QUERY;
+    /** What was fetched of it, while a further query waits. */
+    this.before = null;
     /** Null until the first reply. */
     this.totals = null;
     this.error = null;
@@ -52,6 +60,7 @@ export class TableData {
     this.failed = new Map();
     this.wanted = [];
     this.again = false;
+    this.staleTimer = 0;
     this.disposed = false;
   }
 
@@ -101,12 +110,27 @@ export class TableData {
   /** Sort, filter or search otherwise. */
   setQuery(query) {
     if (queryText(query) === queryText(this.query)) return;
+    if (queryText(this.query) === queryText(this.answered)) this.before = { blocks: this.blocks, cells: this.cells };
     this.query = query;
-    this._restart(new Map());
+    // For a moment the cells of before stay: most queries are answered before a placeholder could be seen.
+    this._restart(new Map(this.blocks));
+    clearTimeout(this.staleTimer);
+    this.staleTimer = setTimeout(() => {
+      if (this.refreshing) return;
+      this.stale.clear();
+      this.onUpdate("cells");
+    }, STALE_SHOWN);
+  }
+
+  /** Sort and filter all rows, where the kernel's usual time allowed a sample only. */
+  takeYourTime() {
+    this.patient = true;
+    this._restart(new Map(this.blocks));
   }
 
   /** The table changed: fetch again what is in view, showing what was until it comes. */
   refresh() {
+    this.before = null;
     if (this.refreshing && this.flights.size) {
       this.again = true;  // one that is under way ends first, or a table that keeps changing would never show
       return;
@@ -117,8 +141,9 @@ export class TableData {
 
   /** Go back to the last query that was answered. */
   undo() {
+    const { before } = this;
     this.query = this.answered;
-    this._restart(new Map());
+    this._restart(new Map(), before ?? undefined);
   }
 
   /** Stop what is under way: a new query gives way to the last one, else what is missing stays so. */
@@ -151,16 +176,17 @@ export class TableData {
 
   dispose() {
     this.disposed = true;
+    clearTimeout(this.staleTimer);
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.blocks.clear();
     this.stale.clear();
   }
 
-  _restart(stale) {
+  _restart(stale, { blocks, cells } = { blocks: new Map(), cells: 0 }) {
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.stale = stale;
-    this.blocks = new Map();
-    this.cells = 0;
+    this.blocks = blocks;
+    this.cells = cells;
     this.failed.clear();
     this.error = null;
     this.again = false;
@@ -216,6 +242,7 @@ export class TableData {
       rows: [r * BLOCK_ROWS, (r + 1) * BLOCK_ROWS],
       columns: [c * BLOCK_COLUMNS, (c + 1) * BLOCK_COLUMNS],
       ...queryContent(this.query),
+      ...(this.patient ? { budget: LONGEST_BUDGET } : {}),
     };
     this.flights.set(key, flight);
     flight.promise = this._fetch(key, flight, content);
@@ -269,6 +296,7 @@ export class TableData {
     const moved = !first && JSON.stringify(totals) !== JSON.stringify(this.totals);
     this.totals = totals;
     this.answered = this.query;
+    this.before = null;
     const known = (column) => this.columns.get(column.position);
     if (reply.columns.some((column) => known(column) && JSON.stringify(known(column)) !== JSON.stringify(column))) this.columns.clear();
     for (const column of reply.columns) this.columns.set(column.position, column);

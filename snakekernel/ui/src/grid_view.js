@@ -177,6 +177,12 @@ export class GridView {
     };
   }
 
+  /** Whether a column is wholly in view. */
+  shows(column) {
+    const left = this.axis.offset(column) - this.across.place;
+    return left >= 0 && left + this.axis.size(column) <= this.wide;
+  }
+
   /** Draw what is in view. */
   draw() {
     const { rows } = this.visible();

@@ -6,12 +6,10 @@
  */
 
 import { mountTable } from "./grid.js";
+import { sideWidget, tabWidget } from "./lab_widgets.js";
 import { mountPanel } from "./panel.js";
 import { localSettings } from "./settings.js";
 import { LabTransport } from "./transport_lab.js";
-
-/** Pixels of the area below the notebook that show something of a table. */
-const LEAST_BELOW = 200;
 
 const PANEL_ID = "snakekernel-objects";
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3 jp-icon-selectable" fill="#616161" d="M12 2 3.5 6.5v11L12 22l8.5-4.5v-11zm0 2.3 5.6 2.9L12 10.2 6.4 7.2zM5.5 9l5.5 3v7.1l-5.5-2.9zm7.5 10.1V12l5.5-3v7.2z"/></svg>`;
@@ -48,7 +46,14 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   const { LabIcon } = lab["@jupyterlab/ui-components"];
   const icon = new LabIcon({ name: "snakekernel:objects", svgstr: ICON });
   const panels = new SessionPanels(lab, {
-    openView: (title, mount) => openTab(lab, app, labShell, icon, title, mount),
+    openTab: (title, mount) => {
+      // Notebook's main area holds the notebook and nothing else.
+      const widget = tabWidget(lab, { icon, title, mount, isBelow: !labShell });
+      app.shell.add(widget, labShell ? "main" : "down");
+      return widget;
+    },
+    activate: (widget) => app.shell.activateById(widget.id),
+    addCell: () => app.commands.execute("notebook:insert-cell-below"),
   });
   const side = sideWidget(lab, panels);
   side.id = PANEL_ID;
@@ -59,6 +64,12 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   for (const tracker of [notebooks, consoles]) {
     tracker?.currentChanged.connect((_, widget) => panels.follow(widget ?? currentOf(notebooks, consoles)));
   }
+  // A tracker tells nothing when its own current widget comes to the front again.
+  app.shell.currentChanged?.connect((_, { newValue }) => {
+    if (newValue && (notebooks?.has(newValue) || consoles?.has(newValue))) {
+      panels.follow(newValue);
+    }
+  });
   panels.follow(currentOf(notebooks, consoles));
   addCommands(lab, app, palette, labShell, side, panels);
 }
@@ -96,7 +107,7 @@ function addCommands(lab, app, palette, labShell, side, panels) {
       const { transport } = panels;
       const chosen = target ?? (await chooseTable(lab, transport));
       if (transport && chosen) {
-        panels.openTable(transport, chosen, title ?? titleOf(chosen));
+        panels.openTable(chosen, title ?? titleOf(chosen));
       }
     },
   });
@@ -129,9 +140,15 @@ async function chooseTable(lab, transport) {
 
 /** The panels of all sessions, one of which is shown. */
 class SessionPanels {
-  constructor(lab, { openView }) {
+  /**
+   * `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front;
+   * `addCell()` adds a cell to the current notebook.
+   */
+  constructor(lab, { openTab, activate, addCell }) {
     this._lab = lab;
-    this._openView = openView;
+    this._addCell = addCell;
+    this._openTab = openTab;
+    this._activate = activate;
     this._visible = false;
     /** By session context. */
     this._open = new Map();
@@ -170,25 +187,34 @@ class SessionPanels {
     this._update();
   }
 
-  openTable(transport, target, title) {
-    this._openView(title, (element) => mountTable(element, transport, target, { title }));
+  /** Open a table of the current session. */
+  openTable(target, title) {
+    const { transport, openView } = this._shown;
+    openView(title, (element) => mountTable(element, transport, target, { title }), JSON.stringify(target));
   }
 
   _mount(widget, context) {
     const { KernelMessage } = this._lab["@jupyterlab/services"];
     const transport = new LabTransport(context, {
       createMessage: KernelMessage.createMessage,
-      insertCode: (text) => insertCode(widget, text),
+      insertCode: (text) => insertCode(widget, text, this._addCell),
     });
     const node = document.createElement("div");
     node.className = "snk-host-session";
     this.node.append(node);
+    const views = new Map();
+    const openView = (title, mount, key = title) => {
+      const known = views.get(key);
+      const view = known && !known.isDisposed ? known : this._openTab(title, mount);
+      views.set(key, view);
+      this._activate(view);
+    };
     const panel = mountPanel(node, transport, {
-      openView: this._openView,
+      openView,
       theme: "jupyter",
       storage: localSettings(),
     });
-    this._open.set(context, { node, transport, panel });
+    this._open.set(context, { node, transport, panel, openView });
     context.disposed.connect(() => {
       panel.dispose();
       transport.dispose();
@@ -209,87 +235,12 @@ class SessionPanels {
   }
 }
 
-/** The side panel's widget, which tells when it is seen. */
-function sideWidget(lab, panels) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ObjectsWidget extends Widget {
-    constructor() {
-      super({ node: panels.node });
-    }
-    onAfterAttach() {
-      panels.setVisible(this.isVisible);
-    }
-    onAfterShow() {
-      panels.setVisible(true);
-    }
-    onBeforeHide() {
-      panels.setVisible(false);
-    }
-    onBeforeDetach() {
-      panels.setVisible(false);
-    }
-    onActivateRequest() {
-      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
-      first?.focus();
-    }
-  }
-  return new ObjectsWidget();
-}
-
-let tabs = 0;
-
-/** Open a view as a tab: in Lab's main area; below the notebook where the main area holds one widget only. */
-function openTab(lab, app, labShell, icon, title, mount) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ViewWidget extends Widget {
-    onAfterAttach() {
-      this.handle ??= mount(this.node);
-    }
-    onResize() {
-      if (!labShell && !this.hasRoom) {
-        this.hasRoom = true;
-        giveRoom(this);
-      }
-      this.handle?.resized?.();
-    }
-    onAfterShow() {
-      this.handle?.resized?.();
-    }
-    onCloseRequest(message) {
-      super.onCloseRequest(message);
-      this.dispose();
-    }
-    dispose() {
-      this.handle?.dispose();
-      this.handle = null;
-      super.dispose();
-    }
-  }
-  const widget = new ViewWidget();
-  tabs += 1;
-  widget.id = `snakekernel-view-${tabs}`;
-  widget.addClass("snk-host-view");
-  widget.title.label = title;
-  widget.title.caption = title;
-  widget.title.closable = true;
-  widget.title.icon = icon;
-  app.shell.add(widget, labShell ? "main" : "down");
-  app.shell.activateById(widget.id);
-}
-
-/** The area below the notebook begins with no height. */
-function giveRoom(widget) {
-  // Its parents: a stack, the tabs, what splits the page.
-  const area = widget.parent?.parent;
-  const split = area?.parent;
-  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
-    split.setRelativeSizes([1, 1]);
-  }
-}
-
 /** Put a line into the active cell of a notebook, or the prompt of a console. */
-function insertCode(widget, text) {
-  const cell = widget.console?.promptCell ?? widget.content?.activeCell ?? null;
+async function insertCode(widget, text, addCell) {
+  if (widget.content?.activeCell && widget.content.activeCell.model.type !== "code") {
+    await addCell();
+  }
+  const cell = widget.console?.promptCell ?? widget.content?.activeCell;
   if (!cell || cell.isDisposed) {
     return;
   }

@@ -210,7 +210,8 @@ class Panel {
     const options = { title };
     if (node.source.sessionId !== null) options.sessionId = node.source.sessionId;
     if (this.host.openView) {
-      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options));
+      const key = JSON.stringify([node.source.sessionId, node.target]);
+      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options), key);
       return;
     }
     const place = h("div", { class: "snk-page-table" });

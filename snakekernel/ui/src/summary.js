@@ -10,6 +10,7 @@ import { formatCount, formatNumber, formatShare } from "./format.js";
 import { columnName, kindMark, KINDS } from "./columns.js";
 import { cellText, wholeText } from "./cells.js";
 import { queryContent } from "./grid_data.js";
+import { readValue } from "./filter_words.js";
 
 const SETTLED = 150;
 const MOST_COLUMNS = 50;
@@ -132,8 +133,9 @@ export class StatisticsPane {
   _top(position, column, summary) {
     const most = Math.max(...summary.top.map(([, count]) => count), 1);
     const rows = summary.top.map(([value, count]) => {
-      const { text, missing } = cellText(value, column.kind);
-      const pick = () => this.onFilter([{ column: position, op: "eq", value: topValue(value, column.kind) }]);
+      const wanted = filterValue(value, column.kind);
+      const { text, missing } = cellText(wanted, column.kind);
+      const pick = () => this.onFilter([{ column: position, op: "eq", value: wanted }]);
       return h(
         "button",
         { class: "snk-t-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
@@ -146,12 +148,9 @@ export class StatisticsPane {
   }
 }
 
-/** A value of `top` as a filter wants it: the reply has texts, whatever the column's kind. */
-function topValue(value, kind) {
-  if (typeof value !== "string") return value;
-  if (kind === "boolean") return value === "True";
-  const number = Number(value);
-  return (kind === "integer" || kind === "number") && value.trim() && Number.isFinite(number) ? number : value;
+/** A value of a summary as a filter wants it: many are texts, whatever the column's kind. */
+function filterValue(value, kind) {
+  return typeof value === "string" ? readValue(value, kind).value ?? value : value;
 }
 
 function factList(summary, kind) {
@@ -235,8 +234,8 @@ class Histogram {
   filters(column, n) {
     const last = n === this.counts.length - 1;
     return [
-      { column, op: "ge", value: this.edges[n] },
-      { column, op: last ? "le" : "lt", value: this.edges[n + 1] },
+      { column, op: "ge", value: filterValue(this.edges[n], this.kind) },
+      { column, op: last ? "le" : "lt", value: filterValue(this.edges[n + 1], this.kind) },
     ];
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { h, setText, copyText, trapFocus } from "./dom.js";
-import { formatCount, formatShare } from "./format.js";
+import { formatShare } from "./format.js";
 
 const SLOW = 350;
 const SHOWN = 4000;
@@ -45,7 +45,7 @@ export class Notices {
   showError(error, { gone, undo }) {
     this.error.hidden = !error;
     if (!error) return;
-    setText(this.text, error.message);
+    setText(this.text, sentence(error.message));
     this.undo.hidden = !undo;
     this.leave.hidden = !gone || !this.canLeave;
   }
@@ -59,10 +59,10 @@ export class Notices {
     } else if (!this.slowTimer) {
       this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
     }
-    const words = progress?.text ? progress.text.charAt(0).toUpperCase() + progress.text.slice(1) : "Waiting for the kernel";
-    const share = progress?.total ? ` · ${formatShare(progress.done, progress.total)} of ${formatCount(progress.total)}` : "";
-    setText(this.workText, words + share);
-    if (progress?.total) this.workBar.value = progress.done / progress.total;
+    const words = sentence(progress?.text || "waiting for the kernel");
+    const counted = progress?.total > 1;  // one step is no measure of anything
+    setText(this.workText, counted ? `${words} · ${formatShare(progress.done, progress.total)}` : words);
+    if (counted) this.workBar.value = progress.done / progress.total;
     else this.workBar.removeAttribute("value");
   }
 
@@ -78,6 +78,11 @@ export class Notices {
     clearTimeout(this.slowTimer);
     clearTimeout(this.toldTimer);
   }
+}
+
+/** The kernel's words begin small. */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /**

@@ -651,6 +651,10 @@ export const BLOCK_COLUMNS = 50;
 
 const MOST_REQUESTS = 2;
 const MOST_CELLS = 500_000;
+const STALE_SHOWN = 200;
+
+/** Seconds that the kernel gives to one request at most. */
+const LONGEST_BUDGET = 60;
 
 /** Two queries are the same where their texts are. */
 export function queryText(query) {
@@ -676,8 +680,12 @@ export class TableData {
     this.source = { target, ...(sessionId ? { session_id: sessionId } : {}) };
     this.onUpdate = onUpdate;
     this.query = PLAIN_QUERY;
+    /** Whether requests have all the time that the kernel gives. */
+    this.patient = false;
     /** The last query that was answered, to go back to. */
     this.answered = PLAIN_QUERY;
+    /** What was fetched of it, while a further query waits. */
+    this.before = null;
     /** Null until the first reply. */
     this.totals = null;
     this.error = null;
@@ -693,6 +701,7 @@ export class TableData {
     this.failed = new Map();
     this.wanted = [];
     this.again = false;
+    this.staleTimer = 0;
     this.disposed = false;
   }
 
@@ -742,12 +751,27 @@ export class TableData {
   /** Sort, filter or search otherwise. */
   setQuery(query) {
     if (queryText(query) === queryText(this.query)) return;
+    if (queryText(this.query) === queryText(this.answered)) this.before = { blocks: this.blocks, cells: this.cells };
     this.query = query;
-    this._restart(new Map());
+    // For a moment the cells of before stay: most queries are answered before a placeholder could be seen.
+    this._restart(new Map(this.blocks));
+    clearTimeout(this.staleTimer);
+    this.staleTimer = setTimeout(() => {
+      if (this.refreshing) return;
+      this.stale.clear();
+      this.onUpdate("cells");
+    }, STALE_SHOWN);
+  }
+
+  /** Sort and filter all rows, where the kernel's usual time allowed a sample only. */
+  takeYourTime() {
+    this.patient = true;
+    this._restart(new Map(this.blocks));
   }
 
   /** The table changed: fetch again what is in view, showing what was until it comes. */
   refresh() {
+    this.before = null;
     if (this.refreshing && this.flights.size) {
       this.again = true;  // one that is under way ends first, or a table that keeps changing would never show
       return;
@@ -758,8 +782,9 @@ export class TableData {
 
   /** Go back to the last query that was answered. */
   undo() {
+    const { before } = this;
     this.query = this.answered;
-    this._restart(new Map());
+    this._restart(new Map(), before ?? undefined);
   }
 
   /** Stop what is under way: a new query gives way to the last one, else what is missing stays so. */
@@ -792,16 +817,17 @@ export class TableData {
 
   dispose() {
     this.disposed = true;
+    clearTimeout(this.staleTimer);
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.blocks.clear();
     this.stale.clear();
   }
 
-  _restart(stale) {
+  _restart(stale, { blocks, cells } = { blocks: new Map(), cells: 0 }) {
     for (const key of [...this.flights.keys()]) this._abort(key);
     this.stale = stale;
-    this.blocks = new Map();
-    this.cells = 0;
+    this.blocks = blocks;
+    this.cells = cells;
     this.failed.clear();
     this.error = null;
     this.again = false;
@@ -857,6 +883,7 @@ export class TableData {
       rows: [r * BLOCK_ROWS, (r + 1) * BLOCK_ROWS],
       columns: [c * BLOCK_COLUMNS, (c + 1) * BLOCK_COLUMNS],
       ...queryContent(this.query),
+      ...(this.patient ? { budget: LONGEST_BUDGET } : {}),
     };
     this.flights.set(key, flight);
     flight.promise = this._fetch(key, flight, content);
@@ -910,6 +937,7 @@ export class TableData {
     const moved = !first && JSON.stringify(totals) !== JSON.stringify(this.totals);
     this.totals = totals;
     this.answered = this.query;
+    this.before = null;
     const known = (column) => this.columns.get(column.position);
     if (reply.columns.some((column) => known(column) && JSON.stringify(known(column)) !== JSON.stringify(column))) this.columns.clear();
     for (const column of reply.columns) this.columns.set(column.position, column);
@@ -2426,7 +2454,7 @@ export class Notices {
   showError(error, { gone, undo }) {
     this.error.hidden = !error;
     if (!error) return;
-    setText(this.text, error.message);
+    setText(this.text, sentence(error.message));
     this.undo.hidden = !undo;
     this.leave.hidden = !gone || !this.canLeave;
   }
@@ -2440,10 +2468,10 @@ export class Notices {
     } else if (!this.slowTimer) {
       this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
     }
-    const words = progress?.text ? progress.text.charAt(0).toUpperCase() + progress.text.slice(1) : "Waiting for the kernel";
-    const share = progress?.total ? ` · ${formatShare(progress.done, progress.total)} of ${formatCount(progress.total)}` : "";
-    setText(this.workText, words + share);
-    if (progress?.total) this.workBar.value = progress.done / progress.total;
+    const words = sentence(progress?.text || "waiting for the kernel");
+    const counted = progress?.total > 1;  // one step is no measure of anything
+    setText(this.workText, counted ? `${words} · ${formatShare(progress.done, progress.total)}` : words);
+    if (counted) this.workBar.value = progress.done / progress.total;
     else this.workBar.removeAttribute("value");
   }
 
@@ -2459,6 +2487,11 @@ export class Notices {
     clearTimeout(this.slowTimer);
     clearTimeout(this.toldTimer);
   }
+}
+
+/** The kernel's words begin small. */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /**
@@ -2815,9 +2848,9 @@ function typedText(value) {
   return String(value?.$int ?? value?.$float ?? value);
 }
 
-function shownValue(value) {
+function shownValue(value, kind) {
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
-  return typeof value === "string" ? `“${value}”` : typedText(value);
+  return typeof value === "string" && kind !== "datetime" ? `“${value}”` : typedText(value);
 }
 
 /** A filter in words: `dep_delay > 60`. */
@@ -2825,8 +2858,8 @@ export function filterWords(filter, name, kind) {
   const words = opsOf(kind).find(([op]) => op === filter.op)?.[1] ?? filter.op;
   const count = valuesOf(filter.op);
   if (!count) return `${name} ${words}`;
-  if (count === 2) return `${shownValue(filter.value[0])} ≤ ${name} ≤ ${shownValue(filter.value[1])}`;
-  const values = count === Infinity ? filter.value.map(shownValue).join(", ") : shownValue(filter.value);
+  if (count === 2) return `${shownValue(filter.value[0], kind)} ≤ ${name} ≤ ${shownValue(filter.value[1], kind)}`;
+  const values = count === Infinity ? filter.value.map((one) => shownValue(one, kind)).join(", ") : shownValue(filter.value, kind);
   return `${name} ${words} ${values}`;
 }
 
@@ -2842,7 +2875,7 @@ export function chipsOf(filters, columnOf) {
     const { name, kind } = columnOf(one.column);
     const paired = one.op === "ge" && next?.column === one.column && (next.op === "lt" || next.op === "le");
     if (paired) {
-      const text = `${shownValue(one.value)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value)}`;
+      const text = `${shownValue(one.value, kind)} ≤ ${name} ${next.op === "lt" ? "<" : "≤"} ${shownValue(next.value, kind)}`;
       chips.push({ text, from: n, count: 2, filter: one });
       n += 1;
     } else chips.push({ text: filterWords(one, name, kind), from: n, count: 1, filter: one });
@@ -3358,6 +3391,122 @@ function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
+// lab_widgets.js
+
+/**
+ * The Lumino widgets of the panel and of the views that it opens; they tell what they hold when it is seen.
+ */
+
+
+/** Pixels that the panel is wide at first, where there is room. */
+const WIDTH = 340;
+
+/** Pixels of the area below the notebook that show something of a table. */
+const LEAST_BELOW = 200;
+
+/** The side panel's widget, which tells when it is seen. */
+export function sideWidget(lab, panels) {
+  const { Widget } = lab["@lumino/widgets"];
+  const settings = localSettings();
+  class ObjectsWidget extends Widget {
+    constructor() {
+      super({ node: panels.node });
+    }
+    onAfterAttach() {
+      panels.setVisible(this.isVisible);
+    }
+    onAfterShow() {
+      panels.setVisible(true);
+    }
+    onResize({ width }) {
+      if (this.isVisible && width > 0 && !settings.get("width")) {
+        settings.set("width", WIDTH);
+        widen(this, width);
+      }
+    }
+    onBeforeHide() {
+      panels.setVisible(false);
+    }
+    onBeforeDetach() {
+      panels.setVisible(false);
+    }
+    onActivateRequest() {
+      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
+      first?.focus();
+    }
+  }
+  return new ObjectsWidget();
+}
+
+/** Give the side panel a width that shows its columns, when it is seen for the first time. */
+function widen(side, width) {
+  let split = side.parent;
+  while (split && !(split.relativeSizes && split.orientation === "horizontal")) {
+    split = split.parent;
+  }
+  const sizes = split?.relativeSizes() ?? [];
+  const more = (WIDTH - width) / (split?.node.clientWidth || WIDTH);
+  if (sizes.length > 1 && more > 0 && sizes[sizes.length - 2] > more * 2) {
+    sizes[sizes.length - 1] += more;
+    sizes[sizes.length - 2] -= more;
+    split.setRelativeSizes(sizes);
+  }
+}
+
+let viewCount = 0;
+
+/**
+ * A view as a tab.
+ *
+ * `mount(element)` gives what is disposed of with it; `isBelow` tells that it opens in the area below a notebook.
+ */
+export function tabWidget(lab, { icon, title, mount, isBelow }) {
+  const { Widget } = lab["@lumino/widgets"];
+  class ViewWidget extends Widget {
+    onAfterAttach() {
+      this.handle ??= mount(this.node);
+    }
+    onResize() {
+      if (isBelow && !this.hasRoom) {
+        this.hasRoom = true;
+        giveRoom(this);
+      }
+      this.handle?.resized?.();
+    }
+    onAfterShow() {
+      this.handle?.resized?.();
+    }
+    onCloseRequest(message) {
+      super.onCloseRequest(message);
+      this.dispose();
+    }
+    dispose() {
+      this.handle?.dispose();
+      this.handle = null;
+      super.dispose();
+    }
+  }
+  const widget = new ViewWidget();
+  viewCount += 1;
+  widget.id = `snakekernel-view-${viewCount}`;
+  widget.addClass("snk-host-view");
+  widget.title.label = title;
+  widget.title.caption = title;
+  widget.title.closable = true;
+  widget.title.icon = icon;
+  return widget;
+}
+
+/** The area below the notebook begins with no height. */
+function giveRoom(widget) {
+  // Its parents: a stack, the tabs, what splits the page.
+  const area = widget.parent?.parent;
+  const split = area?.parent;
+  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
+    split.setRelativeSizes([1, 1]);
+  }
+}
+
 // actions.js
 
 /**
@@ -3566,7 +3715,7 @@ export class HeaderCell {
     this.mark = h("span", { class: "snk-t-head-mark" });
     this.name = h("span", { class: "snk-t-head-name" });
     this.sort = h("span", { class: "snk-t-head-sort", "aria-hidden": "true" });
-    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu" }, icon("more"));
+    this.menu = h("span", { class: "snk-t-head-menu", title: "Column menu", "aria-hidden": "true" }, icon("more"));
     this.dtype = h("span", { class: "snk-t-head-dtype" });
     this.missing = h("span", { class: "snk-t-head-missing" });
     this.plot = h("span", { class: "snk-t-head-plot", "aria-hidden": "true" });
@@ -4608,6 +4757,7 @@ export class FilterBar {
    * @param {function(number): void} asks.onRow  go to a row
    * @param {function(): void} asks.onStatistics
    * @param {function(): void} asks.onUnhide
+   * @param {function(): void} asks.onAllRows  no sample, however long it takes
    */
   constructor(asks) {
     this.asks = asks;
@@ -4621,6 +4771,9 @@ export class FilterBar {
     this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" });
     this.clear = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
     this.hiddenOnes = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: asks.onUnhide });
+    this.sample = h("span", { class: "snk-t-note" });
+    this.all = h("button", { class: "snk-t-link", type: "button", title: "Sort and filter all rows; it may take a minute", onClick: asks.onAllRows }, "Use all rows");
+    this.sampled = h("span", { class: "snk-t-sampled", hidden: true }, this.sample, this.all);
     this.count = h("span", { class: "snk-t-count", role: "status" });
     this.row = h("input", { class: "snk-t-row-field", type: "text", inputmode: "numeric", placeholder: "Go to row", "aria-label": "Go to row number", onKeydown: (event) => this._goTo(event) });
     this.statistics = h("button", { class: "snk-t-button", type: "button", "aria-pressed": "false", onClick: asks.onStatistics }, icon("figure"), "Statistics");
@@ -4628,12 +4781,12 @@ export class FilterBar {
       "div",
       { class: "snk-t-bar", role: "group", "aria-label": "Search and filters" },
       h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips, this.clear),
-      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.count, this.row, this.statistics),
+      h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.sampled, this.count, this.row, this.statistics),
     );
   }
 
   /** Show a query, and what the table says of itself. */
-  update({ query, totals, columns, hiddenCount, statistics }) {
+  update({ query, totals, columns, hiddenCount, statistics, patient }) {
     this.filters = query.filter;
     if (document.activeElement !== this.search && this.search.value !== query.search) this.search.value = query.search;
     const told = JSON.stringify([query.filter, query.filter.map((one) => columns.get(one.column)?.name ?? null)]);
@@ -4646,6 +4799,9 @@ export class FilterBar {
     this.hiddenOnes.hidden = !hiddenCount;
     setText(this.hiddenOnes, `Show ${plural(hiddenCount, "hidden column")}`);
     setText(this.count, totals ? countText(totals) : "");
+    this.sampled.hidden = !totals?.sampled;
+    this.all.hidden = patient;
+    if (totals?.sampled) setText(this.sample, `Sample of ${formatCount(totals.sampled.rows)} of ${plural(totals.sampled.of, "row")}`);
     setAttribute(this.statistics, "aria-pressed", statistics);
   }
 
@@ -4676,11 +4832,10 @@ export class FilterBar {
   }
 }
 
-/** "1 234 of 336 776 rows × 19 columns", and whether the kernel looked at a sample only. */
-export function countText({ rows, matched, columns, sampled }) {
+/** "1 234 of 336 776 rows × 19 columns". */
+function countText({ rows, matched, columns }) {
   const shown = matched === rows ? plural(rows, "row") : `${formatCount(matched)} of ${plural(rows, "row")}`;
-  const sample = sampled ? `, sampled ${formatCount(sampled.rows)} of ${formatCount(sampled.of)}` : "";
-  return `${shown} × ${plural(columns, "column")}${sample}`;
+  return `${shown} × ${plural(columns, "column")}`;
 }
 
 /**
@@ -4961,6 +5116,12 @@ export class GridView {
     };
   }
 
+  /** Whether a column is wholly in view. */
+  shows(column) {
+    const left = this.axis.offset(column) - this.across.place;
+    return left >= 0 && left + this.axis.size(column) <= this.wide;
+  }
+
   /** Draw what is in view. */
   draw() {
     const { rows } = this.visible();
@@ -5216,8 +5377,9 @@ export class StatisticsPane {
   _top(position, column, summary) {
     const most = Math.max(...summary.top.map(([, count]) => count), 1);
     const rows = summary.top.map(([value, count]) => {
-      const { text, missing } = cellText(value, column.kind);
-      const pick = () => this.onFilter([{ column: position, op: "eq", value: topValue(value, column.kind) }]);
+      const wanted = filterValue(value, column.kind);
+      const { text, missing } = cellText(wanted, column.kind);
+      const pick = () => this.onFilter([{ column: position, op: "eq", value: wanted }]);
       return h(
         "button",
         { class: "snk-t-top", type: "button", title: `${wholeText(value)}: ${formatCount(count)}, filter by it`, onClick: pick },
@@ -5230,12 +5392,9 @@ export class StatisticsPane {
   }
 }
 
-/** A value of `top` as a filter wants it: the reply has texts, whatever the column's kind. */
-function topValue(value, kind) {
-  if (typeof value !== "string") return value;
-  if (kind === "boolean") return value === "True";
-  const number = Number(value);
-  return (kind === "integer" || kind === "number") && value.trim() && Number.isFinite(number) ? number : value;
+/** A value of a summary as a filter wants it: many are texts, whatever the column's kind. */
+function filterValue(value, kind) {
+  return typeof value === "string" ? readValue(value, kind).value ?? value : value;
 }
 
 function factList(summary, kind) {
@@ -5319,8 +5478,8 @@ class Histogram {
   filters(column, n) {
     const last = n === this.counts.length - 1;
     return [
-      { column, op: "ge", value: this.edges[n] },
-      { column, op: last ? "le" : "lt", value: this.edges[n + 1] },
+      { column, op: "ge", value: filterValue(this.edges[n], this.kind) },
+      { column, op: last ? "le" : "lt", value: filterValue(this.edges[n + 1], this.kind) },
     ];
   }
 }
@@ -5633,6 +5792,7 @@ class MountedTable {
       onRow: (row) => this.goToRow(row),
       onStatistics: () => this.showStatistics(this.pane.element.hidden),
       onUnhide: () => this._unhide(),
+      onAllRows: () => this.data.takeYourTime(),
     });
     const main = h("div", { class: "snk-t-table-main" }, this.view.scroller, this.pane.element);
     // Lumino's commands would take arrows and letters away from a grid within a notebook.
@@ -5710,12 +5870,17 @@ class MountedTable {
     }
     this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
     if (!this.seen) return;
-    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) this.view.measure();
+    const { column } = this.selection.active;
+    const shown = this.view.shows(column);
+    if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
+      this.view.measure();
+      if (shown) this.view.reveal(-1, column);  // columns before it may have become wider
+    }
     this.view.draw();
     this._fetch();
     const { query, totals, columns } = this.data;
     const statistics = !this.pane.element.hidden;
-    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics });
+    this.bar.update({ query, totals, columns, hiddenCount: this.hidden.size, statistics, patient: this.data.patient });
     if (statistics) this._showPane();
   }
 
@@ -5767,6 +5932,7 @@ class MountedTable {
 
   _retry() {
     this.gone = null;
+    this.data.patient = true;  // whoever asks again has time
     this._anew();
     this._showError();
   }
@@ -6141,7 +6307,8 @@ class Panel {
     const options = { title };
     if (node.source.sessionId !== null) options.sessionId = node.source.sessionId;
     if (this.host.openView) {
-      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options));
+      const key = JSON.stringify([node.source.sessionId, node.target]);
+      this.host.openView(title, (element) => mountTable(element, this.transport, node.target, options), key);
       return;
     }
     const place = h("div", { class: "snk-page-table" });
@@ -6248,9 +6415,6 @@ function columnHeads() {
  */
 
 
-/** Pixels of the area below the notebook that show something of a table. */
-const LEAST_BELOW = 200;
-
 const PANEL_ID = "snakekernel-objects";
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24"><path class="jp-icon3 jp-icon-selectable" fill="#616161" d="M12 2 3.5 6.5v11L12 22l8.5-4.5v-11zm0 2.3 5.6 2.9L12 10.2 6.4 7.2zM5.5 9l5.5 3v7.1l-5.5-2.9zm7.5 10.1V12l5.5-3v7.2z"/></svg>`;
 
@@ -6286,7 +6450,14 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   const { LabIcon } = lab["@jupyterlab/ui-components"];
   const icon = new LabIcon({ name: "snakekernel:objects", svgstr: ICON });
   const panels = new SessionPanels(lab, {
-    openView: (title, mount) => openTab(lab, app, labShell, icon, title, mount),
+    openTab: (title, mount) => {
+      // Notebook's main area holds the notebook and nothing else.
+      const widget = tabWidget(lab, { icon, title, mount, isBelow: !labShell });
+      app.shell.add(widget, labShell ? "main" : "down");
+      return widget;
+    },
+    activate: (widget) => app.shell.activateById(widget.id),
+    addCell: () => app.commands.execute("notebook:insert-cell-below"),
   });
   const side = sideWidget(lab, panels);
   side.id = PANEL_ID;
@@ -6297,6 +6468,12 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   for (const tracker of [notebooks, consoles]) {
     tracker?.currentChanged.connect((_, widget) => panels.follow(widget ?? currentOf(notebooks, consoles)));
   }
+  // A tracker tells nothing when its own current widget comes to the front again.
+  app.shell.currentChanged?.connect((_, { newValue }) => {
+    if (newValue && (notebooks?.has(newValue) || consoles?.has(newValue))) {
+      panels.follow(newValue);
+    }
+  });
   panels.follow(currentOf(notebooks, consoles));
   addCommands(lab, app, palette, labShell, side, panels);
 }
@@ -6334,7 +6511,7 @@ function addCommands(lab, app, palette, labShell, side, panels) {
       const { transport } = panels;
       const chosen = target ?? (await chooseTable(lab, transport));
       if (transport && chosen) {
-        panels.openTable(transport, chosen, title ?? titleOf(chosen));
+        panels.openTable(chosen, title ?? titleOf(chosen));
       }
     },
   });
@@ -6367,9 +6544,15 @@ async function chooseTable(lab, transport) {
 
 /** The panels of all sessions, one of which is shown. */
 class SessionPanels {
-  constructor(lab, { openView }) {
+  /**
+   * `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front;
+   * `addCell()` adds a cell to the current notebook.
+   */
+  constructor(lab, { openTab, activate, addCell }) {
     this._lab = lab;
-    this._openView = openView;
+    this._addCell = addCell;
+    this._openTab = openTab;
+    this._activate = activate;
     this._visible = false;
     /** By session context. */
     this._open = new Map();
@@ -6408,25 +6591,34 @@ class SessionPanels {
     this._update();
   }
 
-  openTable(transport, target, title) {
-    this._openView(title, (element) => mountTable(element, transport, target, { title }));
+  /** Open a table of the current session. */
+  openTable(target, title) {
+    const { transport, openView } = this._shown;
+    openView(title, (element) => mountTable(element, transport, target, { title }), JSON.stringify(target));
   }
 
   _mount(widget, context) {
     const { KernelMessage } = this._lab["@jupyterlab/services"];
     const transport = new LabTransport(context, {
       createMessage: KernelMessage.createMessage,
-      insertCode: (text) => insertCode(widget, text),
+      insertCode: (text) => insertCode(widget, text, this._addCell),
     });
     const node = document.createElement("div");
     node.className = "snk-host-session";
     this.node.append(node);
+    const views = new Map();
+    const openView = (title, mount, key = title) => {
+      const known = views.get(key);
+      const view = known && !known.isDisposed ? known : this._openTab(title, mount);
+      views.set(key, view);
+      this._activate(view);
+    };
     const panel = mountPanel(node, transport, {
-      openView: this._openView,
+      openView,
       theme: "jupyter",
       storage: localSettings(),
     });
-    this._open.set(context, { node, transport, panel });
+    this._open.set(context, { node, transport, panel, openView });
     context.disposed.connect(() => {
       panel.dispose();
       transport.dispose();
@@ -6447,87 +6639,12 @@ class SessionPanels {
   }
 }
 
-/** The side panel's widget, which tells when it is seen. */
-function sideWidget(lab, panels) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ObjectsWidget extends Widget {
-    constructor() {
-      super({ node: panels.node });
-    }
-    onAfterAttach() {
-      panels.setVisible(this.isVisible);
-    }
-    onAfterShow() {
-      panels.setVisible(true);
-    }
-    onBeforeHide() {
-      panels.setVisible(false);
-    }
-    onBeforeDetach() {
-      panels.setVisible(false);
-    }
-    onActivateRequest() {
-      const first = this.node.querySelector('.snk-host-session:not([hidden]) input, [tabindex="0"]');
-      first?.focus();
-    }
-  }
-  return new ObjectsWidget();
-}
-
-let tabs = 0;
-
-/** Open a view as a tab: in Lab's main area; below the notebook where the main area holds one widget only. */
-function openTab(lab, app, labShell, icon, title, mount) {
-  const { Widget } = lab["@lumino/widgets"];
-  class ViewWidget extends Widget {
-    onAfterAttach() {
-      this.handle ??= mount(this.node);
-    }
-    onResize() {
-      if (!labShell && !this.hasRoom) {
-        this.hasRoom = true;
-        giveRoom(this);
-      }
-      this.handle?.resized?.();
-    }
-    onAfterShow() {
-      this.handle?.resized?.();
-    }
-    onCloseRequest(message) {
-      super.onCloseRequest(message);
-      this.dispose();
-    }
-    dispose() {
-      this.handle?.dispose();
-      this.handle = null;
-      super.dispose();
-    }
-  }
-  const widget = new ViewWidget();
-  tabs += 1;
-  widget.id = `snakekernel-view-${tabs}`;
-  widget.addClass("snk-host-view");
-  widget.title.label = title;
-  widget.title.caption = title;
-  widget.title.closable = true;
-  widget.title.icon = icon;
-  app.shell.add(widget, labShell ? "main" : "down");
-  app.shell.activateById(widget.id);
-}
-
-/** The area below the notebook begins with no height. */
-function giveRoom(widget) {
-  // Its parents: a stack, the tabs, what splits the page.
-  const area = widget.parent?.parent;
-  const split = area?.parent;
-  if (split?.setRelativeSizes && area.node.clientHeight < LEAST_BELOW) {
-    split.setRelativeSizes([1, 1]);
-  }
-}
-
 /** Put a line into the active cell of a notebook, or the prompt of a console. */
-function insertCode(widget, text) {
-  const cell = widget.console?.promptCell ?? widget.content?.activeCell ?? null;
+async function insertCode(widget, text, addCell) {
+  if (widget.content?.activeCell && widget.content.activeCell.model.type !== "code") {
+    await addCell();
+  }
+  const cell = widget.console?.promptCell ?? widget.content?.activeCell;
   if (!cell || cell.isDisposed) {
     return;
   }
