@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from snakekernel.inspection.describe import Describer as Describer
     from snakekernel.inspection.glances import Glance as Glance
     from snakekernel.inspection.glances import glance as glance
+    from snakekernel.inspection.html import description_page as description_page
+    from snakekernel.inspection.html import inspection_page as inspection_page
+    from snakekernel.inspection.html import listing_page as listing_page
+    from snakekernel.inspection.pages import Page as Page
     from snakekernel.inspection.paths import part_of as part_of
+    from snakekernel.inspection.previews import preview_of as preview_of
     from snakekernel.inspection.sizes import estimate as estimate
     from snakekernel.inspection.small import of_small_scalar as of_small_scalar
     from snakekernel.inspection.summaries import Summaries as Summaries
@@ -38,6 +43,7 @@ __all__ = [
     "Glance",
     "Orders",
     "Outcome",
+    "Page",
     "SortKey",
     "Summaries",
     "TableLimits",
@@ -45,10 +51,14 @@ __all__ = [
     "TimedOut",
     "View",
     "attempt",
+    "description_page",
     "estimate",
     "glance",
+    "inspection_page",
+    "listing_page",
     "of_small_scalar",
     "part_of",
+    "preview_of",
     "summarize",
     "table_page",
 ]
@@ -60,6 +70,7 @@ _HOMES = {
     "Glance": "glances",
     "Orders": "table_order",
     "Outcome": "timed",
+    "Page": "pages",
     "SortKey": "table_order",
     "Summaries": "summaries",
     "TableLimits": "tables",
@@ -67,10 +78,14 @@ _HOMES = {
     "TimedOut": "timed",
     "View": "table_order",
     "attempt": "timed",
+    "description_page": "html",
     "estimate": "sizes",
     "glance": "glances",
+    "inspection_page": "html",
+    "listing_page": "html",
     "of_small_scalar": "small",
     "part_of": "paths",
+    "preview_of": "previews",
     "summarize": "summaries",
     "table_page": "tables",
 }

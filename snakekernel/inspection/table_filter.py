@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast, get_args
 
@@ -74,30 +74,26 @@ def checked(condition: Condition, at: str) -> Condition:
 
 def matching_rows(
     column_of: Callable[[int], Column],
-    columns: int,
     conditions: tuple[Condition, ...],
-    search: str,
+    searched: Iterable[Mask] | None,
     task: Task,
 ) -> Positions | None:
     """Positions of the rows that fulfil all, ascending; ``None``: nothing was asked.
 
     Args:
-        column_of: the column of a number. columns: how many there are, all of which are searched.
+        column_of: the column of a number.
+        searched: where a text was found, of one column after the other; ``None``: none is sought.
     """
     found: Mask = None
-    steps = len(conditions) + (columns if search else 0)
     for n, condition in enumerate(conditions):
-        task.progress(n, steps, "filtering")
+        task.progress(n, len(conditions), "filtering")
         mask = _holds(column_of(condition.column), condition, f"$.filter[{n}]")
         found = mask if found is None else masks.both(found, mask)
-    if search:
-        test, anywhere = TextTest("contains", search), None
-        for n in range(columns):
-            task.progress(len(conditions) + n, steps, "searching")
-            mask = column_of(n).matching(test)
-            anywhere = mask if anywhere is None else masks.either(anywhere, mask)
-        if anywhere is not None:
-            found = anywhere if found is None else masks.both(found, anywhere)
+    anywhere: Mask = None
+    for mask in searched or ():
+        anywhere = mask if anywhere is None else masks.either(anywhere, mask)
+    if anywhere is not None:
+        found = anywhere if found is None else masks.both(found, anywhere)
     return None if found is None else masks.positions(found)
 
 

@@ -338,6 +338,7 @@ def test_search_finds_what_a_page_shows() -> None:
         "DEEP": [1],
         "[1, 2]": [0],
         "nan": [],
+        "nat": [],
         "none": [],
         "5": [0, 1, 2],
     }.items():
