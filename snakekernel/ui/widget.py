@@ -3,7 +3,8 @@
 Rules: a message from the page is ``{"kind": "request", "view", "id", "op", "content", "channel"}`` and gets
 one ``{"kind": "reply", "id", "content"}`` with buffers, a task's ``progress`` before it; what changes is
 pushed as ``changed``. Requests for ``control`` are answered as they come, as the inspector's comm answers
-them; those for ``shell`` take turns with cells. Each view is a sender of its own, so that a watch is its own.
+them; those for ``shell`` take turns with cells. Each view is a sender of its own, so that a watch is its own;
+with ``{"kind": "gone", "view"}`` it leaves, and nothing is pushed where none is left.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class PanelWidget(anywidget.AnyWidget):
                 "“Python (snakekernel)” as the notebook's kernel."
             )
         self._kernel = kernel
+        #: Views that asked something and have not gone.
+        self._seen: set[str] = set()
         super().__init__(**kwargs)
         self.on_msg(self._asked)
         kernel.change_listeners.add(self._changed)
@@ -53,13 +56,21 @@ class PanelWidget(anywidget.AnyWidget):
         super().close()
 
     def _changed(self, content: dict[str, Any]) -> None:
-        self.send({"kind": "changed", "content": content})
+        if self._seen:
+            self.send({"kind": "changed", "content": content})
 
     def _asked(self, widget: Any, message: Any, buffers: Any) -> None:
         kernel = self._kernel
-        if kernel is None or not isinstance(message, dict) or message.get("kind") != "request":
+        if kernel is None or not isinstance(message, dict):
             return
-        view = _View(self, str(message.get("view")))
+        name = str(message.get("view"))
+        if message.get("kind") == "gone":
+            self._seen.discard(name)
+        elif message.get("kind") == "request":
+            self._seen.add(name)
+            self._serve(kernel, _View(self, name), message, buffers)
+
+    def _serve(self, kernel: SnakeKernel, view: _View, message: dict[str, Any], buffers: Any) -> None:
         op, content, id = message.get("op"), message.get("content"), message.get("id")
         if message.get("channel") == "shell" and isinstance(op, str) and isinstance(content, dict):
             ask_in_turn(

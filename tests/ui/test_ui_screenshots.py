@@ -137,7 +137,7 @@ def test_a_filter_and_statistics(lab: Front, pictures: Path) -> None:
 def test_a_call(lab: Front, pictures: Path) -> None:
     _row(lab, "mean_delay").dblclick()
     form = lab.panel.locator("form")
-    form.get_by_role("textbox").first.fill("UA")
+    form.get_by_role("textbox", name="carrier", exact=True).fill("UA")
     form.get_by_role("button", name="Call", exact=True).click()
     expect(form).to_contain_text("12.1")
     lab.screenshot(pictures / "panel-call.png", lab.panel, height=340)

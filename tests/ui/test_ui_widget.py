@@ -56,7 +56,7 @@ def test_a_call_from_the_widget_waits_for_the_cell(alone: Front) -> None:
     alone.run("stored.say = say\nsnakekernel.panel()")
     _widget(alone).get_by_role("treeitem", name="say").first.dblclick()
     form = _widget(alone).locator("form")
-    form.get_by_role("textbox").first.fill("hello")
+    form.get_by_role("textbox", name="what", exact=True).fill("hello")
     form.get_by_role("button", name="Call", exact=True).click()
     expect(_widget(alone)).to_contain_text("said hello")
     cell = alone.run("print(said)")

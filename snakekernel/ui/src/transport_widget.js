@@ -66,6 +66,7 @@ export class WidgetTransport {
   }
 
   dispose() {
+    this._tell({ kind: "gone", view: this._view });
     this._model.off("msg:custom", this._received);
     this._model.off("comm:close", this._lost);
     this._model.off("comm_live_update", this._doubted);
@@ -83,8 +84,12 @@ export class WidgetTransport {
   }
 
   _send(op, content, channel, id) {
+    this._tell({ kind: "request", view: this._view, id, op, content, channel });
+  }
+
+  _tell(message) {
     try {
-      this._model.send({ kind: "request", view: this._view, id, op, content, channel });
+      this._model.send(message);
     } catch {
       // The host's own error of a comm that is closed.
       this._lost();
