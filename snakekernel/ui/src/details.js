@@ -5,7 +5,7 @@
  * code runs only when the reader asks for its repr, and can be stopped then.
  */
 
-import { debounce, h, icon, placeChildren, setText } from "./dom.js";
+import { debounce, h, icon, paced, placeChildren, setText } from "./dom.js";
 import { formatCount, formatMoment, formatShape, formatSize, formatTime, oneLine } from "./format.js";
 
 /** Milliseconds that a selection rests before it is asked about. */
@@ -38,6 +38,7 @@ export class Details {
     const heading = h("div", { class: "snk-details-names" }, this.title, this.kind);
     this.element = h("section", { class: "snk-details", "aria-label": "Details" }, h("header", null, heading, this.buttons), this.body);
     this.askSoon = debounce(() => this.#ask(), SELECTION_RESTS);
+    this.askAgain = paced(() => this.#ask(), state.gap);
     this.off = state.onTouched((source, names) => this.#touched(source, names));
   }
 
@@ -50,6 +51,7 @@ export class Details {
   /** Stops what is under way. */
   leave() {
     this.askSoon.cancel();
+    this.askAgain.cancel();
     this.asking?.abort();
     this.evaluating?.abort();
     this.asking = this.evaluating = null;
@@ -58,7 +60,7 @@ export class Details {
   #touched(source, names) {
     if (!this.node) return;
     if (source !== null && !(this.node.source === source && (names === null || names.has(this.node.name)))) return;
-    if (this.state.live && source !== null) this.askSoon();
+    if (this.state.live && source !== null) this.askAgain();
   }
 
   /** Shows a node; null clears the pane. */

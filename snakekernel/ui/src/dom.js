@@ -162,6 +162,28 @@ export function debounce(fn, wait) {
   return run;
 }
 
+/** Runs `fn` at once, and then at most every `gap()` milliseconds, however often it is asked. `cancel()` forgets what is due. */
+export function paced(fn, gap) {
+  let timer = 0;
+  let last = -Infinity;
+  const go = () => {
+    timer = 0;
+    last = performance.now();
+    fn();
+  };
+  const run = () => {
+    if (timer) return;
+    const wait = last + gap() - performance.now();
+    if (wait <= 0) go();
+    else timer = setTimeout(go, wait);
+  };
+  run.cancel = () => {
+    clearTimeout(timer);
+    timer = 0;
+  };
+  return run;
+}
+
 /** Copies text; works without the clipboard permission too. Resolves to whether it did. */
 export async function copyText(text) {
   try {

@@ -190,10 +190,15 @@ export class ObjectList {
   }
 
   #revealAwaited() {
-    const at = this.awaited ? this.layout.indexOf(this.awaited) : -1;
-    if (at < 0) return;
-    this.awaited = null;
-    this.#move(at, {});
+    if (!this.awaited) return;
+    const at = this.layout.indexOf(this.awaited);
+    if (at >= 0) {
+      this.#move(at, {});
+      return;
+    }
+    // What is new comes last.
+    const source = this.state.sources.find((one) => this.awaited.startsWith(`${one.key}\u0000`));
+    if (source?.count && this.state.live) source.need(source.count - 1, source.count);
   }
 
   get activeRow() {

@@ -14,9 +14,6 @@ const PAGES_KEPT = 30;
 /** Requests under way at once: fast scrolling skips what has passed by. */
 const PAGES_AT_ONCE = 2;
 
-/** Milliseconds between two refreshes of what is on screen, however often it changes. */
-const REFRESH_GAP = 150;
-
 /**
  * Rows of one group.
  *
@@ -28,14 +25,16 @@ export class ObjectSource {
    * @param {string|null} sessionId
    * @param {(op: string, content: object, options: object) => Promise<{content: any}>} request
    * @param {() => void} changed  called when there is something new to draw
+   * @param {() => number} gap  milliseconds between two refreshes, however often things change
    */
-  constructor(kind, sessionId, request, changed) {
+  constructor(kind, sessionId, request, changed, gap) {
     this.kind = kind;
     this.sessionId = sessionId;
     this.key = kind === "session" ? `session:${sessionId}` : kind;
     this.root = kind === "variables" ? "user" : "stored";
     this.request = request;
     this.changed = changed;
+    this.gap = gap;
     this.search = "";
     this.clear();
   }
@@ -117,7 +116,7 @@ export class ObjectSource {
     if (!page) {
       this.#fetch(number);
     } else if (page.tick < this.ticks) {
-      const wait = this.refreshed + REFRESH_GAP - performance.now();
+      const wait = this.refreshed + this.gap() - performance.now();
       if (wait <= 0) this.#fetch(number);
       else if (!this.timer) {
         this.timer = setTimeout(() => {

@@ -6,9 +6,14 @@
  * meanwhile is only marked as out of date. The watch names what is on screen and ends with the visit.
  */
 
+import { paced } from "./dom.js";
 import { ObjectSource } from "./sources.js";
 import { TreeNode } from "./tree.js";
 import { watchOf } from "./watches.js";
+
+/** Milliseconds between two refreshes of what changes all the time; a cell that runs is left more of the kernel. */
+const REFRESH_GAP = 150;
+const REFRESH_GAP_BUSY = 500;
 
 /** A push with more changes than these marks none of them: a flicker tells nobody anything. */
 const MARKS_MOST = 200;
@@ -33,6 +38,8 @@ export class PanelState {
     this.listeners = new Set();
     this.touched = new Set();
     this.watch = watchOf(transport);
+    this.outdated = new Set();
+    this.refreshTrees = paced(() => this.#refreshTrees(), this.gap);
     this.#reset();
     this.off = [
       this.watch.onBegan(() => this.#watchBegan()),
@@ -57,6 +64,8 @@ export class PanelState {
     for (const fn of this.listeners) fn();
   };
 
+  gap = () => (this.status.busy ? REFRESH_GAP_BUSY : REFRESH_GAP);
+
   /** Asks the kernel; late answers of another kernel process never arrive. */
   request = async (op, content, options = {}) => {
     const life = this.life;
@@ -76,7 +85,7 @@ export class PanelState {
   }
 
   #source(kind, sessionId) {
-    const source = new ObjectSource(kind, sessionId, this.request, this.changed);
+    const source = new ObjectSource(kind, sessionId, this.request, this.changed, this.gap);
     source.search = this.search;
     return source;
   }
@@ -121,6 +130,7 @@ export class PanelState {
   }
 
   #stop() {
+    this.refreshTrees.cancel();
     for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
     for (const node of this.nodes.values()) node.leave();
   }
@@ -187,10 +197,19 @@ export class PanelState {
   #touch(source, names) {
     for (const node of this.nodes.values()) {
       if (node.source !== source || !(names === null || names.has(node.name))) continue;
-      if (this.live) node.refresh(this.request, this.changed);
+      if (this.live) this.outdated.add(node);
       else node.children = null;
     }
+    if (this.outdated.size) this.refreshTrees();
     for (const fn of this.touched) fn(source, names);
+  }
+
+  #refreshTrees() {
+    const nodes = [...this.outdated].filter((node) => this.nodes.get(node.key) === node);
+    // One that still loads is asked again after that, never cut short over and over.
+    this.outdated = new Set(nodes.filter((node) => node.loading));
+    if (this.live) for (const node of nodes) if (!node.loading) node.refresh(this.request, this.changed);
+    if (this.outdated.size) this.refreshTrees();
   }
 
   #mark(key, kind) {

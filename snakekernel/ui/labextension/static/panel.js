@@ -166,6 +166,28 @@ export function debounce(fn, wait) {
   return run;
 }
 
+/** Runs `fn` at once, and then at most every `gap()` milliseconds, however often it is asked. `cancel()` forgets what is due. */
+export function paced(fn, gap) {
+  let timer = 0;
+  let last = -Infinity;
+  const go = () => {
+    timer = 0;
+    last = performance.now();
+    fn();
+  };
+  const run = () => {
+    if (timer) return;
+    const wait = last + gap() - performance.now();
+    if (wait <= 0) go();
+    else timer = setTimeout(go, wait);
+  };
+  run.cancel = () => {
+    clearTimeout(timer);
+    timer = 0;
+  };
+  return run;
+}
+
 /** Copies text; works without the clipboard permission too. Resolves to whether it did. */
 export async function copyText(text) {
   try {
@@ -1351,9 +1373,6 @@ const PAGES_KEPT = 30;
 /** Requests under way at once: fast scrolling skips what has passed by. */
 const PAGES_AT_ONCE = 2;
 
-/** Milliseconds between two refreshes of what is on screen, however often it changes. */
-const REFRESH_GAP = 150;
-
 /**
  * Rows of one group.
  *
@@ -1365,14 +1384,16 @@ export class ObjectSource {
    * @param {string|null} sessionId
    * @param {(op: string, content: object, options: object) => Promise<{content: any}>} request
    * @param {() => void} changed  called when there is something new to draw
+   * @param {() => number} gap  milliseconds between two refreshes, however often things change
    */
-  constructor(kind, sessionId, request, changed) {
+  constructor(kind, sessionId, request, changed, gap) {
     this.kind = kind;
     this.sessionId = sessionId;
     this.key = kind === "session" ? `session:${sessionId}` : kind;
     this.root = kind === "variables" ? "user" : "stored";
     this.request = request;
     this.changed = changed;
+    this.gap = gap;
     this.search = "";
     this.clear();
   }
@@ -1454,7 +1475,7 @@ export class ObjectSource {
     if (!page) {
       this.#fetch(number);
     } else if (page.tick < this.ticks) {
-      const wait = this.refreshed + REFRESH_GAP - performance.now();
+      const wait = this.refreshed + this.gap() - performance.now();
       if (wait <= 0) this.#fetch(number);
       else if (!this.timer) {
         this.timer = setTimeout(() => {
@@ -2027,6 +2048,7 @@ export class Details {
     const heading = h("div", { class: "snk-details-names" }, this.title, this.kind);
     this.element = h("section", { class: "snk-details", "aria-label": "Details" }, h("header", null, heading, this.buttons), this.body);
     this.askSoon = debounce(() => this.#ask(), SELECTION_RESTS);
+    this.askAgain = paced(() => this.#ask(), state.gap);
     this.off = state.onTouched((source, names) => this.#touched(source, names));
   }
 
@@ -2039,6 +2061,7 @@ export class Details {
   /** Stops what is under way. */
   leave() {
     this.askSoon.cancel();
+    this.askAgain.cancel();
     this.asking?.abort();
     this.evaluating?.abort();
     this.asking = this.evaluating = null;
@@ -2047,7 +2070,7 @@ export class Details {
   #touched(source, names) {
     if (!this.node) return;
     if (source !== null && !(this.node.source === source && (names === null || names.has(this.node.name)))) return;
-    if (this.state.live && source !== null) this.askSoon();
+    if (this.state.live && source !== null) this.askAgain();
   }
 
   /** Shows a node; null clears the pane. */
@@ -3831,6 +3854,10 @@ export function columnMenu(table, row, column, box) {
  */
 
 
+/** Milliseconds between two refreshes of what changes all the time; a cell that runs is left more of the kernel. */
+const REFRESH_GAP = 150;
+const REFRESH_GAP_BUSY = 500;
+
 /** A push with more changes than these marks none of them: a flicker tells nobody anything. */
 const MARKS_MOST = 200;
 
@@ -3854,6 +3881,8 @@ export class PanelState {
     this.listeners = new Set();
     this.touched = new Set();
     this.watch = watchOf(transport);
+    this.outdated = new Set();
+    this.refreshTrees = paced(() => this.#refreshTrees(), this.gap);
     this.#reset();
     this.off = [
       this.watch.onBegan(() => this.#watchBegan()),
@@ -3878,6 +3907,8 @@ export class PanelState {
     for (const fn of this.listeners) fn();
   };
 
+  gap = () => (this.status.busy ? REFRESH_GAP_BUSY : REFRESH_GAP);
+
   /** Asks the kernel; late answers of another kernel process never arrive. */
   request = async (op, content, options = {}) => {
     const life = this.life;
@@ -3897,7 +3928,7 @@ export class PanelState {
   }
 
   #source(kind, sessionId) {
-    const source = new ObjectSource(kind, sessionId, this.request, this.changed);
+    const source = new ObjectSource(kind, sessionId, this.request, this.changed, this.gap);
     source.search = this.search;
     return source;
   }
@@ -3942,6 +3973,7 @@ export class PanelState {
   }
 
   #stop() {
+    this.refreshTrees.cancel();
     for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
     for (const node of this.nodes.values()) node.leave();
   }
@@ -4008,10 +4040,19 @@ export class PanelState {
   #touch(source, names) {
     for (const node of this.nodes.values()) {
       if (node.source !== source || !(names === null || names.has(node.name))) continue;
-      if (this.live) node.refresh(this.request, this.changed);
+      if (this.live) this.outdated.add(node);
       else node.children = null;
     }
+    if (this.outdated.size) this.refreshTrees();
     for (const fn of this.touched) fn(source, names);
+  }
+
+  #refreshTrees() {
+    const nodes = [...this.outdated].filter((node) => this.nodes.get(node.key) === node);
+    // One that still loads is asked again after that, never cut short over and over.
+    this.outdated = new Set(nodes.filter((node) => node.loading));
+    if (this.live) for (const node of nodes) if (!node.loading) node.refresh(this.request, this.changed);
+    if (this.outdated.size) this.refreshTrees();
   }
 
   #mark(key, kind) {
@@ -4304,10 +4345,15 @@ export class ObjectList {
   }
 
   #revealAwaited() {
-    const at = this.awaited ? this.layout.indexOf(this.awaited) : -1;
-    if (at < 0) return;
-    this.awaited = null;
-    this.#move(at, {});
+    if (!this.awaited) return;
+    const at = this.layout.indexOf(this.awaited);
+    if (at >= 0) {
+      this.#move(at, {});
+      return;
+    }
+    // What is new comes last.
+    const source = this.state.sources.find((one) => this.awaited.startsWith(`${one.key}\u0000`));
+    if (source?.count && this.state.live) source.need(source.count - 1, source.count);
   }
 
   get activeRow() {
