@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from .. import inspection
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
-from ..inspection.timed import hurry
 from ..wire.errors import Cancelled, Unsupported
 
 _log: Final = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Inspector:
             return False
         thread = self._thread
         if thread is not None and thread.ident is not None:
-            hurry(thread.ident)
+            inspection.hurry(thread.ident)
         return True
 
     def _work(self) -> None:
