@@ -17,6 +17,7 @@ from .. import inspection
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
 from ..wire.errors import Cancelled, Unsupported
+from . import threads
 
 _log: Final = logging.getLogger(__name__)
 _CLOSING: Final = "The kernel is shutting down."
@@ -63,10 +64,7 @@ class Inspector:
             if not self._is_closed:
                 self._waiting.append(job)
                 if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=self._work, name="snakekernel inspector", daemon=True
-                    )
-                    self._thread.start()
+                    self._thread = threads.start(self._work, "inspector")
                 self._changed.notify()
                 return
         self._end(job, _cancelled(job, False, _CLOSING))
