@@ -69,7 +69,9 @@ class Stock:
         buffers: Sequence[Any] = (),
     ) -> str:
         """Send a message as jupyter_client does; ``"call"`` stands for ``"snake_call_request"``."""
-        if "_" not in msg_type or not msg_type.endswith(("_request", "_reply", "comm_open", "comm_msg")):
+        if "_" not in msg_type or not msg_type.endswith(
+            ("_request", "_reply", "comm_open", "comm_msg", "comm_close")
+        ):
             msg_type = f"snake_{msg_type}_request"
         msg = self.session.msg(msg_type, content or {}, metadata=metadata)
         if subshell_id is not None:

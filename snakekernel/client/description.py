@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from ..inspection.html import description_page, inspection_page
+from .. import inspection
 from ..wire.path import path_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Description:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         name = f"stored{path_text(self.path)}" if self.path else ""
-        return {"text/plain": repr(self), "text/html": description_page(self.raw, name).html}
+        return {"text/plain": repr(self), "text/html": inspection.description_page(self.raw, name).html}
 
     def __getitem__(self, name: str) -> Any:
         """A field of the description as it came."""
@@ -68,7 +68,7 @@ class Inspection(dict[str, Any]):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         stored = self.get("stored")
-        return inspection_page(self, f"stored.{stored['name']}" if stored else "").bundle
+        return inspection.inspection_page(self, f"stored.{stored['name']}" if stored else "").bundle
 
 
 class Picture:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..inspection.previews import preview_of
+from .. import inspection
 from ..values import Encoder
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
@@ -40,7 +40,10 @@ async def run(request: Request, scope: Scope) -> Reply:
     """Resolve and draw; matplotlib's figures, PIL's images, arrays, and what draws itself."""
     obj = scope.resolve(scope.target(request.target))
     made = scope.invoke(
-        preview_of, (obj, request.width, request.height, request.budget), at="$.target", trusted=True
+        inspection.preview_of,
+        (obj, request.width, request.height, request.budget),
+        at="$.target",
+        trusted=True,
     )
     scope.task.check()
     if made is None:

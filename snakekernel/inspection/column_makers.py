@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import zoneinfo
 from typing import Any, Final
 
 from snakekernel.inspection import genuine, kinds, masks
@@ -163,6 +162,9 @@ def _lexical(codes: Any, labels: list[Any]) -> CategoryColumn:
 def _zone(name: str | None) -> datetime.tzinfo | None:
     if name is None:
         return None
+    # With the first zone: a kernel starts without.
+    import zoneinfo
+
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):  # Arrow's "+02:00"

@@ -13,7 +13,7 @@ import collections
 import itertools
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -287,3 +287,8 @@ def first(items: Iterable[T], count: int) -> tuple[list[T], int]:
     iterator = iter(items)
     head = list(itertools.islice(iterator, count))
     return head, len(head) + sum(1 for _ in iterator)
+
+
+def one_of_each_type(objects: Sequence[T]) -> list[T]:
+    """One of the objects for each of their types."""
+    return list(dict(zip(map(id, map(type, objects)), objects, strict=True)).values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
 from snakekernel.inspection import facts, genuine
@@ -100,30 +100,66 @@ def of_polars(dtype: Any) -> Kind:
 
 def of_cells(cells: Sequence[Any]) -> Kind:
     """The kind of Python cells: that of all that are not missing, or ``"other"``."""
-    found = {id(type(cell)): type(cell) for cell in cells if not is_missing(cell)}
-    types = list(found.values())
-    if types:
+    found = genuine.one_of_each_type([cell for cell in cells if not is_missing(cell)])
+    if found:
         for kind, *library in _OF_LIBRARY_CELLS:
-            if all(genuine.library_kind(cell, *library) for cell in cells if not is_missing(cell)):
+            if all(genuine.library_kind(cell, *library) for cell in found):
                 return kind
         for kind, allowed in _OF_CELLS:
-            if all(cls in allowed for cls in types):
+            if all(type(cell) in allowed for cell in found):
                 return kind
     return "other"
 
 
 def is_missing(cell: Any) -> bool:
     """Whether a Python cell stands for no value: ``None``, NaN, ``pandas.NaT`` or ``pandas.NA``."""
-    if cell is None:
-        return True
+    test = _missing_test(cell)
+    return test is not None and test(cell)
+
+
+def missing_of(cells: Sequence[Any]) -> list[bool]:
+    """``is_missing`` of each cell; each type is looked at once."""
+    tests = {id(type(cell)): _missing_test(cell) for cell in genuine.one_of_each_type(cells)}
+    doubtful = [test for test in tests.values() if test is not None]
+    if not doubtful:
+        return [False] * len(cells)
+    if all(test is _always for test in doubtful):
+        gone = {number for number, test in tests.items() if test is not None}
+        return [id(type(cell)) in gone for cell in cells]
+    certain = {number: test or _never for number, test in tests.items()}
+    return [certain[id(type(cell))](cell) for cell in cells]
+
+
+def _missing_test(cell: Any) -> Callable[[Any], bool] | None:
+    """What tells whether a cell of this one's type is missing; ``None``: none is."""
     cls = type(cell)
+    if cls is type(None):
+        return _always
     if cls is float:
-        return bool(cell != cell)
+        return _differs
     if cls is decimal.Decimal:
-        return bool(cell.is_nan())
-    if cls is str or cls is int:
-        return False
+        return decimal.Decimal.is_nan
+    if cls in _NEVER:
+        return None
     pandas = genuine.library("pandas")
-    if pandas and (cell is pandas.get("NaT", is_missing) or cell is pandas.get("NA", is_missing)):
-        return True
-    return facts.data_kind(cell) == "numpy.generic" and cell.dtype.kind in "fmM" and bool(cell != cell)
+    if pandas and (cell is pandas.get("NaT", pandas) or cell is pandas.get("NA", pandas)):
+        return _always  # each is the only one of its type
+    if facts.data_kind(cell) == "numpy.generic" and cell.dtype.kind in "fmM":
+        return _differs
+    return None
+
+
+def _always(cell: Any) -> bool:
+    return True
+
+
+def _never(cell: Any) -> bool:
+    return False
+
+
+def _differs(cell: Any) -> bool:
+    return bool(cell != cell)
+
+
+#: Types, common in tables, of which no cell is missing.
+_NEVER: Final = genuine.Table.of(str, int, bool, bytes, list, tuple, dict, datetime.datetime, datetime.date)

@@ -18,7 +18,8 @@ from typing import Any, Final
 from snakekernel.inspection import facts, genuine, kinds, masks, operands, timed
 from snakekernel.inspection.kinds import Kind
 from snakekernel.inspection.masks import Positions
-from snakekernel.inspection.operands import Comparison, Mismatch, TextTest
+from snakekernel.inspection.operands import Mismatch, TextTest
+from snakekernel.inspection.table_query import Comparison
 from snakekernel.inspection.task import Task
 from snakekernel.inspection.text import object_text
 
@@ -32,10 +33,15 @@ _WORDED: Final = {
 
 _PLAIN: Final = genuine.Table.of(int, float, bool, str, decimal.Decimal)
 
+_NUMBERS: Final = genuine.Table.of(int, float, bool, decimal.Decimal)
+
 _TIMES: Final = genuine.Table.of(datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
 
 #: Types that hash and compare by the interpreter's own code.
-_HASHABLE: Final = frozenset((int, float, bool, str, bytes, decimal.Decimal))
+_HASHABLE: Final = genuine.Table.of(int, float, bool, str, bytes, decimal.Decimal)
+
+#: Types that marshal writes exactly.
+_MARSHALLED: Final = genuine.Table.of(int, float, bool, str, bytes, type(None))
 
 _OPERATORS: Final[dict[Comparison, Callable[[Any, Any], Any]]] = {
     "eq": operator.eq,
@@ -66,15 +72,20 @@ def is_worded(obj: Any) -> bool:
 
 def cell_texts(cells: Sequence[Any]) -> list[str]:
     """The texts that cells are sought by: those a page shows."""
-    return [cell if type(cell) is str else _text(cell) for cell in cells]
+    types = genuine.one_of_each_type(cells)
+    if all(_is_said_by_str(cell) for cell in types):
+        return ["" if cell is None else str(cell) for cell in cells]
+    said = {id(type(cell)) for cell in types if _is_said_by_str(cell)}
+    return [str(cell) if id(type(cell)) in said else _repr(cell) for cell in cells]
 
 
-def _text(cell: Any) -> str:
-    known = type(cell) in _PLAIN or type(cell) in _TIMES or is_worded(cell)
-    if known or facts.data_kind(cell) == "numpy.generic":
-        return str(cell)
-    if cell is None:
-        return ""
+def _is_said_by_str(cell: Any) -> bool:
+    """Whether a cell of this type is shown as its ``str``, by code of the interpreter or a data library."""
+    known = cell is None or type(cell) in _PLAIN or type(cell) in _TIMES or is_worded(cell)
+    return known or facts.data_kind(cell) == "numpy.generic"
+
+
+def _repr(cell: Any) -> str:
     try:
         return genuine.clean(repr(cell))
     except Exception:  # the object's own failure; what it is called can still be sought
@@ -105,8 +116,7 @@ class ListColumn:
         return ListColumn([self.cells[n] for n in masks.listed(rows)], self.kind, self.task)
 
     def missing(self) -> list[bool]:
-        is_missing = kinds.is_missing
-        return [is_missing(cell) for chunk in self._chunks() for cell in chunk]
+        return [gone for chunk in self._chunks() for gone in kinds.missing_of(chunk)]
 
     def compare(self, op: Comparison, value: Any) -> list[bool]:
         as_given: Callable[[Any], Any] = _same
@@ -116,11 +126,14 @@ class ListColumn:
             value = datetime.timedelta(microseconds=operands.span(value) / 1_000)
         elif self.kind in operands.CHECKS:
             operands.CHECKS[self.kind](value)
-        compare, is_missing = _OPERATORS[op], kinds.is_missing
+        compare = _OPERATORS[op]
         kept: list[bool] = []
         try:
             for chunk in self._chunks():
-                kept += [not is_missing(cell) and bool(compare(as_given(cell), value)) for cell in chunk]
+                kept += [
+                    not gone and bool(compare(as_given(cell), value))
+                    for cell, gone in zip(chunk, kinds.missing_of(chunk), strict=True)
+                ]
         except TypeError as error:  # "'<' not supported between instances of …"
             raise Mismatch(f"its cells cannot be compared with that value: {timed.summary(error)}") from None
         return kept
@@ -129,9 +142,9 @@ class ListColumn:
         if self.kind not in ("datetime", "duration") and all(type(value) in _HASHABLE for value in values):
             wanted = set(values)
             return [
-                type(cell) in _HASHABLE and cell in wanted and not kinds.is_missing(cell)
+                type(cell) in _HASHABLE and cell in wanted and not gone
                 for chunk in self._chunks()
-                for cell in chunk
+                for cell, gone in zip(chunk, kinds.missing_of(chunk), strict=True)
             ]
         found = [False] * len(self.cells)
         for value in values:
@@ -142,9 +155,7 @@ class ListColumn:
         kept: list[bool] = []
         for chunk in self._chunks():
             kept += test.keep(cell_texts(chunk))
-        if test.text == "" or test.how == "regex":  # the empty text of a missing cell is none
-            return masks.both(kept, masks.flipped(self.missing()))  # type: ignore[no-any-return]
-        return kept
+        return [keep and not gone for keep, gone in zip(kept, self.missing(), strict=True)]
 
     def argsort(self, descending: bool) -> list[int]:
         missing = self.missing()
@@ -158,31 +169,35 @@ class ListColumn:
 
     def counts(self, top: int) -> tuple[int | None, list[tuple[Any, int]]]:
         there = self._there()
-        types = set(map(id, map(type, there)))
-        if not all(type(cell) in _HASHABLE or is_worded(cell) for cell in _one_of_each_type(there)):
+        samples = genuine.one_of_each_type(there)
+        if not all(type(cell) in _HASHABLE or is_worded(cell) for cell in samples):
             return self._by_text(there, top)
-        if len(types) == 1:
+        if len(samples) == 1:
             found = Counter(there)
             return len(found), found.most_common(top)
         typed = Counter((type(cell), cell) for cell in there)  # 1 and True are not the same cell
         return len(typed), [(cell, count) for (_, cell), count in typed.most_common(top)]
 
     def _by_text(self, there: list[Any], top: int) -> tuple[int | None, list[tuple[Any, int]]]:
-        standard = all(type(cell) in _TIMES for cell in _one_of_each_type(there))
+        standard = all(type(cell) in _TIMES for cell in genuine.one_of_each_type(there))
         if not there or not standard:
             return None, []
         found = Counter(map(str, there))
         return len(found), found.most_common(top)
 
     def _there(self) -> list[Any]:
-        is_missing = kinds.is_missing
-        return [cell for chunk in self._chunks() for cell in chunk if not is_missing(cell)]
+        return [
+            cell
+            for chunk in self._chunks()
+            for cell, gone in zip(chunk, kinds.missing_of(chunk), strict=True)
+            if not gone
+        ]
 
     def numbers(self) -> list[Any] | None:
         if self.kind not in ("integer", "number", "boolean"):
             return None
         there = self._there()
-        return there if all(type(cell) in _PLAIN and type(cell) is not str for cell in there) else None
+        return there if all(type(cell) in _NUMBERS for cell in genuine.one_of_each_type(there)) else None
 
     def cell(self, number: Any) -> Any:
         return number
@@ -192,7 +207,7 @@ class ListColumn:
             # Version 2 writes no references, which depend on who else holds a cell.
             return hashed(marshal.dumps(self.cells, 2))
         except ValueError:  # objects; what they keep inside is not looked at
-            return hashed(marshal.dumps([_mark(cell) for cell in self.cells], 2))
+            return hashed(marshal.dumps(_marks(self.cells), 2))
 
 
 def _same(cell: Any) -> Any:
@@ -204,13 +219,12 @@ def _moment(cell: Any) -> Any:
     return datetime.datetime(cell.year, cell.month, cell.day) if type(cell) is datetime.date else cell
 
 
-def _one_of_each_type(cells: list[Any]) -> list[Any]:
-    return list({id(type(cell)): cell for cell in cells}.values())
-
-
-def _mark(cell: Any) -> Any:
-    if type(cell) in _HASHABLE and type(cell) is not decimal.Decimal:
-        return cell
-    if cell is None or is_worded(cell) or type(cell) in _TIMES:
-        return str(cell)
-    return id(cell)
+def _marks(cells: list[Any]) -> list[Any]:
+    """What tells whether a cell is still the same: its value, its text, or which object it is."""
+    marks: dict[int, Callable[[Any], Any]] = {}
+    for cell in genuine.one_of_each_type(cells):
+        if type(cell) in _MARSHALLED:
+            marks[id(type(cell))] = _same
+        else:
+            marks[id(type(cell))] = str if _is_said_by_str(cell) else id
+    return [marks[id(type(cell))](cell) for cell in cells]

@@ -18,9 +18,10 @@ from snakekernel.inspection.column import Column
 from snakekernel.inspection.kinds import Kind
 from snakekernel.inspection.numbers import spread_of_array, spread_of_list
 from snakekernel.inspection.table_cells import Cells, read
-from snakekernel.inspection.table_order import Orders, View, affordable_step, check_columns
+from snakekernel.inspection.table_order import NEVER_SAMPLED, Orders
+from snakekernel.inspection.table_query import View
 from snakekernel.inspection.table_sources import Source, source_of
-from snakekernel.inspection.tables import check_range, sampled_of
+from snakekernel.inspection.tables import check_range, order_of, sampled_of
 from snakekernel.inspection.task import Task
 from snakekernel.inspection.text import clip
 from snakekernel.wire.errors import SnakeError
@@ -83,22 +84,15 @@ def summarize(
     task, view, clock = task or Task(), view or View(), Clock(seconds)
     check_range("columns", columns)
     source: Source = read(lambda: source_of(obj), clock)
-    check_columns(view, source.columns)
     low, high = columns or (0, 50)
     low, high = min(low, source.columns), min(high, source.columns)
     last = min(high, low + _MOST_COLUMNS)
     header = read(lambda: source.header((low, last)), clock)
-    step, rows = 1, None
-    if not view.whole:
-        step = read(lambda: affordable_step(source, view, seconds / 2), clock)
-        order = read(
-            lambda: (Orders() if orders is None else orders).order(obj, source, view, task, step=step),
-            clock,
-        )
-        rows = order.rows
+    order = order_of(obj, source, view, orders, task, Clock(seconds / 2))
+    step, rows = (1, None) if order is None else (order.step, order.rows)
     matched = source.rows if rows is None else len(rows)
     each = sum(_COST.get(dtype, _TYPED) for _, dtype, _ in header)
-    every = max(math.ceil(2 * each * matched / seconds), 1) if matched > 20_000 else 1
+    every = max(math.ceil(2 * each * matched / seconds), 1) if matched > NEVER_SAMPLED else 1
     looked_at = len(range(0, matched, every))
     cells = Cells(clock, _TEXT)
     made = []

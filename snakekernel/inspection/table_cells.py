@@ -19,8 +19,16 @@ from snakekernel.wire.errors import SnakeError, Unresolvable
 _LONGEST_TUPLE: Final = 16
 
 
-def read(code: Callable[[], Any], clock: Clock) -> Any:
-    """Run a library's reading, which may run a subclass's hooks, within the time."""
+class TookTooLong(Unresolvable):
+    """Reading did not end in its time."""
+
+
+def read(code: Callable[[], Any], clock: Clock, doing: str = "read") -> Any:
+    """Run a library's reading, which may run a subclass's hooks, within the time.
+
+    Raises:
+        Unresolvable: it raised while the table was ``doing``. TookTooLong: it took too long.
+    """
     refused: list[SnakeError] = []
 
     def run() -> Any:
@@ -33,9 +41,12 @@ def read(code: Callable[[], Any], clock: Clock) -> Any:
     outcome = timed.attempt(run, clock.left())
     if refused:
         raise refused[0]
+    if outcome.timed_out:
+        raise TookTooLong(f"the table cannot be {doing}: it took too long", at="$.target", fault="target")
     if not outcome.ok:
-        why = "took too long" if outcome.timed_out else f"raised {outcome.error}"
-        raise Unresolvable(f"the table cannot be read: it {why}", at="$.target", fault="target")
+        raise Unresolvable(
+            f"the table cannot be {doing}: it raised {outcome.error}", at="$.target", fault="target"
+        )
     return outcome.value
 
 

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final, Literal, cast, get_args
+from collections.abc import Callable, Iterable
+from typing import Any, Final, cast, get_args
 
 from snakekernel.inspection import genuine, masks
 from snakekernel.inspection.column import Column
 from snakekernel.inspection.masks import Mask, Positions
-from snakekernel.inspection.operands import Comparison, Match, Mismatch, TextTest
+from snakekernel.inspection.operands import Mismatch, TextTest
+from snakekernel.inspection.table_query import Comparison, Condition, Match
 from snakekernel.inspection.task import Task
 from snakekernel.wire.errors import InvalidRequest
-
-Op = Comparison | Match | Literal["ne", "between", "in", "missing", "present"]
 
 _MATCHES: Final = frozenset(get_args(Match))
 
@@ -34,17 +32,7 @@ _PLAIN: Final = genuine.Table.of(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition. ``column``: its position; ``value``: as ``op`` needs it, a tuple for several."""
-
-    column: int
-    op: Op
-    value: Any = None
-    case: bool = False
-
-
-def checked(condition: Condition, at: str) -> Condition:
+def checked_condition(condition: Condition, at: str) -> Condition:
     """The condition with a hashable value.
 
     Raises:
@@ -74,30 +62,26 @@ def checked(condition: Condition, at: str) -> Condition:
 
 def matching_rows(
     column_of: Callable[[int], Column],
-    columns: int,
     conditions: tuple[Condition, ...],
-    search: str,
+    searched: Iterable[Mask] | None,
     task: Task,
 ) -> Positions | None:
     """Positions of the rows that fulfil all, ascending; ``None``: nothing was asked.
 
     Args:
-        column_of: the column of a number. columns: how many there are, all of which are searched.
+        column_of: the column of a number.
+        searched: where a text was found, of one column after the other; ``None``: none is sought.
     """
     found: Mask = None
-    steps = len(conditions) + (columns if search else 0)
     for n, condition in enumerate(conditions):
-        task.progress(n, steps, "filtering")
+        task.progress(n, len(conditions), "filtering")
         mask = _holds(column_of(condition.column), condition, f"$.filter[{n}]")
         found = mask if found is None else masks.both(found, mask)
-    if search:
-        test, anywhere = TextTest("contains", search), None
-        for n in range(columns):
-            task.progress(len(conditions) + n, steps, "searching")
-            mask = column_of(n).matching(test)
-            anywhere = mask if anywhere is None else masks.either(anywhere, mask)
-        if anywhere is not None:
-            found = anywhere if found is None else masks.both(found, anywhere)
+    anywhere: Mask = None
+    for mask in searched or ():
+        anywhere = mask if anywhere is None else masks.either(anywhere, mask)
+    if anywhere is not None:
+        found = anywhere if found is None else masks.both(found, anywhere)
     return None if found is None else masks.positions(found)
 
 

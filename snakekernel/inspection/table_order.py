@@ -12,15 +12,18 @@ import math
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from snakekernel.inspection import masks
-from snakekernel.inspection.list_column import hashed
-from snakekernel.inspection.masks import Positions
-from snakekernel.inspection.operands import Mismatch
-from snakekernel.inspection.table_filter import Condition, matching_rows
+from snakekernel.inspection.column import Column
+from snakekernel.inspection.list_column import ListColumn, hashed
+from snakekernel.inspection.masks import Mask, Positions
+from snakekernel.inspection.operands import Mismatch, TextTest
+from snakekernel.inspection.table_filter import matching_rows
+from snakekernel.inspection.table_query import View
 from snakekernel.inspection.table_sources import Source
 from snakekernel.inspection.task import Task
 from snakekernel.wire.errors import InvalidRequest
@@ -28,8 +31,16 @@ from snakekernel.wire.errors import InvalidRequest
 #: Cells that are looked at to see whether a table changed.
 _LOOKED_AT: Final = 1 << 20
 
-#: Rows of tables that are never sampled.
-_ALWAYS: Final = 20_000
+#: Columns of them; more of the columns that a search goes through are not looked at.
+_COLUMNS_LOOKED_AT: Final = 512
+
+#: Tables of up to so many rows may have very many columns, each of which costs more to set up than to search:
+#: they are searched as objects, a block of columns at a time.
+_FEW_ROWS: Final = 256
+_BLOCK: Final = 256
+
+#: Rows up to which a table is never sampled.
+NEVER_SAMPLED: Final = 20_000
 
 _OBJECTS: Final = ("object", "Object")
 
@@ -42,35 +53,8 @@ _COST: Final = {
     "filter text": 1e-7,
     "filter objects": 4e-7,
     "search": 2e-7,
+    "search objects": 1e-6,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SortKey:
-    """One key: the position of a column, and the direction."""
-
-    column: int
-    descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What rows of a table, in which order."""
-
-    sort: tuple[SortKey, ...] = ()
-    filter: tuple[Condition, ...] = ()
-    search: str = ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether these are all rows as they are."""
-        return not (self.sort or self.filter or self.search)
-
-    def columns(self, total: int) -> list[int]:
-        """The columns that decide it, each once."""
-        if self.search:
-            return list(range(total))
-        return list(dict.fromkeys([key.column for key in self.sort] + [part.column for part in self.filter]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +97,8 @@ def make_order(source: Source, view: View, task: Task, step: int = 1) -> Order:
             return made
         return columns[number]
 
-    rows = matching_rows(column_of, source.columns, view.filter, view.search, task)
+    searched = _search(source, column_of, every, view.search, task) if view.search else None
+    rows = matching_rows(column_of, view.filter, searched, task)
     count = len(range(*every.indices(source.rows)))
     for done, key in enumerate(reversed(view.sort)):
         task.progress(done, len(view.sort), "sorting")
@@ -126,6 +111,22 @@ def make_order(source: Source, view: View, task: Task, step: int = 1) -> Order:
     if step > 1:
         rows = [n * step for n in rows] if type(rows) is list else rows * step
     return Order(rows, step)
+
+
+def _search(
+    source: Source, column_of: Callable[[int], Column], every: slice, text: str, task: Task
+) -> Iterator[Mask]:
+    """Masks of the rows that hold the text, of one column or some columns after the other."""
+    test = TextTest("contains", text)
+    few = source.rows <= _FEW_ROWS
+    for start in range(0, source.columns, _BLOCK if few else 1):
+        task.progress(start, source.columns, "searching")
+        if not few:
+            yield column_of(start).matching(test)
+            continue
+        columns = source.cells(every, (start, min(start + _BLOCK, source.columns)))
+        kept = ListColumn(list(chain.from_iterable(columns)), "other", task).matching(test)
+        yield [any(kept[row :: source.rows]) for row in range(source.rows)]
 
 
 def _sorted(column: Any, rows: Positions | None, descending: bool) -> Positions:
@@ -152,11 +153,21 @@ class Orders:
         return len(self._kept)
 
     def order(
-        self, obj: Any, source: Source, view: View, task: Task, *, step: int = 1, fresh: bool = False
+        self,
+        obj: Any,
+        source: Source,
+        view: View,
+        task: Task,
+        *,
+        step: int = 1,
+        fewer: int = 1,
+        fresh: bool = False,
     ) -> Order:
         """The order of the object's rows, made now if none is kept or the object changed.
 
         Args:
+            step: every how many rows to look at. fewer: how many times fewer it turned out to have to be;
+                the order is kept all the same for those who ask for ``step`` again.
             fresh: make it now in any case.
         """
         look = _look(source, view, task)
@@ -167,7 +178,7 @@ class Orders:
             if kept is not None and not fresh and kept.look == look and kept.is_of(obj):
                 self._kept.move_to_end(key)
                 return kept.order
-        order = make_order(source, view, task, step)
+        order = make_order(source, view, task, step * fewer)
         self._keep(key, _Kept(order, look, self._weakly(obj, key), _size(order)))
         return order
 
@@ -223,6 +234,7 @@ class _Kept:
 def _look(source: Source, view: View, task: Task) -> bytes:
     """A hash of the table's shape and of the cells that decide the view."""
     columns = view.columns(source.columns)
+    columns = columns[:: max(-(-len(columns) // _COLUMNS_LOOKED_AT), 1)]
     room = max(_LOOKED_AT // max(len(columns), 1), 1)
     every = slice(0, source.rows, max(-(-source.rows // room), 1))
     parts = [f"{source.rows} {source.columns}".encode()]
@@ -238,12 +250,19 @@ def _size(order: Order) -> int:
 
 def affordable_step(source: Source, view: View, seconds: float) -> int:
     """Every how many rows to look at, so that making the view takes about half of ``seconds`` at most."""
-    if source.rows <= _ALWAYS:
+    if source.rows <= NEVER_SAMPLED:
         return 1
-    each = source.columns * _COST["search"] if view.search else 0.0
+    each = _search_cost(source) if view.search else 0.0
     asked = [("sort", key.column) for key in view.sort]
     asked += [("filter", condition.column) for condition in view.filter]
     for op, column in asked:
         _, dtype, kind = source.header((column, column + 1))[0]
         each += _COST[f"{op} objects" if dtype in _OBJECTS else f"{op} text" if kind == "text" else op]
     return max(math.ceil(2 * each * source.rows / seconds), 1)
+
+
+def _search_cost(source: Source) -> float:
+    """Seconds that a row takes to search, judged by the first columns."""
+    head = source.header((0, min(source.columns, 64)))
+    costs = [_COST["search objects" if dtype in _OBJECTS else "search"] for _, dtype, _ in head]
+    return source.columns * sum(costs) / max(len(costs), 1)

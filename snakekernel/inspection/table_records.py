@@ -43,9 +43,13 @@ class Records:
     def __init__(self, records: Sequence[Any]) -> None:
         self.records = records
         names: dict[Any, None] = {}
+        before: list[Any] = []
         for record in records[:SEARCHED]:
-            for name, _ in genuine.dict_page(record):
-                names.setdefault(_hashable(name))
+            keys = [name for name, _ in genuine.dict_page(record)]
+            _check_labels(keys)
+            if keys != before:  # most records have the keys of the one before
+                names.update(dict.fromkeys(keys))
+                before = keys
         self.names = list(names)
         self.rows, self.columns = len(records), len(self.names)
 
@@ -59,7 +63,7 @@ class Records:
 
     def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
         page = chosen(self.records, rows)
-        if not all(genuine.is_kind(record, dict) for record in page):
+        if not all(genuine.is_kind(record, dict) for record in genuine.one_of_each_type(page)):
             raise refusal("a list whose rows are not all dicts")
         return [[dict.get(record, name) for record in page] for name in self.names[slice(*columns)]]
 
@@ -70,10 +74,10 @@ class Records:
         return column_makers.of_cells(self.cells(rows, (number, number + 1))[0], task)
 
 
-def _hashable(name: Any) -> Any:
-    if type(name) not in _LABELS:
-        raise refusal(f"records with a column label of type {genuine.type_name(type(name))}")
-    return name
+def _check_labels(names: list[Any]) -> None:
+    for name in genuine.one_of_each_type(names):
+        if type(name) not in _LABELS:
+            raise refusal(f"records with a column label of type {genuine.type_name(type(name))}")
 
 
 class RowLists:
@@ -94,9 +98,12 @@ class RowLists:
 
     def cells(self, rows: Rows, columns: Range) -> list[list[Any]]:
         page = chosen(self.records, rows)
-        if not all(genuine.is_kind(row, list, tuple) for row in page):
+        if not all(genuine.is_kind(row, list, tuple) for row in genuine.one_of_each_type(page)):
             raise refusal("a list whose rows are not all lists or tuples")
-        parts = [genuine.elements(row, *columns) for row in page]
+        if all(type(row) is list or type(row) is tuple for row in genuine.one_of_each_type(page)):
+            parts = [row[slice(*columns)] for row in page]
+        else:
+            parts = [genuine.elements(row, *columns) for row in page]
         width = columns[1] - columns[0]
         return [[part[n] if n < len(part) else None for part in parts] for n in range(width)]
 
@@ -165,6 +172,8 @@ class _Cells:
 
 
 def _column_length(value: Any) -> int:
+    if type(value) is list:
+        return len(value)
     known = facts.facts_of(value, exact=False)
     column = genuine.is_kind(value, list, tuple) or len(known.shape or ()) == 1
     if known.length is None or not column:

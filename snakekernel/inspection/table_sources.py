@@ -82,7 +82,7 @@ class _Frame:
 
     def arrow(self, rows: Rows, columns: Range) -> list[Any]:
         page = self.frame.iloc[:, slice(*columns)].iloc[rows]  # the other way round takes all columns
-        return [page.iloc[:, n] for n in range(page.shape[1])]
+        return [column for _, column in page.items()]
 
     def column(self, number: int, rows: slice, task: Task) -> Column:
         return column_makers.of_pandas(self.frame.iloc[rows, number], task)
@@ -253,9 +253,8 @@ class _Polars:
         self.rows, self.columns = frame.height, frame.width
 
     def header(self, columns: Range) -> list[Heading]:
-        names, dtypes = self.frame.columns[slice(*columns)], self.frame.dtypes[slice(*columns)]
-        parts = zip(names, dtypes, strict=True)
-        return [(name, str(dtype), kinds.of_polars(dtype)) for name, dtype in parts]
+        series = [self.frame.to_series(n) for n in range(*columns)]  # the frame's lists name all columns
+        return [(one.name, str(one.dtype), kinds.of_polars(one.dtype)) for one in series]
 
     def index(self, rows: Rows) -> list[Any]:
         return numbered(rows)

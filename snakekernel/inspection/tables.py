@@ -9,13 +9,20 @@ from __future__ import annotations
 import functools
 import importlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from snakekernel.inspection import facts, timed
 from snakekernel.inspection.budget import Clock
 from snakekernel.inspection.masks import listed
-from snakekernel.inspection.table_cells import Cells, read
-from snakekernel.inspection.table_order import Order, Orders, View, affordable_step, check_columns
+from snakekernel.inspection.table_cells import Cells, TookTooLong, read
+from snakekernel.inspection.table_order import (
+    NEVER_SAMPLED,
+    Order,
+    Orders,
+    affordable_step,
+    check_columns,
+)
+from snakekernel.inspection.table_query import View
 from snakekernel.inspection.table_records import Range, Rows, numbered
 from snakekernel.inspection.table_sources import Source, source_of
 from snakekernel.inspection.task import Task
@@ -75,6 +82,14 @@ class TablePage:
     arrow: Any = None
 
 
+#: What a table that is put in order is said to be, where that fails.
+_MADE: Final = "sorted and filtered"
+
+#: The part of the time after which fewer rows are tried, and how many times fewer.
+_FIRST_TRY: Final = 0.6
+_FEWER: Final = 10
+
+
 def table_page(
     obj: Any,
     rows: tuple[int, int] | None = None,
@@ -112,9 +127,7 @@ def table_page(
     clock = Clock(limits.seconds)
     source: Source = read(lambda: source_of(obj), clock)
     across, cut_across = _range(columns, source.columns, limits.columns, limits.most_columns)
-    order = _order(
-        obj, source, view or View(), Orders() if orders is None else orders, task or Task(), clock, fresh
-    )
+    order = order_of(obj, source, view or View(), orders, task or Task(), clock, fresh)
     matched = source.rows if order is None else len(order.rows)
     width = max(across[1] - across[0], 1)
     most_rows = min(limits.most_rows, max(limits.most_cells // width, 1))
@@ -157,19 +170,32 @@ def check_range(name: str, asked: tuple[int, int] | None) -> None:
         raise InvalidRequest(f"{name} must be [from, to] with 0 <= from <= to", at=f"$.{name}")
 
 
-def _order(
-    obj: Any, source: Source, view: View, orders: Orders, task: Task, clock: Clock, fresh: bool
+def order_of(
+    obj: Any, source: Source, view: View, orders: Orders | None, task: Task, clock: Clock, fresh: bool = False
 ) -> Order | None:
-    """The order of the view, or ``None`` for the table as it is."""
+    """The order of the view, or ``None`` for the table as it is.
+
+    Raises:
+        InvalidRequest: the view names no column of the table, or does not fit its cells.
+        Unresolvable: the cells raised, or took too long even where only some were looked at.
+    """
     if view.whole:
         return None
     check_columns(view, source.columns)
+    orders = Orders() if orders is None else orders
+    step = read(lambda: affordable_step(source, view, clock.seconds), clock)
 
-    def make() -> Order:
-        step = affordable_step(source, view, clock.seconds)
-        return orders.order(obj, source, view, task, step=step, fresh=fresh)
+    def make(fewer: int = 1) -> Order:
+        return orders.order(obj, source, view, task, step=step, fewer=fewer, fresh=fresh)
 
-    made: Order = read(make, clock)
+    if source.rows > NEVER_SAMPLED:
+        try:
+            made: Order = read(make, Clock(clock.left() * _FIRST_TRY), _MADE)
+            return made
+        except TookTooLong:  # a busy machine, or cells that are slow to compare
+            made = read(lambda: make(_FEWER), clock, _MADE)
+            return made
+    made = read(make, clock, _MADE)
     return made
 
 

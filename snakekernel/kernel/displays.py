@@ -6,11 +6,11 @@ named here, by module and name; text stays what the framework says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
-from ..inspection.pages import Page
+from .. import inspection
+from ..inspection import genuine
 
 #: By the module that makes pages (``page_of``): the classes whose objects, and subclasses' objects, have one.
 _SHOWN: Final = {
@@ -24,17 +24,21 @@ _SHOWN: Final = {
 }
 
 
+def page_of(obj: Any) -> inspection.Page | None:
+    """The page that a framework's plugin makes of an object; None where there is none."""
+    names = {(genuine.module_name(cls), genuine.type_name(cls)) for cls in genuine.mro(type(obj))}
+    maker = next((maker for maker, classes in _SHOWN.items() if not names.isdisjoint(classes)), None)
+    return None if maker is None else import_module(maker).page_of(obj)
+
+
 def register_displays(shell: Any) -> None:
     """Have a shell show them as HTML."""
     formatter = shell.display_formatter.formatters["text/html"]
-    for maker, classes in _SHOWN.items():
+    for classes in _SHOWN.values():
         for module, name in classes:
-            formatter.for_type_by_name(module, name, _html(maker))
+            formatter.for_type_by_name(module, name, _html)
 
 
-def _html(maker: str) -> Callable[[Any], str | None]:
-    def html(obj: Any) -> str | None:
-        page: Page | None = import_module(maker).page_of(obj)
-        return None if page is None else page.html
-
-    return html
+def _html(obj: Any) -> str | None:
+    page = page_of(obj)
+    return None if page is None else page.html

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from IPython.core.error import UsageError
 from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR, MAGIC_OUTPUT_CAN_BE_SILENCED
 
+from .. import inspection
 from ..commands import inspect as inspect_command
 from ..commands.scope import Scope
-from ..inspection.html import inspection_page
-from ..inspection.pages import Page
 from ..objects.secrets import is_key_name
 from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
 from ..wire.errors import SnakeError
 from ..wire.path import Attr, path_text
+from .displays import page_of
 from .namespace import listing
-from .paths import Path, Step, leading
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
+    from .paths import Path, Step
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,7 +59,7 @@ class StoredMagics:
         self._shell.register_magic_function(self.store_as, "cell", "store_as")
 
     @_as_written
-    def objects(self, line: str) -> Page:
+    def objects(self, line: str) -> inspection.Page:
         """List the stored objects: name, type, shape, size, age.
 
         Usage::
@@ -72,7 +72,7 @@ class StoredMagics:
         return listing(self._stored, line.strip() or "*")
 
     @_as_written
-    def object(self, line: str) -> Page:
+    def object(self, line: str) -> inspection.Page:
         """Show what a stored object is: type, shape, text, signature, docstring, parts.
 
         Usage::
@@ -86,10 +86,13 @@ class StoredMagics:
             raise UsageError("Name a stored object: %object NAME, or %object NAME.PATH; %objects lists them.")
         scope = Scope(self._kernel.runtime, door="shell")
         try:
-            reply = _ended(inspect_command.run(inspect_command.Request(target=self._part(name)), scope))
+            request = inspect_command.Request(target=self._part(name))
+            reply = _ended(inspect_command.run(request, scope))
+            own = page_of(scope.resolve(scope.target(request.target)))
         except SnakeError as error:
             raise UsageError(error.message) from None
-        return inspection_page(reply.inspection, name)
+        page = inspection.inspection_page(reply.inspection, name)
+        return page if own is None else inspection.Page(page.title, [*page.parts[:1], *own.parts])
 
     @_as_written
     def del_object(self, line: str) -> None:
@@ -158,6 +161,8 @@ class StoredMagics:
         A target is an importable path, ``stored.NAME…`` or ``user.VARIABLE…``. The arguments are Python
         expressions over the notebook's variables, apart by commas.
         """
+        from .paths import leading
+
         found = leading(line.strip().removesuffix(";"))
         if found is None:
             raise UsageError(f"Name what to call: {_CALL_USAGE}.")
@@ -215,6 +220,8 @@ class StoredMagics:
 
     def _part(self, text: str) -> list[Any] | str:
         """The target that a stored object's name means, or a path below one."""
+        from .paths import Path, leading
+
         if text in self._stored:
             return ["stored", text]
         found = leading(text)

@@ -13,8 +13,6 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from .. import inspection
-from ..inspection.html import listing_page
-from ..inspection.pages import Page
 from ..inspection.words import counted
 from ..objects.provenance import Maker, made_by
 from ..objects.static import is_exactly
@@ -113,7 +111,7 @@ class StoredNamespace(MutableMapping[str, Any]):
         return {"text/plain": repr(self), "text/html": listing(self).html}
 
 
-def listing(stored: StoredNamespace, pattern: str = "*") -> Page:
+def listing(stored: StoredNamespace, pattern: str = "*") -> inspection.Page:
     """The stored objects whose names match a shell pattern, as a table; runs no user code."""
     # Its own attributes: a stored object may have any name but one of those.
     store, now = object.__getattribute__(stored, "_store"), object.__getattribute__(stored, "_clock")()
@@ -123,7 +121,7 @@ def listing(stored: StoredNamespace, pattern: str = "*") -> Page:
         count = len(entries)
     said = counted(count, "stored object")
     title = said if pattern == "*" else f"{said} like {pattern}"
-    return listing_page(title, [_described(entry) for entry in entries[:_SHOWN]], count, now)
+    return inspection.listing_page(title, [_described(entry) for entry in entries[:_SHOWN]], count, now)
 
 
 def _described(entry: Entry) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _MRO: Final = type.__dict__["__mro__"].__get__
 _DICT: Final = type.__dict__["__dict__"].__get__
 
 _C_DESCRIPTORS: Final = (types.GetSetDescriptorType, types.MemberDescriptorType)
-#: Found in a class they are the methods that an instance has, as far as can be told without binding them.
+#: Found in a class they are the methods that an instance has; to bind them runs C code only.
 _FUNCTIONS: Final = (
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -67,11 +67,25 @@ def attribute(obj: Any, name: str) -> Any:
     own = _own(obj, name)
     if own is not MISSING:
         return own
-    if is_exactly(found, staticmethod, classmethod):
+    if is_exactly(found, staticmethod):
         return found.__func__
-    if found is MISSING or is_exactly(found, *_FUNCTIONS) or not _has(found, "__get__"):
-        return found
-    return NEEDS_CODE
+    if is_exactly(found, classmethod):
+        return _bound(found.__func__, cls)
+    if is_exactly(found, *_FUNCTIONS):
+        return _bound(found, obj)
+    return found if found is MISSING or not _has(found, "__get__") else NEEDS_CODE
+
+
+def _bound(function: Any, obj: Any) -> Any:
+    """The method of ``obj`` that a function of its class is."""
+    if is_exactly(function, types.FunctionType):
+        return types.MethodType(function, obj)
+    if is_exactly(function, types.MethodDescriptorType, types.WrapperDescriptorType):
+        try:
+            return function.__get__(obj, type(obj))
+        except TypeError:  # taken from another class
+            return function
+    return function
 
 
 def _along(cls: type, name: str) -> Any:

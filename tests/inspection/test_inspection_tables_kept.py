@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import random
 import threading
 import time
@@ -21,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from snakekernel.inspection import Orders, SortKey, TableLimits, View, table_page
-from snakekernel.inspection.table_filter import Condition
+from snakekernel.inspection.table_query import Condition
 from snakekernel.inspection.task import Task
 from snakekernel.wire.errors import Cancelled, DeadlineExceeded, Unresolvable
 
@@ -316,12 +315,35 @@ def test_a_task_tells_progress_and_keeps_its_deadline() -> None:
 
 
 def test_a_table_beyond_the_budget_is_sampled() -> None:
-    values = np.arange(2_000_000)[::-1]
-    page = table_page(values, (0, 3), view=FIRST, limits=TableLimits(seconds=0.25))
+    values = np.arange(20_000_000, dtype=np.int16)
+    page = table_page(values, (0, 3), view=FIRST, limits=TableLimits(seconds=1))
     assert page.sampled is not None
-    assert page.sampled["of"] == 2_000_000
-    assert page.matched_rows == page.sampled["rows"] < 2_000_000
+    assert page.sampled["of"] == 20_000_000
+    assert page.matched_rows == page.sampled["rows"] < 20_000_000
     assert page.data[0] == [values[n] for n in page.row_numbers]
-    apart = [one - other for one, other in itertools.pairwise(page.row_numbers)]
-    assert apart == [apart[0]] * 2
-    assert apart[0] > 1
+    step = -(-20_000_000 // page.matched_rows)
+    assert [n % step for n in page.row_numbers] == [0, 0, 0]
+
+
+def test_cells_that_are_slow_to_compare_are_sampled_once() -> None:
+    class Slow:
+        compared = 0
+
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __lt__(self, other: Slow) -> bool:
+            Slow.compared += 1
+            while Slow.compared == 1:  # until its time is over
+                time.sleep(0.01)
+            return self.number < other.number
+
+    table = [[Slow(-n)] for n in range(30_000)]
+    orders, limits = Orders(), TableLimits(seconds=3)
+    page = table_page(table, (0, 5), view=FIRST, orders=orders, limits=limits)
+    assert page.sampled == {"rows": 3_000, "of": 30_000}
+    assert page.row_numbers == [29_990, 29_980, 29_970, 29_960, 29_950]
+    compared = Slow.compared
+    page = table_page(table, (5, 7), view=FIRST, orders=orders, limits=limits)
+    assert page.row_numbers == [29_940, 29_930]
+    assert Slow.compared == compared

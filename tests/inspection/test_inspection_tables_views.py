@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakekernel.inspection import SortKey, View, table_page
-from snakekernel.inspection.table_filter import Condition
+from snakekernel.inspection.table_query import Condition
 from snakekernel.wire.errors import InvalidRequest
 
 INTEGERS = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))
@@ -338,6 +338,7 @@ def test_search_finds_what_a_page_shows() -> None:
         "DEEP": [1],
         "[1, 2]": [0],
         "nan": [],
+        "nat": [],
         "none": [],
         "5": [0, 1, 2],
     }.items():

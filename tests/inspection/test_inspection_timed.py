@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from snakekernel.inspection import Describer, Outcome, TimedOut, attempt
+from snakekernel.inspection.timed import hurry
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer"),
@@ -193,3 +194,46 @@ def test_the_code_that_ran_is_not_kept_alive() -> None:
     del obj
     gc.collect()
     assert gone() is None
+
+
+def test_another_thread_ends_the_time_of_what_runs() -> None:
+    begun, outcomes = threading.Event(), []
+
+    def endless() -> None:
+        begun.set()
+        while True:
+            pass
+
+    def work() -> None:
+        outcomes.append(attempt(lambda: attempt(endless, 60), 60))
+        # What comes after it has its own time.
+        outcomes.append(attempt(lambda: 5, 60))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(10)
+    assert thread.ident is not None
+    hurry(thread.ident)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert outcomes[0].timed_out or outcomes[0].value.timed_out
+    assert outcomes[1] == Outcome(ok=True, value=5)
+
+
+def test_hurrying_races_with_the_end_of_the_code() -> None:
+    """However it falls, nothing is raised after the end, and no watchdog is left."""
+    over, results = threading.Event(), []
+
+    def work() -> None:
+        for _ in range(500):
+            results.append(attempt(lambda: sum(range(200)), 60))
+        over.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert thread.ident is not None
+    while not over.is_set():
+        hurry(thread.ident)
+    thread.join(10)
+    assert len(results) == 500
+    assert all(one.ok or one.timed_out for one in results)

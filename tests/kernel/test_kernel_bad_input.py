@@ -75,7 +75,7 @@ MALFORMED: list[tuple[str, dict[str, Any], str, str]] = [
         "$.filter[0].value",
     ),
     ("summarize", {"target": "user.x", "bins": 0}, "invalid_request", "$.bins"),
-    ("summarize", {"target": "user.x", "sort": []}, "invalid_request", "$"),
+    ("summarize", {"target": "user.x", "sort": []}, "invalid_request", "$.sort"),
     ("pipeline", {"steps": {}}, "invalid_request", "$.steps"),
     ("pipeline", {"steps": [5]}, "invalid_request", "$.steps[0]"),
     ("pipeline", {"steps": [*STEPS, {"target": 5}]}, "invalid_request", "$.steps[1].target"),

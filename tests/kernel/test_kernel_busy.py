@@ -136,7 +136,7 @@ class TestInspectOnControlRunsNoUserCode:
             "stored.tattler.told",
             "stored.tattler.not_there",
             ["stored", "tattler", {"item": 0}],
-            "stored.mine.a",
+            "stored.mine.b",
             "xml.dom.pulldom.parse",
         ],
     )
@@ -147,6 +147,12 @@ class TestInspectOnControlRunsNoUserCode:
         assert "shell" in reply["error"]
         assert stock.ok("retrieve", {"target": "user.ran"})["object"]["value"] == []
         stock.cell("assert 'xml.dom.pulldom' not in sys.modules")
+
+    def test_a_subclass_of_a_container_is_read_past_its_own_code(self, stock: Stock) -> None:
+        stock.cell("ran.clear()")
+        found = stock.ok("inspect", {"target": "stored.mine.a"}, channel="control")["inspection"]
+        assert (found["type"], found["string_repr"]) == ("int", "1")
+        assert stock.ok("retrieve", {"target": "user.ran"})["object"]["value"] == []
 
     def test_on_shell_it_runs(self, stock: Stock) -> None:
         inspection = stock.ok("inspect", {"target": "stored.tattler"})["inspection"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,6 +48,8 @@ class Chain:
 """
 
 _numbers = itertools.count()
+
+_THREADS = "[t.name for t in __import__('threading').enumerate()]"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -192,11 +195,10 @@ def test_shutting_down_answers_all(fresh_kernel: Callable[..., tuple[Any, Stock]
 class TestThreads:
     def test_it_begins_with_the_first_task(self, fresh_kernel: Callable[..., tuple[Any, Stock]]) -> None:
         _, stock = fresh_kernel()
-        names = "[t.name for t in __import__('threading').enumerate()]"
         stock.ok("inspect", {"target": "user.stored"}, channel="control")
-        assert "snakekernel inspector" not in stock.call("builtins.eval", names)
+        assert "snakekernel inspector" not in stock.call("builtins.eval", _THREADS)
         stock.only_reply(inspect(stock, "user.stored"), channel="control")
-        assert stock.call("builtins.eval", names).count("snakekernel inspector") == 1
+        assert stock.call("builtins.eval", _THREADS).count("snakekernel inspector") == 1
 
 
 class TestDetails:
@@ -252,3 +254,87 @@ class TestDetails:
         target = ["user", "nest", "deep", "x", {"attr": "two"}, {"item": "c"}]
         inspection = stock.ok("inspect", {"target": target}, channel="control")["inspection"]
         assert (inspection["type"], inspection["shape"], inspection["view"]) == ("Series", [2], "table")
+
+
+class Comm:
+    """A front-end that can send only comm messages, and may have several of them under way."""
+
+    def __init__(self, stock: Stock) -> None:
+        self.stock = stock
+        self.comm_id = uuid.uuid4().hex
+        stock.send("comm_open", {"comm_id": self.comm_id, "target_name": "snakekernel", "data": {}})
+
+    def send(self, id: Any, op: str, content: Any) -> str:
+        """Send a request under this id; returns the message's own."""
+        data = {"op": op, "content": content, "id": id}
+        return self.stock.send("comm_msg", {"comm_id": self.comm_id, "data": data})
+
+    def came(self, id: Any, field: str) -> list[Any]:
+        """What came for this id: its answers (``content``), or its ``progress``."""
+        messages = [m["content"] for m in self.stock.messages["iopub"] if m["msg_type"] == "comm_msg"]
+        mine = [m["data"] for m in messages if m["comm_id"] == self.comm_id and m["data"]["id"] == id]
+        return [data[field] for data in mine if field in data]
+
+    def answer(self, id: Any) -> dict[str, Any]:
+        """The one answer to a request."""
+        self.stock.until(lambda: bool(self.came(id, "content")), "an answer")
+        self.stock.flush_iopub()
+        (answer,) = self.came(id, "content")
+        return dict(answer)
+
+
+class TestComm:
+    def test_tasks_hold_up_nothing(self, stock: Stock, make: Callable[[str], str]) -> None:
+        comm, other = Comm(stock), Comm(stock)
+        comm.send("a", "inspect", {"target": ["stored", make("Endless")], "run_code": True, "budget": 60})
+        comm.send("b", "inspect", {"target": ["stored", make("Plain")], "run_code": True})
+        # The main thread is free, and the comm answers what is no task.
+        comm.send("c", "ping", {})
+        assert comm.answer("c")["status"] == "ok"
+        assert not comm.came("a", "content")
+        # Ids are a comm's own.
+        other.send("d", "cancel", {"msg_id": "a"})
+        assert other.answer("d")["cancelled"] is False
+        comm.send("e", "cancel", {"msg_id": "a"})
+        assert comm.answer("e")["cancelled"] is True
+        assert comm.answer("a")["code"] == "cancelled"
+        assert comm.answer("b")["inspection"]["string_repr"] == "plain itself"
+
+    def test_a_watch_ends_with_its_comm(self, fresh_kernel: Callable[..., tuple[Any, Stock]]) -> None:
+        _, stock = fresh_kernel()
+        comm = Comm(stock)
+        comm.send(1, "watch", {"variables": [], "lease": 3_600})
+        assert comm.answer(1)["expires_at"] > 0
+        stock.send("comm_close", {"comm_id": comm.comm_id})
+        while "snakekernel watch" in stock.call("builtins.eval", _THREADS):
+            stock.poll(lambda: False, 0.1)
+
+
+_SLOW = """
+import pandas
+big = pandas.DataFrame({"n": range(3_000_000), "t": ["text " * 5] * 3_000_000})
+"""
+
+
+class TestProgress:
+    def test_it_is_told_to_who_asked(self, stock: Stock) -> None:
+        stock.cell(_SLOW)
+        content = {"target": "user.big", "filter": [{"column": 1, "op": "regex", "value": "x+t.$"}]}
+        task = stock.send("table", {**content, "budget": 60}, channel="control")
+        assert stock.only_reply(task, channel="control")["content"]["status"] == "ok"
+        stock.flush_iopub()
+        told = [m for m in stock.messages["iopub"] if m["msg_type"] == "snake_progress"]
+        assert told
+        for message in told:
+            assert message["parent_header"]["msg_id"] == task
+            assert set(message["content"]) == {"done", "total", "text"}
+        # Requests on control are never shown as busy.
+        assert not stock.statuses(task)
+
+    def test_on_a_comm(self, stock: Stock) -> None:
+        comm = Comm(stock)
+        content = {"target": "user.big", "sort": [{"column": 1}], "search": "no such", "budget": 60}
+        comm.send("p", "table", content)
+        assert comm.answer("p")["status"] == "ok"
+        assert comm.came("p", "progress")
+        stock.cell("del big")

@@ -198,7 +198,10 @@ class TestWhileACellRuns:
     def test_control_answers(self, stock: Stock) -> None:
         cell = stock.send(
             "execute_request",
-            {"code": "import threading; gate = threading.Event(); print('runs', flush=True); gate.wait(30)"},
+            {
+                "code": "import threading as t; gate = t.Event(); print('runs', flush=True); gate.wait(30)",
+                "stop_on_error": False,
+            },
         )
         stock.until_it_prints(cell)
         assert "stored.model.weights" in complete(stock, "stored.model.", channel="control")
@@ -210,7 +213,10 @@ class TestWhileACellRuns:
     def test_a_subshell_answers(self, stock: Stock, subshell: str) -> None:
         cell = stock.send(
             "execute_request",
-            {"code": "import threading; gate = threading.Event(); print('runs', flush=True); gate.wait(30)"},
+            {
+                "code": "import threading as t; gate = t.Event(); print('runs', flush=True); gate.wait(30)",
+                "stop_on_error": False,
+            },
         )
         stock.until_it_prints(cell)
         door = {"channel": "shell", "subshell_id": subshell}

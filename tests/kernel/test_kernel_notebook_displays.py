@@ -29,3 +29,11 @@ def test_a_cell_shows_a_page(stock: Stock) -> None:
         (shown,) = [m for m in stock.outputs(cell) if m["msg_type"] == "execute_result"]
         assert said in shown["content"]["data"]["text/html"], code
         assert "sk-never" not in str(shown["content"])
+
+
+def test_object_shows_its_facts_and_the_page(stock: Stock) -> None:
+    stock.cell("import dspy; stored.qa = dspy.Predict('question -> answer')")
+    cell = stock.send("execute_request", {"code": "%object qa"})
+    (shown,) = [m for m in stock.outputs(cell) if m["msg_type"] == "execute_result"]
+    for said in ("qa: dspy.Predict", "Made by", "question -> answer", "Given the fields"):
+        assert said in shown["content"]["data"]["text/plain"]

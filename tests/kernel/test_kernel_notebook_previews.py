@@ -49,7 +49,10 @@ def test_none(stock: Stock) -> None:
 def test_while_a_cell_runs(stock: Stock) -> None:
     cell = stock.send(
         "execute_request",
-        {"code": "import threading; print('runs', flush=True); threading.Event().wait(30)"},
+        {
+            "code": "import threading; print('runs', flush=True); threading.Event().wait(30)",
+            "stop_on_error": False,
+        },
     )
     stock.until_it_prints(cell)
     assert stock.ok("preview", {"target": "stored.figure"}, channel="control")["preview"]["width"] == 800

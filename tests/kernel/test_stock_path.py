@@ -15,13 +15,15 @@ MODULES = (
     "test_kernel_busy.py",
     "test_kernel_doors.py",
     "test_kernel_frames.py",
+    "test_kernel_inspector.py",
     "test_kernel_interrupts.py",
     "test_kernel_order.py",
     "test_kernel_status.py",
+    "test_kernel_watch.py",
 )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_ipykernels_own_way(tmp_path: Path) -> None:
     config = tmp_path / "profile_default" / "ipython_kernel_config.py"
     config.parent.mkdir()

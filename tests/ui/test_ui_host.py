@@ -139,3 +139,35 @@ def test_the_panel_is_there_again_after_a_reload_while_a_cell_runs(lab: Front) -
     lab.page.reload()
     expect(lab.panel).to_contain_text("kept", timeout=30_000)
     (lab.server.root / "go").unlink()
+
+
+def test_code_is_put_into_a_cell(lab: Front) -> None:
+    lab.run("stored.numbers = [1, 2]")
+    lab.command("notebook:insert-cell-below")
+    lab.panel.get_by_role("treeitem", name="numbers").first.click(button="right")
+    lab.page.get_by_role("menuitem", name="Insert in a cell").click()
+    assert lab.source() == "stored.numbers"
+    lab.command("notebook:change-cell-to-markdown")
+    lab.panel.get_by_role("treeitem", name="numbers").first.click(button="right")
+    lab.page.get_by_role("menuitem", name="Insert in a cell").click()
+    lab.until(lambda: lab.cell_types() == ["code", "markdown", "code"], "a new cell")
+    assert lab.source() == "stored.numbers"
+
+
+def test_the_panel_follows_consoles_and_back(lab: Front) -> None:
+    lab.run("stored.of_the_notebook = 1")
+    first = lab.notebook
+    lab.command("console:create", {"kernelPreference": {"name": "snakekernel"}, "activate": True})
+    expect(lab.panel).not_to_contain_text("of_the_notebook")
+    expect(lab.panel).to_contain_text("Nothing stored yet")
+    lab.activate(first)
+    expect(lab.panel).to_contain_text("of_the_notebook")
+
+
+def test_without_a_notebook_the_panel_says_what_to_do(front: Callable[..., Front], server: Jupyter) -> None:
+    page = front("lab")
+    page.page.goto(f"{server.url}lab/workspaces/empty?token={server.token}")
+    page.page.wait_for_function("() => window.jupyterapp?.commands.hasCommand('snakekernel:open-panel')")
+    page.page.evaluate("() => window.jupyterapp.restored")
+    page.command("snakekernel:open-panel")
+    expect(page.page.locator("#snakekernel-objects")).to_contain_text("Open a notebook to see its objects.")

@@ -6,7 +6,7 @@
  */
 
 import { debounce, h, icon, placeChildren, setText } from "./dom.js";
-import { formatAge, formatCount, formatShape, formatSize, formatTime, oneLine } from "./format.js";
+import { formatCount, formatMoment, formatShape, formatSize, formatTime, oneLine } from "./format.js";
 
 /** Milliseconds that a selection rests before it is asked about. */
 const SELECTION_RESTS = 80;
@@ -58,7 +58,6 @@ export class Details {
   #touched(source, names) {
     if (!this.node) return;
     if (source !== null && !(this.node.source === source && (names === null || names.has(this.node.name)))) return;
-    this.stale = true;
     if (this.state.live && source !== null) this.askSoon();
   }
 
@@ -93,7 +92,6 @@ export class Details {
     if (!this.node?.steps || !this.state.live) return;
     this.asking?.abort();
     const { signal } = (this.asking = new AbortController());
-    this.stale = false;
     try {
       const answer = await this.state.request("inspect", this.#content({ limit: 0 }), { signal });
       if (signal.aborted) return;
@@ -214,16 +212,15 @@ export class Details {
     const stored = object.stored ?? {};
     const made = stored.made_by ?? object.made_by;
     const maker = made ? [made.label, made.client && `by ${made.client}`].filter(Boolean).join(" ") : "";
-    const times = (time) => (time ? `${formatAge(time, now)}${formatAge(time, now) === "now" ? "" : " ago"}` : "");
     const full = object.module && object.module !== "builtins" ? `${object.module}.${object.type}` : object.type;
     const rows = [
       ["Type", oneLine(full ?? "", 200)],
       ["Data type", object.dtype && oneLine(object.dtype, 200)],
       ["Size", formatSize(object.size), object.size ? `${formatCount(object.size)} bytes, estimated` : null],
       ["Made by", oneLine(maker, 200)],
-      ["Stored", times(stored.created ?? object.created), formatTime(stored.created ?? object.created)],
-      ["Last used", times(stored.last_used ?? object.last_used), formatTime(stored.last_used ?? object.last_used)],
-      ["Expires", formatTime(stored.expires_at ?? object.expires_at)],
+      ["Stored", formatMoment(stored.created ?? object.created, now), formatTime(stored.created ?? object.created)],
+      ["Last used", formatMoment(stored.last_used ?? object.last_used, now), formatTime(stored.last_used ?? object.last_used)],
+      ["Expires", formatMoment(stored.expires_at ?? object.expires_at, now)],
     ];
     const shown = rows.filter(([, text]) => text);
     return h("dl", { class: "snk-about" }, shown.map(([label, text, title]) => [h("dt", null, label), h("dd", { title }, text)]));
@@ -273,7 +270,7 @@ export class Details {
         h("td", null, ACTION_WORDS[action] ?? oneLine(action, 20)),
         h("td", { class: "snk-history-maker" }, oneLine(made?.label ?? "", 80)),
         h("td", { class: "snk-number" }, formatSize(size)),
-        h("td", { class: "snk-number" }, formatAge(at, now)),
+        h("td", { class: "snk-number" }, formatMoment(at, now)),
       );
     return h("table", { class: "snk-history" }, h("tbody", null, entries.map(row)));
   }

@@ -58,6 +58,14 @@ export function formatTime(time) {
   return new Date(time * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** Seconds since the epoch as the time of day where that was today, else with the date. */
+export function formatMoment(time, now) {
+  if (time === null || time === undefined) return "";
+  const then = new Date(time * 1000);
+  const today = then.toDateString() === new Date(now * 1000).toDateString();
+  return today ? then.toLocaleTimeString(undefined, { timeStyle: "medium" }) : formatTime(time);
+}
+
 /** "336 776 × 19" of a shape, else "5 items" of a length, else empty. */
 export function formatShape(object) {
   const shape = object.shape;

@@ -53,6 +53,7 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
       return widget;
     },
     activate: (widget) => app.shell.activateById(widget.id),
+    addCell: () => app.commands.execute("notebook:insert-cell-below"),
   });
   const side = sideWidget(lab, panels);
   side.id = PANEL_ID;
@@ -63,6 +64,12 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   for (const tracker of [notebooks, consoles]) {
     tracker?.currentChanged.connect((_, widget) => panels.follow(widget ?? currentOf(notebooks, consoles)));
   }
+  // A tracker tells nothing when its own current widget comes to the front again.
+  app.shell.currentChanged?.connect((_, { newValue }) => {
+    if (newValue && (notebooks?.has(newValue) || consoles?.has(newValue))) {
+      panels.follow(newValue);
+    }
+  });
   panels.follow(currentOf(notebooks, consoles));
   addCommands(lab, app, palette, labShell, side, panels);
 }
@@ -133,9 +140,13 @@ async function chooseTable(lab, transport) {
 
 /** The panels of all sessions, one of which is shown. */
 class SessionPanels {
-  /** `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front. */
-  constructor(lab, { openTab, activate }) {
+  /**
+   * `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front;
+   * `addCell()` adds a cell to the current notebook.
+   */
+  constructor(lab, { openTab, activate, addCell }) {
     this._lab = lab;
+    this._addCell = addCell;
     this._openTab = openTab;
     this._activate = activate;
     this._visible = false;
@@ -186,7 +197,7 @@ class SessionPanels {
     const { KernelMessage } = this._lab["@jupyterlab/services"];
     const transport = new LabTransport(context, {
       createMessage: KernelMessage.createMessage,
-      insertCode: (text) => insertCode(widget, text),
+      insertCode: (text) => insertCode(widget, text, this._addCell),
     });
     const node = document.createElement("div");
     node.className = "snk-host-session";
@@ -225,8 +236,11 @@ class SessionPanels {
 }
 
 /** Put a line into the active cell of a notebook, or the prompt of a console. */
-function insertCode(widget, text) {
-  const cell = widget.console?.promptCell ?? widget.content?.activeCell ?? null;
+async function insertCode(widget, text, addCell) {
+  if (widget.content?.activeCell && widget.content.activeCell.model.type !== "code") {
+    await addCell();
+  }
+  const cell = widget.console?.promptCell ?? widget.content?.activeCell;
   if (!cell || cell.isDisposed) {
     return;
   }

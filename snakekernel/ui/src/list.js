@@ -7,6 +7,7 @@
 
 import { h, listIndex, perFrame, placeChildren } from "./dom.js";
 import { RowLayout } from "./layout.js";
+import { editName } from "./rename.js";
 import { RowElement } from "./rows.js";
 
 /** Height of a row, in pixels; panel.css has the same. */
@@ -170,8 +171,7 @@ export class ObjectList {
     const stored = [];
     let variables = null;
     for (const [source, from, to] of this.layout.ranges(first, last)) {
-      if (source.stale) source.need(0, 1);
-      else source.need(from, to);
+      source.need(from, to);
       for (let position = from; position < to; position += 1) {
         const name = source.at(position)?.name;
         if (name === undefined) continue;
@@ -351,42 +351,13 @@ export class ObjectList {
    */
   edit(row, commit) {
     this.editing?.end();
+    this.#move(this.layout.indexOf(row.key), {});
     const one = this.elements.get(row.key);
     if (!one) return;
-    const name = one.parts.name;
-    const field = h("input", { class: "snk-edit", value: row.node.name, "aria-label": "New name", spellcheck: "false" });
-    const hint = h("span", { class: "snk-edit-hint", role: "alert", hidden: true });
-    const end = () => {
-      if (this.editing?.end !== end) return;
+    this.editing = editName(one, row.node.name, commit, (focused) => {
       this.editing = null;
-      const focused = document.activeElement === field;
-      field.remove();
-      hint.remove();
-      one.element.classList.remove("snk-editing");
       if (focused) this.element.focus({ preventScroll: true });
       this.draw();
-    };
-    const tryIt = async () => {
-      field.readOnly = true;
-      const problem = await commit(field.value);
-      field.readOnly = false;
-      if (problem === null) return end();
-      hint.textContent = problem;
-      hint.hidden = false;
-      field.setAttribute("aria-invalid", "true");
-    };
-    field.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.key === "Enter") tryIt();
-      else if (event.key === "Escape") end();
-      else return;
-      event.preventDefault();
     });
-    field.addEventListener("blur", end);
-    this.editing = { one, end };
-    one.element.classList.add("snk-editing");
-    name.after(field, hint);
-    field.focus();
-    field.select();
   }
 }

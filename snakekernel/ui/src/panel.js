@@ -59,7 +59,9 @@ class Panel {
       onMenu: (rows, x, y) => this.actions.menu(rows, x, y),
       onKey: (event, rows) => this.#listKey(event, rows),
     }, [this.hint]);
-    this.element = h("div", { class: "snk-panel" });
+    // Within a notebook's output, keys would be the notebook's.
+    const embedded = !host.openView;
+    this.element = h("div", { class: "snk-panel", "data-lm-suppress-shortcuts": embedded ? "true" : null });
     this.actions = new Actions(this.state, {
       root: this.element,
       list: () => this.list,

@@ -50,6 +50,8 @@ export class ObjectSource {
     this.positions = new Map();
     this.ticks = 0;
     this.refreshed = -Infinity;
+    /** Whether what is known belongs to another filter. */
+    this.refiltered = false;
   }
 
   /** Drops what is under way, and asks for nothing more on its own. */
@@ -60,15 +62,15 @@ export class ObjectSource {
     this.timer = 0;
   }
 
-  /** Another filter: from the first page on. */
+  /** Another filter: from the first page on. What is shown stays until the answer. */
   setSearch(search) {
     if (search === this.search) return;
     this.search = search;
-    const count = this.count;
-    this.clear();
-    // The old count holds the place until the answer, so that the list does not jump to nothing and back.
-    this.count = count;
-    this.stale = true;
+    this.leave();
+    this.error = null;
+    this.ticks += 1;
+    this.refreshed = -Infinity;
+    this.refiltered = true;
   }
 
   /** The object at a position, or null while it is not known. */
@@ -103,8 +105,8 @@ export class ObjectSource {
    */
   need(first, last) {
     if (this.error) return;
-    const low = Math.floor(first / SOURCE_PAGE);
-    const high = Math.max(low, Math.ceil(last / SOURCE_PAGE) - 1);
+    const low = this.refiltered ? 0 : Math.floor(first / SOURCE_PAGE);
+    const high = this.refiltered ? 0 : Math.max(low, Math.ceil(last / SOURCE_PAGE) - 1);
     for (let page = low; page <= high; page += 1) this.#needPage(page);
     this.#forgetFarFrom((low + high) / 2);
   }
@@ -149,12 +151,16 @@ export class ObjectSource {
   }
 
   #take(number, content, tick) {
+    if (this.refiltered) {
+      this.refiltered = false;
+      this.pages.clear();
+      this.positions.clear();
+    }
     const old = this.pages.get(number)?.objects ?? [];
     for (const object of old) this.positions.delete(object.name);
     content.objects.forEach((object, n) => this.positions.set(object.name, number * SOURCE_PAGE + n));
     this.pages.set(number, { objects: content.objects, tick });
     this.count = content.count;
-    this.stale = false;
     const last = Math.ceil(content.count / SOURCE_PAGE);
     for (const page of [...this.pages.keys()]) if (page >= last && page > 0) this.pages.delete(page);
   }

@@ -35,6 +35,7 @@ export class PanelState {
     this.watch = watchOf(transport);
     this.#reset();
     this.off = [
+      this.watch.onBegan(() => this.#watchBegan()),
       transport.onStatus((status) => this.#onStatus(status)),
       transport.onChanged((content) => this.#onChanged(content)),
     ];
@@ -273,6 +274,13 @@ export class PanelState {
   /** What is on screen: `[session id, name]` of stored objects; names of variables, null for none shown. */
   onScreen(stored, variables) {
     this.watch.set(this, { stored, variables });
+  }
+
+  /** What changed in place after it was listed, and before it was watched, is seen now. */
+  #watchBegan() {
+    if (!this.live) return;
+    for (const source of this.sources) source.invalidate();
+    this.changed();
   }
 
   dispose() {

@@ -32,6 +32,8 @@ export class LabTransport {
     this._supported = null;
     this._epoch = null;
     this._awaitsRestart = false;
+    /** What runs, by message id. The debugger's requests on control say idle in the middle of a cell. */
+    this._running = new Set();
     this._told = "";
     // Lab tells it after a restart too, of the same kernel.
     this._kernelChanged = (_, { newValue }) =>
@@ -141,7 +143,7 @@ export class LabTransport {
       kernel.connectionStatus === "connected" &&
       !GONE.has(kernel.status) &&
       !RESTARTING.has(kernel.status);
-    return { connected, busy: kernel?.status === "busy", supported: this._supported === true };
+    return { connected, busy: connected && (this._running.size > 0 || kernel.status === "busy"), supported: this._supported === true };
   }
 
   /** Another kernel, or none, is connected. */
@@ -149,6 +151,7 @@ export class LabTransport {
     this._followed = kernel;
     this._supported = null;
     this._epoch = null;
+    this._running.clear();
     this._awaitsRestart = isNew && kernel !== null;
     if (kernel?.name === FEATURE) {
       // Known by its kernelspec: `info` waits for the cell that may be running.
@@ -171,6 +174,9 @@ export class LabTransport {
   /** Tell the state where it changed; the first one of a new kernel process says `restarted`. */
   _look() {
     const state = this._state();
+    if (!state.connected) {
+      this._running.clear();
+    }
     if (RESTARTING.has(this._kernel?.status)) {
       this._awaitsRestart = true;
       this._epoch = null;
@@ -209,11 +215,24 @@ export class LabTransport {
   }
 
   _heard(message) {
+    if (message.header.msg_type === "status") {
+      this._runs(message.parent_header, message.content.execution_state);
+    }
     if (message.header.msg_type === "snake_changed") {
       for (const listener of [...this._changed]) {
         listener(message.content);
       }
     }
+  }
+
+  /** A cell or a call began or ended. */
+  _runs({ msg_id: id, msg_type: type }, state) {
+    if (state === "busy" && (type === "execute_request" || type?.startsWith("snake_"))) {
+      this._running.add(id);
+    } else if (state === "idle") {
+      this._running.delete(id);
+    }
+    this._look();
   }
 
   _send(op, content, channel) {

@@ -32,6 +32,8 @@ class SharedWatch {
     this.connected = false;
     this.forget = null;
     this.renewal = 0;
+    this.begun = "";
+    this.began = new Set();
     this.due = debounce(() => this._send(), SHARED_WAIT);
   }
 
@@ -51,10 +53,17 @@ class SharedWatch {
     else this._end();
   }
 
+  /** `fn` is called once the kernel looks at something new: what changed before then was not told. Returns what ends that. */
+  onBegan(fn) {
+    this.began.add(fn);
+    return () => this.began.delete(fn);
+  }
+
   _status({ connected, supported, restarted }) {
     const back = connected && supported && (restarted || !this.connected);
     this.connected = connected && supported;
     if (restarted) this.serves = true;
+    if (back) this.begun = "";
     if (back) this.due();
   }
 
@@ -70,6 +79,9 @@ class SharedWatch {
     };
     try {
       await this.transport.request("watch", { ...watched, lease: SHARED_LEASE });
+      const begun = JSON.stringify(watched);
+      if (begun !== this.begun) for (const fn of this.began) fn();
+      this.begun = begun;
     } catch (error) {
       if (error.code === "unknown_operation") this.serves = false;
     }

@@ -280,6 +280,14 @@ export function formatTime(time) {
   return new Date(time * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** Seconds since the epoch as the time of day where that was today, else with the date. */
+export function formatMoment(time, now) {
+  if (time === null || time === undefined) return "";
+  const then = new Date(time * 1000);
+  const today = then.toDateString() === new Date(now * 1000).toDateString();
+  return today ? then.toLocaleTimeString(undefined, { timeStyle: "medium" }) : formatTime(time);
+}
+
 /** "336 776 × 19" of a shape, else "5 items" of a length, else empty. */
 export function formatShape(object) {
   const shape = object.shape;
@@ -1380,6 +1388,8 @@ export class ObjectSource {
     this.positions = new Map();
     this.ticks = 0;
     this.refreshed = -Infinity;
+    /** Whether what is known belongs to another filter. */
+    this.refiltered = false;
   }
 
   /** Drops what is under way, and asks for nothing more on its own. */
@@ -1390,15 +1400,15 @@ export class ObjectSource {
     this.timer = 0;
   }
 
-  /** Another filter: from the first page on. */
+  /** Another filter: from the first page on. What is shown stays until the answer. */
   setSearch(search) {
     if (search === this.search) return;
     this.search = search;
-    const count = this.count;
-    this.clear();
-    // The old count holds the place until the answer, so that the list does not jump to nothing and back.
-    this.count = count;
-    this.stale = true;
+    this.leave();
+    this.error = null;
+    this.ticks += 1;
+    this.refreshed = -Infinity;
+    this.refiltered = true;
   }
 
   /** The object at a position, or null while it is not known. */
@@ -1433,8 +1443,8 @@ export class ObjectSource {
    */
   need(first, last) {
     if (this.error) return;
-    const low = Math.floor(first / SOURCE_PAGE);
-    const high = Math.max(low, Math.ceil(last / SOURCE_PAGE) - 1);
+    const low = this.refiltered ? 0 : Math.floor(first / SOURCE_PAGE);
+    const high = this.refiltered ? 0 : Math.max(low, Math.ceil(last / SOURCE_PAGE) - 1);
     for (let page = low; page <= high; page += 1) this.#needPage(page);
     this.#forgetFarFrom((low + high) / 2);
   }
@@ -1479,12 +1489,16 @@ export class ObjectSource {
   }
 
   #take(number, content, tick) {
+    if (this.refiltered) {
+      this.refiltered = false;
+      this.pages.clear();
+      this.positions.clear();
+    }
     const old = this.pages.get(number)?.objects ?? [];
     for (const object of old) this.positions.delete(object.name);
     content.objects.forEach((object, n) => this.positions.set(object.name, number * SOURCE_PAGE + n));
     this.pages.set(number, { objects: content.objects, tick });
     this.count = content.count;
-    this.stale = false;
     const last = Math.ceil(content.count / SOURCE_PAGE);
     for (const page of [...this.pages.keys()]) if (page >= last && page > 0) this.pages.delete(page);
   }
@@ -1764,6 +1778,57 @@ export function confirmFirst(root, { title, text, names = [], action, run }) {
   no.focus();
 }
 
+// rename.js
+
+/** A row's name as a field, for as long as it is edited. */
+
+
+/**
+ * Puts a field in place of a row's name. Enter commits, Escape and leaving it do not.
+ *
+ * @param {RowElement} one
+ * @param {string} text
+ * @param {(text: string) => Promise<string|null>} commit  resolves to what is wrong, or to null
+ * @param {(focused: boolean) => void} onEnd  told whether the field had the focus
+ * @returns {{one: RowElement, end: () => void}}
+ */
+export function editName(one, text, commit, onEnd) {
+  const field = h("input", { class: "snk-edit", value: text, "aria-label": "New name", spellcheck: "false" });
+  const hint = h("span", { class: "snk-edit-hint", role: "alert", hidden: true });
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    const focused = document.activeElement === field;
+    field.remove();
+    hint.remove();
+    one.element.classList.remove("snk-editing");
+    onEnd(focused);
+  };
+  const tryIt = async () => {
+    field.readOnly = true;
+    const problem = await commit(field.value);
+    field.readOnly = false;
+    if (problem === null) return end();
+    hint.textContent = problem;
+    hint.hidden = false;
+    field.setAttribute("aria-invalid", "true");
+  };
+  field.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Enter") tryIt();
+    else if (event.key === "Escape") end();
+    else return;
+    event.preventDefault();
+  });
+  field.addEventListener("blur", end);
+  one.element.classList.add("snk-editing");
+  one.parts.name.after(field, hint);
+  field.focus();
+  field.select();
+  return { one, end };
+}
+
 // sparkline.js
 
 /**
@@ -1856,6 +1921,8 @@ class SharedWatch {
     this.connected = false;
     this.forget = null;
     this.renewal = 0;
+    this.begun = "";
+    this.began = new Set();
     this.due = debounce(() => this._send(), SHARED_WAIT);
   }
 
@@ -1875,10 +1942,17 @@ class SharedWatch {
     else this._end();
   }
 
+  /** `fn` is called once the kernel looks at something new: what changed before then was not told. Returns what ends that. */
+  onBegan(fn) {
+    this.began.add(fn);
+    return () => this.began.delete(fn);
+  }
+
   _status({ connected, supported, restarted }) {
     const back = connected && supported && (restarted || !this.connected);
     this.connected = connected && supported;
     if (restarted) this.serves = true;
+    if (back) this.begun = "";
     if (back) this.due();
   }
 
@@ -1894,6 +1968,9 @@ class SharedWatch {
     };
     try {
       await this.transport.request("watch", { ...watched, lease: SHARED_LEASE });
+      const begun = JSON.stringify(watched);
+      if (begun !== this.begun) for (const fn of this.began) fn();
+      this.begun = begun;
     } catch (error) {
       if (error.code === "unknown_operation") this.serves = false;
     }
@@ -1971,7 +2048,6 @@ export class Details {
   #touched(source, names) {
     if (!this.node) return;
     if (source !== null && !(this.node.source === source && (names === null || names.has(this.node.name)))) return;
-    this.stale = true;
     if (this.state.live && source !== null) this.askSoon();
   }
 
@@ -2006,7 +2082,6 @@ export class Details {
     if (!this.node?.steps || !this.state.live) return;
     this.asking?.abort();
     const { signal } = (this.asking = new AbortController());
-    this.stale = false;
     try {
       const answer = await this.state.request("inspect", this.#content({ limit: 0 }), { signal });
       if (signal.aborted) return;
@@ -2127,16 +2202,15 @@ export class Details {
     const stored = object.stored ?? {};
     const made = stored.made_by ?? object.made_by;
     const maker = made ? [made.label, made.client && `by ${made.client}`].filter(Boolean).join(" ") : "";
-    const times = (time) => (time ? `${formatAge(time, now)}${formatAge(time, now) === "now" ? "" : " ago"}` : "");
     const full = object.module && object.module !== "builtins" ? `${object.module}.${object.type}` : object.type;
     const rows = [
       ["Type", oneLine(full ?? "", 200)],
       ["Data type", object.dtype && oneLine(object.dtype, 200)],
       ["Size", formatSize(object.size), object.size ? `${formatCount(object.size)} bytes, estimated` : null],
       ["Made by", oneLine(maker, 200)],
-      ["Stored", times(stored.created ?? object.created), formatTime(stored.created ?? object.created)],
-      ["Last used", times(stored.last_used ?? object.last_used), formatTime(stored.last_used ?? object.last_used)],
-      ["Expires", formatTime(stored.expires_at ?? object.expires_at)],
+      ["Stored", formatMoment(stored.created ?? object.created, now), formatTime(stored.created ?? object.created)],
+      ["Last used", formatMoment(stored.last_used ?? object.last_used, now), formatTime(stored.last_used ?? object.last_used)],
+      ["Expires", formatMoment(stored.expires_at ?? object.expires_at, now)],
     ];
     const shown = rows.filter(([, text]) => text);
     return h("dl", { class: "snk-about" }, shown.map(([label, text, title]) => [h("dt", null, label), h("dd", { title }, text)]));
@@ -2186,7 +2260,7 @@ export class Details {
         h("td", null, ACTION_WORDS[action] ?? oneLine(action, 20)),
         h("td", { class: "snk-history-maker" }, oneLine(made?.label ?? "", 80)),
         h("td", { class: "snk-number" }, formatSize(size)),
-        h("td", { class: "snk-number" }, formatAge(at, now)),
+        h("td", { class: "snk-number" }, formatMoment(at, now)),
       );
     return h("table", { class: "snk-history" }, h("tbody", null, entries.map(row)));
   }
@@ -2470,13 +2544,13 @@ export function openCellWindow(root, at, { title, about, text, missing }, onClos
   return () => close(false);
 }
 
-// form.js
+// arguments.js
 
 /**
- * A form that calls an object or one of its methods, made from its parameters.
+ * Fields for the arguments of a call, made from the parameters of a callable.
  *
- * Rules: what is left empty is left out, so that the callable's own default holds; values are sent in the
- * protocol's grammar; the call runs in the kernel's queue, after the cell that runs, and the form says so.
+ * Rules: what is left empty is left out, so that the callable's own default holds; what is wrong is told at
+ * its field, and nothing is sent until all is right.
  */
 
 
@@ -2485,9 +2559,6 @@ const MODES = [
   ["text", "Text", "Taken as it stands"],
   ["object", "Object", "A stored object, by its name"],
 ];
-
-/** Names of stored objects offered at once. */
-const NAMES_OFFERED = 50;
 
 /** One argument: a field, and how what is typed in it is meant. */
 class ArgumentField {
@@ -2540,7 +2611,7 @@ class ArgumentField {
   }
 
   get empty() {
-    return this.field.value === "" && !(this.parameter.required && this.mode.value === "text");
+    return this.field.value === "";
   }
 
   /** `{data}`, or null where nothing was typed, or undefined after having told what is wrong. */
@@ -2558,7 +2629,7 @@ class ArgumentField {
 }
 
 /** Arguments as they are typed: fields by parameter, and rows that can be added for `*args` and `**kwargs`. */
-class ArgumentFields {
+export class ArgumentFields {
   constructor(form, parameters) {
     this.form = form;
     this.fields = [];
@@ -2639,195 +2710,6 @@ class ArgumentFields {
       return null;
     }
     return { args, kwargs: Object.fromEntries(kwargs) };
-  }
-}
-
-/** The form, as a page of the panel. */
-export class CallForm {
-  /**
-   * @param {PanelState} state
-   * @param {TreeNode} node  the callable, or the object that has the method
-   * @param {{onClose(), onStored(name)}} handlers
-   */
-  constructor(state, node, { onClose, onStored }) {
-    this.state = state;
-    this.node = node;
-    this.onStored = onStored;
-    this.method = null;
-    this.direct = node.object.view === "callable";
-    this.close = () => {
-      this.dispose();
-      onClose();
-    };
-    this.names = h("datalist", { id: freshId("snk-names") });
-    this.offerNames = debounce((text) => this.#offerNames(text), 120);
-    const label = oneLine(node.label, 100);
-    this.title = h("h2", null, this.direct ? `Call ${label}` : `Call a method of ${label}`);
-    this.about = h("div", { class: "snk-form-about" });
-    this.holder = h("div", null);
-    this.storeAs = h("input", { class: "snk-input", id: freshId("snk-store"), placeholder: "leave empty to show it only", spellcheck: "false" });
-    this.wait = h("p", { class: "snk-quiet", role: "status" });
-    this.run = h("button", { type: "submit", class: "snk-push snk-push-main" }, "Call");
-    this.stop = h("button", { type: "button", class: "snk-push", hidden: true, onClick: () => this.controller?.abort() }, "Cancel");
-    this.result = h("div", { class: "snk-form-result", role: "status" });
-    this.form = h(
-      "form",
-      { class: "snk-form", onSubmit: (event) => this.#submit(event) },
-      this.about,
-      this.direct ? null : this.#methodField(),
-      this.holder,
-      h("div", { class: "snk-argument" }, h("label", { for: this.storeAs.id, class: "snk-argument-name" }, "Store the result as"), this.storeAs),
-      h("div", { class: "snk-form-buttons" }, this.run, this.stop),
-      this.wait,
-      this.result,
-      this.names,
-    );
-    const back = h("button", { class: "snk-icon-button", title: "Back to the list", "aria-label": "Back to the list", onClick: this.close }, icon("back"));
-    this.element = h("section", { class: "snk-page", "data-lm-suppress-shortcuts": "true" }, h("header", null, back, this.title), this.form);
-    this.element.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape") return;
-      event.stopPropagation();
-      this.close();
-    });
-    this.off = state.onDraw(() => this.#tellWait());
-    this.#tellWait();
-    this.#load();
-  }
-
-  dispose() {
-    this.off();
-    this.loading?.abort();
-    this.offerNames.cancel();
-  }
-
-  focus() {
-    (this.form.querySelector("input") ?? this.run).focus();
-  }
-
-  get target() {
-    return this.method ? [...this.node.target, { attr: this.method }] : this.node.target;
-  }
-
-  #content(more) {
-    const content = { target: this.target, ...more };
-    if (this.node.source.sessionId !== null) content.session_id = this.node.source.sessionId;
-    return content;
-  }
-
-  #methodField() {
-    const id = freshId("snk-method");
-    this.methods = h("datalist", { id: `${id}-names` });
-    const chosen = debounce((name) => {
-      this.method = name || null;
-      this.#load();
-    }, 250);
-    const field = h("input", { id, class: "snk-input", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => chosen(field.value.trim()) });
-    return h("div", { class: "snk-argument" }, h("label", { for: id, class: "snk-argument-name" }, "Method"), field, this.methods);
-  }
-
-  async #load() {
-    this.loading?.abort();
-    const { signal } = (this.loading = new AbortController());
-    this.arguments = null;
-    this.run.disabled = true;
-    let about;
-    try {
-      about = await this.#inspect(signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      this.about.replaceChildren(h("p", { class: "snk-failure", role: "alert" }, error.message));
-      this.holder.replaceChildren();
-      return;
-    }
-    if (signal.aborted) return;
-    const asksMethod = !this.direct && !this.method;
-    if (asksMethod) {
-      const names = about.attributes.filter((name) => !name.startsWith("_"));
-      this.methods.replaceChildren(...names.map((name) => h("option", { value: name })));
-    }
-    const first = (about.docstring ?? "").split("\n\n")[0];
-    this.about.replaceChildren(
-      ...(about.signature && !asksMethod ? [h("pre", { class: "snk-code" }, `${oneLine(this.method ?? this.node.label, 100)}${oneLine(about.signature, 600)}`)] : []),
-      ...(first && !asksMethod ? [h("p", { class: "snk-quiet" }, oneLine(first.replace(/\s+/g, " "), 300))] : []),
-    );
-    if (!about.callable) {
-      this.holder.replaceChildren(...(asksMethod ? [] : [h("p", { class: "snk-quiet" }, "This is no function or method: to call it gives its value.")]));
-      this.run.disabled = asksMethod;
-      this.arguments = new ArgumentFields(this, []);
-      return;
-    }
-    this.arguments = new ArgumentFields(this, about.parameters);
-    this.holder.replaceChildren(this.arguments.element);
-    this.run.disabled = false;
-    if (document.activeElement === this.run || document.activeElement === this.storeAs) this.focus();
-  }
-
-  /** What the target is, without running code where that suffices. */
-  async #inspect(signal) {
-    try {
-      return (await this.state.request("inspect", this.#content({ limit: 0 }), { signal })).content.inspection;
-    } catch (error) {
-      if (signal.aborted || error.code !== "unresolvable") throw error;
-      return (await this.state.request("inspect", this.#content({ limit: 0 }), { signal, channel: "shell" })).content.inspection;
-    }
-  }
-
-  async #offerNames(text) {
-    try {
-      const { content } = await this.state.request("list_stored", { search: text, limit: NAMES_OFFERED });
-      this.names.replaceChildren(...content.stored_objects.map((name) => h("option", { value: name })));
-    } catch {
-      this.names.replaceChildren(); // the names are a help, not needed
-    }
-  }
-
-  #tellWait() {
-    const runs = Boolean(this.controller);
-    const waits = this.state.status.busy && !runs;
-    setText(this.wait, waits ? "The kernel is busy: the call starts when the running cell has ended." : "");
-  }
-
-  async #submit(event) {
-    event.preventDefault();
-    if (this.controller || !this.arguments) return;
-    const given = this.arguments.read();
-    if (!given) return;
-    const storeAs = this.storeAs.value.trim() || null;
-    const waited = this.state.status.busy;
-    this.controller = new AbortController();
-    this.run.disabled = true;
-    this.stop.hidden = false;
-    this.result.replaceChildren(h("p", { class: "snk-quiet" }, waited ? "Waiting for the running cell" : "Running"));
-    this.#tellWait();
-    try {
-      const { signal } = this.controller;
-      const { content } = await this.state.request("call", this.#content({ ...given, store_as: storeAs }), { channel: "shell", signal });
-      this.#show(content, storeAs);
-    } catch (error) {
-      this.#showProblem(error, this.controller.signal.aborted);
-    }
-    this.controller = null;
-    this.run.disabled = false;
-    this.stop.hidden = true;
-    this.#tellWait();
-  }
-
-  #show({ result }, storeAs) {
-    const text = resultText(result).slice(0, 20_000);
-    const where = storeAs ? h("button", { type: "button", class: "snk-text-button", onClick: () => this.onStored(storeAs) }, `Stored as ${oneLine(storeAs, 60)}`) : null;
-    this.result.replaceChildren(
-      h("div", { class: "snk-section-head" }, h("h3", null, `Result: ${oneLine(result?.type ?? "", 60)}`), where ?? ""),
-      h("pre", { class: "snk-code" }, text),
-    );
-  }
-
-  #showProblem(error, cancelled) {
-    const trace = (error.traceback ?? []).join("\n").replace(/\u001b\[[0-9;]*m/g, "");
-    const text = cancelled ? "Cancelled." : error.message;
-    this.result.replaceChildren(
-      h("p", { class: "snk-failure", role: "alert" }, text),
-      ...(trace && !cancelled ? [h("details", { class: "snk-section" }, h("summary", null, "Traceback"), h("pre", { class: "snk-code" }, trace.slice(0, 20_000)))] : []),
-    );
   }
 }
 
@@ -3135,6 +3017,8 @@ export class LabTransport {
     this._supported = null;
     this._epoch = null;
     this._awaitsRestart = false;
+    /** What runs, by message id. The debugger's requests on control say idle in the middle of a cell. */
+    this._running = new Set();
     this._told = "";
     // Lab tells it after a restart too, of the same kernel.
     this._kernelChanged = (_, { newValue }) =>
@@ -3244,7 +3128,7 @@ export class LabTransport {
       kernel.connectionStatus === "connected" &&
       !GONE.has(kernel.status) &&
       !RESTARTING.has(kernel.status);
-    return { connected, busy: kernel?.status === "busy", supported: this._supported === true };
+    return { connected, busy: connected && (this._running.size > 0 || kernel.status === "busy"), supported: this._supported === true };
   }
 
   /** Another kernel, or none, is connected. */
@@ -3252,6 +3136,7 @@ export class LabTransport {
     this._followed = kernel;
     this._supported = null;
     this._epoch = null;
+    this._running.clear();
     this._awaitsRestart = isNew && kernel !== null;
     if (kernel?.name === FEATURE) {
       // Known by its kernelspec: `info` waits for the cell that may be running.
@@ -3274,6 +3159,9 @@ export class LabTransport {
   /** Tell the state where it changed; the first one of a new kernel process says `restarted`. */
   _look() {
     const state = this._state();
+    if (!state.connected) {
+      this._running.clear();
+    }
     if (RESTARTING.has(this._kernel?.status)) {
       this._awaitsRestart = true;
       this._epoch = null;
@@ -3312,11 +3200,24 @@ export class LabTransport {
   }
 
   _heard(message) {
+    if (message.header.msg_type === "status") {
+      this._runs(message.parent_header, message.content.execution_state);
+    }
     if (message.header.msg_type === "snake_changed") {
       for (const listener of [...this._changed]) {
         listener(message.content);
       }
     }
+  }
+
+  /** A cell or a call began or ended. */
+  _runs({ msg_id: id, msg_type: type }, state) {
+    if (state === "busy" && (type === "execute_request" || type?.startsWith("snake_"))) {
+      this._running.add(id);
+    } else if (state === "idle") {
+      this._running.delete(id);
+    }
+    this._look();
   }
 
   _send(op, content, channel) {
@@ -3540,7 +3441,8 @@ export function sideWidget(lab, panels) {
     onResize({ width }) {
       if (this.isVisible && width > 0 && !settings.get("width")) {
         settings.set("width", WIDTH);
-        widen(this, width);
+        // Not while what is around it still computes its own sizes.
+        requestAnimationFrame(() => widen(this));
       }
     }
     onBeforeHide() {
@@ -3558,7 +3460,8 @@ export function sideWidget(lab, panels) {
 }
 
 /** Give the side panel a width that shows its columns, when it is seen for the first time. */
-function widen(side, width) {
+function widen(side) {
+  const width = side.node.clientWidth;
   let split = side.parent;
   while (split && !(split.relativeSizes && split.orientation === "horizontal")) {
     split = split.parent;
@@ -3612,7 +3515,9 @@ export function tabWidget(lab, { icon, title, mount, isBelow }) {
   widget.title.label = title;
   widget.title.caption = title;
   widget.title.closable = true;
-  widget.title.icon = icon;
+  if (!isBelow) {
+    widget.title.icon = icon;
+  }
   return widget;
 }
 
@@ -3947,6 +3852,7 @@ export class PanelState {
     this.watch = watchOf(transport);
     this.#reset();
     this.off = [
+      this.watch.onBegan(() => this.#watchBegan()),
       transport.onStatus((status) => this.#onStatus(status)),
       transport.onChanged((content) => this.#onChanged(content)),
     ];
@@ -4187,6 +4093,13 @@ export class PanelState {
     this.watch.set(this, { stored, variables });
   }
 
+  /** What changed in place after it was listed, and before it was watched, is seen now. */
+  #watchBegan() {
+    if (!this.live) return;
+    for (const source of this.sources) source.invalidate();
+    this.changed();
+  }
+
   dispose() {
     this.setVisible(false);
     for (const off of this.off) off();
@@ -4368,8 +4281,7 @@ export class ObjectList {
     const stored = [];
     let variables = null;
     for (const [source, from, to] of this.layout.ranges(first, last)) {
-      if (source.stale) source.need(0, 1);
-      else source.need(from, to);
+      source.need(from, to);
       for (let position = from; position < to; position += 1) {
         const name = source.at(position)?.name;
         if (name === undefined) continue;
@@ -4549,43 +4461,216 @@ export class ObjectList {
    */
   edit(row, commit) {
     this.editing?.end();
+    this.#move(this.layout.indexOf(row.key), {});
     const one = this.elements.get(row.key);
     if (!one) return;
-    const name = one.parts.name;
-    const field = h("input", { class: "snk-edit", value: row.node.name, "aria-label": "New name", spellcheck: "false" });
-    const hint = h("span", { class: "snk-edit-hint", role: "alert", hidden: true });
-    const end = () => {
-      if (this.editing?.end !== end) return;
+    this.editing = editName(one, row.node.name, commit, (focused) => {
       this.editing = null;
-      const focused = document.activeElement === field;
-      field.remove();
-      hint.remove();
-      one.element.classList.remove("snk-editing");
       if (focused) this.element.focus({ preventScroll: true });
       this.draw();
-    };
-    const tryIt = async () => {
-      field.readOnly = true;
-      const problem = await commit(field.value);
-      field.readOnly = false;
-      if (problem === null) return end();
-      hint.textContent = problem;
-      hint.hidden = false;
-      field.setAttribute("aria-invalid", "true");
-    };
-    field.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.key === "Enter") tryIt();
-      else if (event.key === "Escape") end();
-      else return;
-      event.preventDefault();
     });
-    field.addEventListener("blur", end);
-    this.editing = { one, end };
-    one.element.classList.add("snk-editing");
-    name.after(field, hint);
-    field.focus();
-    field.select();
+  }
+}
+
+// form.js
+
+/**
+ * A form that calls an object or one of its methods, made from its parameters.
+ *
+ * Rules: values are sent in the protocol's grammar; the call runs in the kernel's queue, after the cell that
+ * runs, and the form says so.
+ */
+
+
+/** Names of stored objects offered at once. */
+const NAMES_OFFERED = 50;
+
+/** The form, as a page of the panel. */
+export class CallForm {
+  /**
+   * @param {PanelState} state
+   * @param {TreeNode} node  the callable, or the object that has the method
+   * @param {{onClose(), onStored(name)}} handlers
+   */
+  constructor(state, node, { onClose, onStored }) {
+    this.state = state;
+    this.node = node;
+    this.onStored = onStored;
+    this.method = null;
+    this.direct = node.object.view === "callable";
+    this.close = () => {
+      this.dispose();
+      onClose();
+    };
+    this.names = h("datalist", { id: freshId("snk-names") });
+    this.offerNames = debounce((text) => this.#offerNames(text), 120);
+    const label = oneLine(node.label, 100);
+    this.title = h("h2", null, this.direct ? `Call ${label}` : `Call a method of ${label}`);
+    this.about = h("div", { class: "snk-form-about" });
+    this.holder = h("div", null);
+    this.storeAs = h("input", { class: "snk-input", id: freshId("snk-store"), placeholder: "leave empty to show it only", spellcheck: "false" });
+    this.wait = h("p", { class: "snk-quiet", role: "status" });
+    this.run = h("button", { type: "submit", class: "snk-push snk-push-main" }, "Call");
+    this.stop = h("button", { type: "button", class: "snk-push", hidden: true, onClick: () => this.controller?.abort() }, "Cancel");
+    this.result = h("div", { class: "snk-form-result", role: "status" });
+    this.form = h(
+      "form",
+      { class: "snk-form", onSubmit: (event) => this.#submit(event) },
+      this.about,
+      this.direct ? null : this.#methodField(),
+      this.holder,
+      h("div", { class: "snk-argument" }, h("label", { for: this.storeAs.id, class: "snk-argument-name" }, "Store the result as"), this.storeAs),
+      h("div", { class: "snk-form-buttons" }, this.run, this.stop),
+      this.wait,
+      this.result,
+      this.names,
+    );
+    const back = h("button", { class: "snk-icon-button", title: "Back to the list", "aria-label": "Back to the list", onClick: this.close }, icon("back"));
+    this.element = h("section", { class: "snk-page", "data-lm-suppress-shortcuts": "true" }, h("header", null, back, this.title), this.form);
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.stopPropagation();
+      this.close();
+    });
+    this.off = state.onDraw(() => this.#tellWait());
+    this.#tellWait();
+    this.#load();
+  }
+
+  dispose() {
+    this.off();
+    this.loading?.abort();
+    this.offerNames.cancel();
+  }
+
+  focus() {
+    (this.form.querySelector("input") ?? this.run).focus();
+  }
+
+  get target() {
+    return this.method ? [...this.node.target, { attr: this.method }] : this.node.target;
+  }
+
+  #content(more) {
+    const content = { target: this.target, ...more };
+    if (this.node.source.sessionId !== null) content.session_id = this.node.source.sessionId;
+    return content;
+  }
+
+  #methodField() {
+    const id = freshId("snk-method");
+    this.methods = h("datalist", { id: `${id}-names` });
+    const chosen = debounce((name) => {
+      this.method = name || null;
+      this.#load();
+    }, 250);
+    const field = h("input", { id, class: "snk-input", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => chosen(field.value.trim()) });
+    return h("div", { class: "snk-argument" }, h("label", { for: id, class: "snk-argument-name" }, "Method"), field, this.methods);
+  }
+
+  async #load() {
+    this.loading?.abort();
+    const { signal } = (this.loading = new AbortController());
+    this.arguments = null;
+    this.run.disabled = true;
+    let about;
+    try {
+      about = await this.#inspect(signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.about.replaceChildren(h("p", { class: "snk-failure", role: "alert" }, error.message));
+      this.holder.replaceChildren();
+      return;
+    }
+    if (signal.aborted) return;
+    const asksMethod = !this.direct && !this.method;
+    if (asksMethod) {
+      const names = about.attributes.filter((name) => !name.startsWith("_"));
+      this.methods.replaceChildren(...names.map((name) => h("option", { value: name })));
+    }
+    const first = (about.docstring ?? "").split("\n\n")[0];
+    this.about.replaceChildren(
+      ...(about.signature && !asksMethod ? [h("pre", { class: "snk-code" }, `${oneLine(this.method ?? this.node.label, 100)}${oneLine(about.signature, 600)}`)] : []),
+      ...(first && !asksMethod ? [h("p", { class: "snk-quiet" }, oneLine(first.replace(/\s+/g, " "), 300))] : []),
+    );
+    if (!about.callable) {
+      this.holder.replaceChildren(...(asksMethod ? [] : [h("p", { class: "snk-quiet" }, "This is no function or method: to call it gives its value.")]));
+      this.run.disabled = asksMethod;
+      this.arguments = new ArgumentFields(this, []);
+      return;
+    }
+    this.arguments = new ArgumentFields(this, about.parameters);
+    this.holder.replaceChildren(this.arguments.element);
+    this.run.disabled = false;
+    if (document.activeElement === this.run || document.activeElement === this.storeAs) this.focus();
+  }
+
+  /** What the target is, without running code where that suffices. */
+  async #inspect(signal) {
+    try {
+      return (await this.state.request("inspect", this.#content({ limit: 0 }), { signal })).content.inspection;
+    } catch (error) {
+      if (signal.aborted || error.code !== "unresolvable") throw error;
+      return (await this.state.request("inspect", this.#content({ limit: 0 }), { signal, channel: "shell" })).content.inspection;
+    }
+  }
+
+  async #offerNames(text) {
+    try {
+      const { content } = await this.state.request("list_stored", { search: text, limit: NAMES_OFFERED });
+      this.names.replaceChildren(...content.stored_objects.map((name) => h("option", { value: name })));
+    } catch {
+      this.names.replaceChildren(); // the names are a help, not needed
+    }
+  }
+
+  #tellWait() {
+    const runs = Boolean(this.controller);
+    const waits = this.state.status.busy && !runs;
+    setText(this.wait, waits ? "The kernel is busy: the call starts when the running cell has ended." : "");
+  }
+
+  async #submit(event) {
+    event.preventDefault();
+    if (this.controller || !this.arguments) return;
+    const given = this.arguments.read();
+    if (!given) return;
+    const storeAs = this.storeAs.value.trim() || null;
+    const waited = this.state.status.busy;
+    this.controller = new AbortController();
+    this.run.disabled = true;
+    this.stop.hidden = false;
+    this.result.replaceChildren(h("p", { class: "snk-quiet" }, waited ? "Waiting for the running cell" : "Running"));
+    this.#tellWait();
+    try {
+      const { signal } = this.controller;
+      const { content } = await this.state.request("call", this.#content({ ...given, store_as: storeAs }), { channel: "shell", signal });
+      this.#show(content, storeAs);
+    } catch (error) {
+      this.#showProblem(error, this.controller.signal.aborted);
+    }
+    this.controller = null;
+    this.run.disabled = false;
+    this.stop.hidden = true;
+    this.#tellWait();
+  }
+
+  #show({ result }, storeAs) {
+    const text = resultText(result).slice(0, 20_000);
+    const where = storeAs ? h("button", { type: "button", class: "snk-text-button", onClick: () => this.onStored(storeAs) }, `Stored as ${oneLine(storeAs, 60)}`) : null;
+    this.result.replaceChildren(
+      h("div", { class: "snk-section-head" }, h("h3", null, `Result: ${oneLine(result?.type ?? "", 60)}`), where ?? ""),
+      h("pre", { class: "snk-code" }, text),
+    );
+  }
+
+  #showProblem(error, cancelled) {
+    const trace = (error.traceback ?? []).join("\n").replace(/\u001b\[[0-9;]*m/g, "");
+    const text = cancelled ? "Cancelled." : error.message;
+    this.result.replaceChildren(
+      h("p", { class: "snk-failure", role: "alert" }, text),
+      ...(trace && !cancelled ? [h("details", { class: "snk-section" }, h("summary", null, "Traceback"), h("pre", { class: "snk-code" }, trace.slice(0, 20_000)))] : []),
+    );
   }
 }
 
@@ -6096,7 +6181,9 @@ class Panel {
       onMenu: (rows, x, y) => this.actions.menu(rows, x, y),
       onKey: (event, rows) => this.#listKey(event, rows),
     }, [this.hint]);
-    this.element = h("div", { class: "snk-panel" });
+    // Within a notebook's output, keys would be the notebook's.
+    const embedded = !host.openView;
+    this.element = h("div", { class: "snk-panel", "data-lm-suppress-shortcuts": embedded ? "true" : null });
     this.actions = new Actions(this.state, {
       root: this.element,
       list: () => this.list,
@@ -6395,6 +6482,7 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
       return widget;
     },
     activate: (widget) => app.shell.activateById(widget.id),
+    addCell: () => app.commands.execute("notebook:insert-cell-below"),
   });
   const side = sideWidget(lab, panels);
   side.id = PANEL_ID;
@@ -6405,6 +6493,12 @@ function activateObjects(lab, style, app, { notebooks, consoles, palette, restor
   for (const tracker of [notebooks, consoles]) {
     tracker?.currentChanged.connect((_, widget) => panels.follow(widget ?? currentOf(notebooks, consoles)));
   }
+  // A tracker tells nothing when its own current widget comes to the front again.
+  app.shell.currentChanged?.connect((_, { newValue }) => {
+    if (newValue && (notebooks?.has(newValue) || consoles?.has(newValue))) {
+      panels.follow(newValue);
+    }
+  });
   panels.follow(currentOf(notebooks, consoles));
   addCommands(lab, app, palette, labShell, side, panels);
 }
@@ -6475,9 +6569,13 @@ async function chooseTable(lab, transport) {
 
 /** The panels of all sessions, one of which is shown. */
 class SessionPanels {
-  /** `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front. */
-  constructor(lab, { openTab, activate }) {
+  /**
+   * `openTab(title, mount)` makes a view and gives its widget; `activate` brings a widget to the front;
+   * `addCell()` adds a cell to the current notebook.
+   */
+  constructor(lab, { openTab, activate, addCell }) {
     this._lab = lab;
+    this._addCell = addCell;
     this._openTab = openTab;
     this._activate = activate;
     this._visible = false;
@@ -6528,7 +6626,7 @@ class SessionPanels {
     const { KernelMessage } = this._lab["@jupyterlab/services"];
     const transport = new LabTransport(context, {
       createMessage: KernelMessage.createMessage,
-      insertCode: (text) => insertCode(widget, text),
+      insertCode: (text) => insertCode(widget, text, this._addCell),
     });
     const node = document.createElement("div");
     node.className = "snk-host-session";
@@ -6567,8 +6665,11 @@ class SessionPanels {
 }
 
 /** Put a line into the active cell of a notebook, or the prompt of a console. */
-function insertCode(widget, text) {
-  const cell = widget.console?.promptCell ?? widget.content?.activeCell ?? null;
+async function insertCode(widget, text, addCell) {
+  if (widget.content?.activeCell && widget.content.activeCell.model.type !== "code") {
+    await addCell();
+  }
+  const cell = widget.console?.promptCell ?? widget.content?.activeCell;
   if (!cell || cell.isDisposed) {
     return;
   }
