@@ -50,9 +50,9 @@ export function valuesOf(op) {
   return op === "in" ? Infinity : 1;
 }
 
-/** Whether upper and lower case can make a difference. */
-export function minds(kind, op) {
-  return !(kind in OPS_BY_KIND) && valuesOf(op) > 0;
+/** Whether an operation finds texts in either case unless told otherwise; the others compare exactly. */
+export function canMatchCase(op) {
+  return ["contains", "starts", "ends", "regex"].includes(op);
 }
 
 /** Whether values of a kind are typed as they are, rather than read as numbers or words of Python. */
@@ -114,7 +114,7 @@ export function readFilter(column, kind, op, texts, matchCase) {
     if (failed) return failed;
     const values = read.map((one) => one.value);
     filter.value = count === 1 ? values[0] : values;
-    if (matchCase && minds(kind, op)) filter.case = true;
+    if (matchCase && canMatchCase(op)) filter.case = true;
   }
   return { filter };
 }

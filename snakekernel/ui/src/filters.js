@@ -7,7 +7,7 @@
 import { h, setAttribute, setText, placeChildren, icon, debounce, trapFocus, freshId } from "./dom.js";
 import { formatCount, plural } from "./format.js";
 import { columnName } from "./columns.js";
-import { chipsOf, minds, opsOf, readFilter, typedTexts, valuesOf } from "./filter_words.js";
+import { canMatchCase, chipsOf, opsOf, readFilter, typedTexts, valuesOf } from "./filter_words.js";
 
 const SEARCH_WAIT = 300;
 const MOST_SUGGESTED = 500;
@@ -138,7 +138,7 @@ export function openFilterForm(root, at, { columns, column, filter }, onDone, on
     truth.hidden = kind() !== "boolean" || !count;
     first.hidden = !truth.hidden || !count;
     second.hidden = count !== 2;
-    caseLine.hidden = !minds(kind(), op.value);
+    caseLine.hidden = !canMatchCase(op.value);
     first.placeholder = count === Infinity ? "a, b, c" : count === 2 ? "From" : kind() === "datetime" ? "2013-01-31" : "Value";
     second.placeholder = "To";
   };

@@ -96,7 +96,8 @@ export class TableData {
   /** Say what is in view, nearest first; ranges are half-open. */
   want([firstRow, endRow], [firstColumn, endColumn]) {
     const keys = [];
-    for (let r = Math.floor(firstRow / BLOCK_ROWS); r * BLOCK_ROWS < endRow; r += 1) {
+    // Of no rows the first block too: it tells when there are some again.
+    for (let r = Math.floor(firstRow / BLOCK_ROWS); r * BLOCK_ROWS < Math.max(endRow, 1); r += 1) {
       for (let c = Math.floor(firstColumn / BLOCK_COLUMNS); c * BLOCK_COLUMNS < endColumn; c += 1) keys.push(blockKey(r, c));
     }
     this.wanted = keys;

@@ -157,8 +157,9 @@ export class GridKeys {
 
   _double(event) {
     const at = this.view.hit(event.clientX, event.clientY);
-    const grip = event.target.closest(".snk-t-head-grip");
-    if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)], true);
+    // The pointer was captured, so the event itself names the grid only.
+    const grip = document.elementFromPoint(event.clientX, event.clientY)?.closest(".snk-t-head-grip");
+    if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)]);
     else if (at.row >= 0 && at.column >= 0) this.table.windows.cell();
   }
 

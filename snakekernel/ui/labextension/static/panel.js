@@ -759,7 +759,8 @@ export class TableData {
   /** Say what is in view, nearest first; ranges are half-open. */
   want([firstRow, endRow], [firstColumn, endColumn]) {
     const keys = [];
-    for (let r = Math.floor(firstRow / BLOCK_ROWS); r * BLOCK_ROWS < endRow; r += 1) {
+    // Of no rows the first block too: it tells when there are some again.
+    for (let r = Math.floor(firstRow / BLOCK_ROWS); r * BLOCK_ROWS < Math.max(endRow, 1); r += 1) {
       for (let c = Math.floor(firstColumn / BLOCK_COLUMNS); c * BLOCK_COLUMNS < endColumn; c += 1) keys.push(blockKey(r, c));
     }
     this.wanted = keys;
@@ -2788,9 +2789,9 @@ export function valuesOf(op) {
   return op === "in" ? Infinity : 1;
 }
 
-/** Whether upper and lower case can make a difference. */
-export function minds(kind, op) {
-  return !(kind in OPS_BY_KIND) && valuesOf(op) > 0;
+/** Whether an operation finds texts in either case unless told otherwise; the others compare exactly. */
+export function canMatchCase(op) {
+  return ["contains", "starts", "ends", "regex"].includes(op);
 }
 
 /** Whether values of a kind are typed as they are, rather than read as numbers or words of Python. */
@@ -2852,7 +2853,7 @@ export function readFilter(column, kind, op, texts, matchCase) {
     if (failed) return failed;
     const values = read.map((one) => one.value);
     filter.value = count === 1 ? values[0] : values;
-    if (matchCase && minds(kind, op)) filter.case = true;
+    if (matchCase && canMatchCase(op)) filter.case = true;
   }
   return { filter };
 }
@@ -4948,7 +4949,7 @@ export function openFilterForm(root, at, { columns, column, filter }, onDone, on
     truth.hidden = kind() !== "boolean" || !count;
     first.hidden = !truth.hidden || !count;
     second.hidden = count !== 2;
-    caseLine.hidden = !minds(kind(), op.value);
+    caseLine.hidden = !canMatchCase(op.value);
     first.placeholder = count === Infinity ? "a, b, c" : count === 2 ? "From" : kind() === "datetime" ? "2013-01-31" : "Value";
     second.placeholder = "To";
   };
@@ -5718,8 +5719,9 @@ export class GridKeys {
 
   _double(event) {
     const at = this.view.hit(event.clientX, event.clientY);
-    const grip = event.target.closest(".snk-t-head-grip");
-    if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)], true);
+    // The pointer was captured, so the event itself names the grid only.
+    const grip = document.elementFromPoint(event.clientX, event.clientY)?.closest(".snk-t-head-grip");
+    if (grip) this.table.fit(this.view.columnSlots[this.view.heads.findIndex((head) => head.grip === grip)]);
     else if (at.row >= 0 && at.column >= 0) this.table.windows.cell();
   }
 
