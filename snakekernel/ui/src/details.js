@@ -195,7 +195,8 @@ export class Details {
       const text = h("pre", { class: "snk-code snk-docs" }, object.docstring);
       sections.push(this.#fold("Documentation", open, object.view === "callable", text));
     }
-    if (object.stored?.history?.length) sections.push(this.#fold("History", open, false, this.#history(object.stored.history)));
+    // The first version of a name is told by the facts.
+    if (object.stored?.history?.length > 1) sections.push(this.#fold("History", open, false, this.#history(object.stored.history)));
     return sections;
   }
 
@@ -215,7 +216,9 @@ export class Details {
     const made = stored.made_by ?? object.made_by;
     const maker = made ? [made.label, made.client && `by ${made.client}`].filter(Boolean).join(" ") : "";
     const full = object.module && object.module !== "builtins" ? `${object.module}.${object.type}` : object.type;
+    const path = this.node.parent ? this.actions.python(this.node) : null;
     const rows = [
+      ["Path", path && oneLine(path, 300), path],
       ["Type", oneLine(full ?? "", 200)],
       ["Data type", object.dtype && oneLine(object.dtype, 200)],
       ["Size", formatSize(object.size), object.size ? `${formatCount(object.size)} bytes, estimated` : null],
