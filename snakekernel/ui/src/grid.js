@@ -16,8 +16,7 @@ import { Notices } from "./table_notices.js";
 import { TableWindows } from "./table_windows.js";
 import { ColumnFit } from "./column_fit.js";
 import { labelText } from "./cells.js";
-import { changesOf, watchFor } from "./table_changes.js";
-import { watchOf } from "./watches.js";
+import { TableLife } from "./table_life.js";
 
 const HURRY = 60;
 const RESYNC = 140;
@@ -50,16 +49,15 @@ class MountedTable {
     this.lastPlace = 0;
     this.hurry = 0;
     this.moved = true;
-    this.gone = null;
-    this.seen = false;
     /** Whether the column looked at has to come into view, which the pane made smaller. */
     this.revealing = false;
+    this.life = new TableLife(this);
     this.data = new TableData(transport, target, sessionId, (what) => this._dataChanged(what));
     this.summaries = new SummaryData(transport, this.data.source, () => this.draw());
     this.summaries.reset(PLAIN_QUERY);
     this.view = new GridView(this.data, this._look());
     this.fits = new ColumnFit(this.data, this.view);
-    this.notices = new Notices({ onRetry: () => this._retry(), onStop: () => this.data.stop(), onUndo: () => this.data.undo(), onClose });
+    this.notices = new Notices({ onRetry: () => this.life.retry(), onStop: () => this.data.stop(), onUndo: () => this.data.undo(), onClose });
     this.pane = new StatisticsPane((filters) => this.addFilters(filters), () => this.showStatistics(false));
     this.bar = new FilterBar({
       onSearch: (search) => this.setQuery({ search }),
@@ -81,12 +79,7 @@ class MountedTable {
     this.keys = new GridKeys(this);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.view.scroller);
-    this.onVisibility = () => this.resized();
-    document.addEventListener("visibilitychange", this.onVisibility);
-    this.forget = [
-      transport.onChanged((content) => this._heard(content)),
-      transport.onStatus((status) => this._status(status)),
-    ];
+    this.life.begin();
     this.resized();
     this.data.want([0, 1], [0, 1]);
   }
@@ -115,10 +108,8 @@ class MountedTable {
   }
 
   dispose() {
-    this.forget.forEach((forget) => forget());
+    this.life.dispose();
     this.observer.disconnect();
-    document.removeEventListener("visibilitychange", this.onVisibility);
-    watchOf(this.transport).set(this, null);
     this.draw.cancel();
     clearTimeout(this.hurry);
     clearTimeout(this.resync);
@@ -144,8 +135,8 @@ class MountedTable {
       if (this.revealing) this.view.reveal(-1, this.inspected);
       this.revealing = false;
     }
-    this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
-    if (!this.seen) return;
+    this.life.see(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
+    if (!this.life.seen) return;
     const { column } = this.selection.active;
     const shown = this.view.shows(column);
     if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
@@ -188,61 +179,20 @@ class MountedTable {
       this.selection.clamp(this.view.rowCount, this.view.columnCount);
     }
     this.notices.showWork(this.data.loading, this.data.progress);
-    this._showError();
-    if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summaries.reset({ ...this.data.query, sort: [] });
+    this.showError();
+    if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summarise();
     this.draw();
   }
 
-  _showError() {
+  showError() {
     const { query, answered, error } = this.data;
-    this.notices.showError(this.gone ?? error, { gone: !!this.gone, undo: !this.gone && queryText(query) !== queryText(answered) });
+    const { gone } = this.life;
+    this.notices.showError(gone ?? error, { gone: !!gone, undo: !gone && queryText(query) !== queryText(answered) });
   }
 
-  /** Nothing is asked of the kernel while the table is not seen; what changed meanwhile is not known then. */
-  _watch(seen) {
-    if (seen === this.seen) return;
-    this.seen = seen;
-    watchOf(this.transport).set(this, seen ? watchFor(this.target, this.sessionId) : null);
-    if (seen && this.data.totals) this._anew();
-  }
-
-  _retry() {
-    this.gone = null;
-    this.data.patient = true;  // whoever asks again has time
-    this._anew();
-    this._showError();
-  }
-
-  _heard(content) {
-    const change = changesOf(content, this.target, this.sessionId);
-    if (change === "deleted") {
-      this.gone = { message: `${this.title} was deleted. What is shown was fetched before.` };
-      this._showError();
-    } else if (change === "changed") this._refresh("Changed, updated now");
-  }
-
-  _refresh(words) {
-    this.gone = null;
-    if (!this.seen) return;  // once it is seen again, all is fetched anew
-    this._anew();
-    this.notices.say(words);
-  }
-
-  _anew() {
-    this.data.refresh();
+  /** Sum up the columns in view anew. */
+  summarise() {
     this.summaries.reset({ ...this.data.query, sort: [] });
-  }
-
-  _status({ connected, restarted }) {
-    if (restarted) {
-      this.gone = { message: "The kernel was restarted, and the table is gone with its memory." };
-      this.data.stop();
-      this._showError();
-    } else if (connected && this.gone?.lost) this._retry();
-    else if (!connected && !this.gone) {
-      this.gone = { message: "There is no connection to the kernel.", lost: true };
-      this._showError();
-    }
   }
 
   // What bar, headers, keys and menus ask for.

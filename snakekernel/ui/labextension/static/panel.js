@@ -1027,34 +1027,6 @@ export function cancelledError() {
   return new PanelError({ code: "cancelled", message: "The request was cancelled." });
 }
 
-// table_changes.js
-
-/** What a table shows, as the kernel names it in changes and watches. Pure. */
-
-/**
- * @param {object} content  of `snake_changed`
- * @param {string|Array} target
- * @param {string|null} sessionId  whose names the target means; kernel-wide ones are seen too
- * @returns {"changed"|"deleted"|null}
- */
-export function changesOf(content, target, sessionId) {
-  const parts = Array.isArray(target) ? target : target.split(".");
-  const name = parts[1];
-  let changes = [];
-  if (parts[0] === "stored") {
-    changes = (content.changes ?? []).filter((one) => one.name === name && [sessionId, null, undefined].includes(one.session_id));
-  } else if (parts[0] === "user") changes = (content.variables ?? []).filter((one) => one.name === name);
-  if (!changes.length) return null;
-  return changes.at(-1).action === "deleted" ? "deleted" : "changed";
-}
-
-/** What to watch for a table, see `watches.js`; null where the kernel tells nothing of it. */
-export function watchFor(target, sessionId) {
-  const [root, name] = Array.isArray(target) ? target : target.split(".");
-  if (root === "stored") return { stored: [[sessionId, name]], variables: null };
-  return root === "user" ? { stored: [], variables: [name] } : null;
-}
-
 // grid_axis.js
 
 /**
@@ -1682,6 +1654,34 @@ export class TreeNode {
     else if (!this.children) rows.push({ kind: "waiting", key: `${this.key}\u0002waiting`, ...about });
     else if (known < this.total) rows.push({ kind: "more", key: `${this.key}\u0002more`, rest: this.total - known, ...about });
   }
+}
+
+// table_changes.js
+
+/** What a table shows, as the kernel names it in changes and watches. Pure. */
+
+/**
+ * @param {object} content  of `snake_changed`
+ * @param {string|Array} target
+ * @param {string|null} sessionId  whose names the target means; kernel-wide ones are seen too
+ * @returns {"changed"|"deleted"|null}
+ */
+export function changesOf(content, target, sessionId) {
+  const parts = Array.isArray(target) ? target : target.split(".");
+  const name = parts[1];
+  let changes = [];
+  if (parts[0] === "stored") {
+    changes = (content.changes ?? []).filter((one) => one.name === name && [sessionId, null, undefined].includes(one.session_id));
+  } else if (parts[0] === "user") changes = (content.variables ?? []).filter((one) => one.name === name);
+  if (!changes.length) return null;
+  return changes.at(-1).action === "deleted" ? "deleted" : "changed";
+}
+
+/** What to watch for a table, see `watches.js`; null where the kernel tells nothing of it. */
+export function watchFor(target, sessionId) {
+  const [root, name] = Array.isArray(target) ? target : target.split(".");
+  if (root === "stored") return { stored: [[sessionId, name]], variables: null };
+  return root === "user" ? { stored: [], variables: [name] } : null;
 }
 
 // menu.js
@@ -4159,6 +4159,95 @@ export class PanelState {
   }
 }
 
+// table_life.js
+
+/**
+ * What becomes of the object that a table shows, and of the view itself: seen or not, changed, gone, lost.
+ *
+ * Rules: nothing is asked of the kernel while the table is not seen, and what changed meanwhile is not known
+ * then, so all in view is fetched anew; cells that were fetched stay until others come, with words to them.
+ */
+
+
+export class TableLife {
+  /** @param {object} table  see `grid.js` */
+  constructor(table) {
+    this.table = table;
+    /** Why there is nothing to fetch, or null. */
+    this.gone = null;
+    this.seen = false;
+    this.onVisibility = () => {
+      if (document.visibilityState === "hidden") this.see(false);  // no frame comes that would notice
+      else table.resized();
+    };
+    this.forget = [];
+  }
+
+  begin() {
+    const { transport } = this.table;
+    document.addEventListener("visibilitychange", this.onVisibility);
+    this.forget = [
+      transport.onChanged((content) => this._heard(content)),
+      transport.onStatus((status) => this._status(status)),
+    ];
+  }
+
+  dispose() {
+    this.forget.forEach((forget) => forget());
+    document.removeEventListener("visibilitychange", this.onVisibility);
+    this.see(false);
+  }
+
+  /** Whether the table is seen. */
+  see(seen) {
+    if (seen === this.seen) return;
+    this.seen = seen;
+    const { transport, target, sessionId } = this.table;
+    watchOf(transport).set(this, seen ? watchFor(target, sessionId) : null);
+    const { totals, error } = this.table.data;
+    if (seen && (totals || error)) this._anew();
+  }
+
+  /** Ask again for all in view, with more time: the person asked for it. */
+  retry() {
+    this.gone = null;
+    this.table.data.patient = true;
+    this._anew();
+  }
+
+  _anew() {
+    this.table.data.refresh();
+    this.table.summarise();
+  }
+
+  _heard(content) {
+    const change = changesOf(content, this.table.target, this.table.sessionId);
+    if (change === "deleted") this._lose(`${this.table.title} was deleted. What is shown was fetched before.`);
+    else if (change === "changed") {
+      this.gone = null;
+      if (!this.seen) return;
+      this._anew();
+      this.table.notices.say("Changed, updated now");
+    }
+  }
+
+  _status({ connected, restarted }) {
+    if (restarted) {
+      this.table.data.stop();
+      this._lose("The kernel was restarted, and the table is gone with its memory.");
+    } else if (!connected && !this.gone) this._lose("There is no connection to the kernel.", true);
+    else if (connected && this.gone?.passing) {
+      this.gone = null;
+      this._anew();
+    }
+  }
+
+  _lose(message, passing = false) {
+    this.gone = { message, passing };
+    this.table.showError();
+  }
+}
+
 // list.js
 
 /**
@@ -5853,16 +5942,15 @@ class MountedTable {
     this.lastPlace = 0;
     this.hurry = 0;
     this.moved = true;
-    this.gone = null;
-    this.seen = false;
     /** Whether the column looked at has to come into view, which the pane made smaller. */
     this.revealing = false;
+    this.life = new TableLife(this);
     this.data = new TableData(transport, target, sessionId, (what) => this._dataChanged(what));
     this.summaries = new SummaryData(transport, this.data.source, () => this.draw());
     this.summaries.reset(PLAIN_QUERY);
     this.view = new GridView(this.data, this._look());
     this.fits = new ColumnFit(this.data, this.view);
-    this.notices = new Notices({ onRetry: () => this._retry(), onStop: () => this.data.stop(), onUndo: () => this.data.undo(), onClose });
+    this.notices = new Notices({ onRetry: () => this.life.retry(), onStop: () => this.data.stop(), onUndo: () => this.data.undo(), onClose });
     this.pane = new StatisticsPane((filters) => this.addFilters(filters), () => this.showStatistics(false));
     this.bar = new FilterBar({
       onSearch: (search) => this.setQuery({ search }),
@@ -5884,12 +5972,7 @@ class MountedTable {
     this.keys = new GridKeys(this);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.view.scroller);
-    this.onVisibility = () => this.resized();
-    document.addEventListener("visibilitychange", this.onVisibility);
-    this.forget = [
-      transport.onChanged((content) => this._heard(content)),
-      transport.onStatus((status) => this._status(status)),
-    ];
+    this.life.begin();
     this.resized();
     this.data.want([0, 1], [0, 1]);
   }
@@ -5918,10 +6001,8 @@ class MountedTable {
   }
 
   dispose() {
-    this.forget.forEach((forget) => forget());
+    this.life.dispose();
     this.observer.disconnect();
-    document.removeEventListener("visibilitychange", this.onVisibility);
-    watchOf(this.transport).set(this, null);
     this.draw.cancel();
     clearTimeout(this.hurry);
     clearTimeout(this.resync);
@@ -5947,8 +6028,8 @@ class MountedTable {
       if (this.revealing) this.view.reveal(-1, this.inspected);
       this.revealing = false;
     }
-    this._watch(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
-    if (!this.seen) return;
+    this.life.see(this.view.layerHeight > 0 && document.visibilityState !== "hidden");
+    if (!this.life.seen) return;
     const { column } = this.selection.active;
     const shown = this.view.shows(column);
     if (this.fits.fitVisible(this.chosenWidths, this.hidden)) {
@@ -5991,61 +6072,20 @@ class MountedTable {
       this.selection.clamp(this.view.rowCount, this.view.columnCount);
     }
     this.notices.showWork(this.data.loading, this.data.progress);
-    this._showError();
-    if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summaries.reset({ ...this.data.query, sort: [] });
+    this.showError();
+    if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summarise();
     this.draw();
   }
 
-  _showError() {
+  showError() {
     const { query, answered, error } = this.data;
-    this.notices.showError(this.gone ?? error, { gone: !!this.gone, undo: !this.gone && queryText(query) !== queryText(answered) });
+    const { gone } = this.life;
+    this.notices.showError(gone ?? error, { gone: !!gone, undo: !gone && queryText(query) !== queryText(answered) });
   }
 
-  /** Nothing is asked of the kernel while the table is not seen; what changed meanwhile is not known then. */
-  _watch(seen) {
-    if (seen === this.seen) return;
-    this.seen = seen;
-    watchOf(this.transport).set(this, seen ? watchFor(this.target, this.sessionId) : null);
-    if (seen && this.data.totals) this._anew();
-  }
-
-  _retry() {
-    this.gone = null;
-    this.data.patient = true;  // whoever asks again has time
-    this._anew();
-    this._showError();
-  }
-
-  _heard(content) {
-    const change = changesOf(content, this.target, this.sessionId);
-    if (change === "deleted") {
-      this.gone = { message: `${this.title} was deleted. What is shown was fetched before.` };
-      this._showError();
-    } else if (change === "changed") this._refresh("Changed, updated now");
-  }
-
-  _refresh(words) {
-    this.gone = null;
-    if (!this.seen) return;  // once it is seen again, all is fetched anew
-    this._anew();
-    this.notices.say(words);
-  }
-
-  _anew() {
-    this.data.refresh();
+  /** Sum up the columns in view anew. */
+  summarise() {
     this.summaries.reset({ ...this.data.query, sort: [] });
-  }
-
-  _status({ connected, restarted }) {
-    if (restarted) {
-      this.gone = { message: "The kernel was restarted, and the table is gone with its memory." };
-      this.data.stop();
-      this._showError();
-    } else if (connected && this.gone?.lost) this._retry();
-    else if (!connected && !this.gone) {
-      this.gone = { message: "There is no connection to the kernel.", lost: true };
-      this._showError();
-    }
   }
 
   // What bar, headers, keys and menus ask for.
