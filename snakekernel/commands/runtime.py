@@ -10,9 +10,10 @@ import uuid
 from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..inspection import Orders
+from .. import inspection
 from ..inspection.variables import variables
 from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
@@ -88,8 +89,6 @@ class Runtime:
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)
-    #: The orders of tables that were sorted or filtered last.
-    orders: Orders = field(default_factory=Orders)
     #: What clients watch for changes in place.
     watches: Watches = field(default_factory=Watches)
     limits: Limits = field(default_factory=Limits)
@@ -117,6 +116,11 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+
+    @cached_property
+    def orders(self) -> inspection.Orders:
+        """The orders of tables that were sorted or filtered last."""
+        return inspection.Orders()
 
     def variables(self) -> dict[str, Any]:
         """The notebook's variables that are a person's own."""

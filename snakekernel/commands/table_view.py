@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from ..inspection.table_filter import Condition, Op, checked
-from ..inspection.table_order import SortKey, View
+from .. import inspection
+from ..inspection.table_query import Condition, Op, SortKey, View
 from .scope import Scope
 
 #: Sort keys, and conditions, of one request.
@@ -49,6 +49,7 @@ def view_of(scope: Scope, sort: list[Sort], filter: list[Filter], search: str) -
     for n, part in enumerate(filter):
         at = f"$.filter[{n}]"
         value = scope.decode(part.value, at=f"{at}.value")
-        conditions.append(checked(Condition(part.column, part.op, value, part.case), at))
+        condition = Condition(part.column, part.op, value, part.case)
+        conditions.append(inspection.checked_condition(condition, at))
     keys = tuple(SortKey(key.column, key.descending) for key in sort)
     return View(keys, tuple(conditions), search)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from snakekernel.inspection.budget import Budget as Budget
     from snakekernel.inspection.describe import DescribePlugin as DescribePlugin
     from snakekernel.inspection.describe import Describer as Describer
+    from snakekernel.inspection.fingerprints import fingerprint as fingerprint
     from snakekernel.inspection.glances import Glance as Glance
     from snakekernel.inspection.glances import glance as glance
     from snakekernel.inspection.html import description_page as description_page
@@ -26,15 +27,17 @@ if TYPE_CHECKING:
     from snakekernel.inspection.small import of_small_scalar as of_small_scalar
     from snakekernel.inspection.summaries import Summaries as Summaries
     from snakekernel.inspection.summaries import summarize as summarize
+    from snakekernel.inspection.table_filter import checked_condition as checked_condition
     from snakekernel.inspection.table_order import Orders as Orders
-    from snakekernel.inspection.table_order import SortKey as SortKey
-    from snakekernel.inspection.table_order import View as View
+    from snakekernel.inspection.table_query import SortKey as SortKey
+    from snakekernel.inspection.table_query import View as View
     from snakekernel.inspection.tables import TableLimits as TableLimits
     from snakekernel.inspection.tables import TablePage as TablePage
     from snakekernel.inspection.tables import table_page as table_page
     from snakekernel.inspection.timed import Outcome as Outcome
     from snakekernel.inspection.timed import TimedOut as TimedOut
     from snakekernel.inspection.timed import attempt as attempt
+    from snakekernel.inspection.timed import hurry as hurry
 
 __all__ = [
     "Budget",
@@ -51,9 +54,12 @@ __all__ = [
     "TimedOut",
     "View",
     "attempt",
+    "checked_condition",
     "description_page",
     "estimate",
+    "fingerprint",
     "glance",
+    "hurry",
     "inspection_page",
     "listing_page",
     "of_small_scalar",
@@ -71,16 +77,19 @@ _HOMES = {
     "Orders": "table_order",
     "Outcome": "timed",
     "Page": "pages",
-    "SortKey": "table_order",
+    "SortKey": "table_query",
     "Summaries": "summaries",
     "TableLimits": "tables",
     "TablePage": "tables",
     "TimedOut": "timed",
-    "View": "table_order",
+    "View": "table_query",
     "attempt": "timed",
+    "checked_condition": "table_filter",
     "description_page": "html",
     "estimate": "sizes",
+    "fingerprint": "fingerprints",
     "glance": "glances",
+    "hurry": "timed",
     "inspection_page": "html",
     "listing_page": "html",
     "of_small_scalar": "small",

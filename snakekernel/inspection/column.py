@@ -15,7 +15,8 @@ from snakekernel.inspection import genuine, masks, operands
 from snakekernel.inspection.kinds import Kind
 from snakekernel.inspection.list_column import ListColumn, cell_texts, hashed
 from snakekernel.inspection.masks import Mask, Positions
-from snakekernel.inspection.operands import Comparison, Instant, Mismatch, TextTest
+from snakekernel.inspection.operands import Instant, Mismatch, TextTest
+from snakekernel.inspection.table_query import Comparison
 
 
 class Column(Protocol):

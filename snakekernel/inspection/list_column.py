@@ -18,7 +18,8 @@ from typing import Any, Final
 from snakekernel.inspection import facts, genuine, kinds, masks, operands, timed
 from snakekernel.inspection.kinds import Kind
 from snakekernel.inspection.masks import Positions
-from snakekernel.inspection.operands import Comparison, Mismatch, TextTest
+from snakekernel.inspection.operands import Mismatch, TextTest
+from snakekernel.inspection.table_query import Comparison
 from snakekernel.inspection.task import Task
 from snakekernel.inspection.text import object_text
 

@@ -11,16 +11,11 @@ import decimal
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from snakekernel.inspection import genuine, timed
 from snakekernel.inspection.kinds import Kind
-
-#: Comparisons with one value; a missing cell fulfils none.
-Comparison = Literal["eq", "lt", "le", "gt", "ge"]
-
-#: How a text is looked for.
-Match = Literal["contains", "starts", "ends", "regex"]
+from snakekernel.inspection.table_query import Match
 
 _NUMBERS: Final = genuine.Table.of(int, float, decimal.Decimal)
 

@@ -18,7 +18,8 @@ from snakekernel.inspection.column import Column
 from snakekernel.inspection.kinds import Kind
 from snakekernel.inspection.numbers import spread_of_array, spread_of_list
 from snakekernel.inspection.table_cells import Cells, read
-from snakekernel.inspection.table_order import NEVER_SAMPLED, Orders, View
+from snakekernel.inspection.table_order import NEVER_SAMPLED, Orders
+from snakekernel.inspection.table_query import View
 from snakekernel.inspection.table_sources import Source, source_of
 from snakekernel.inspection.tables import check_range, order_of, sampled_of
 from snakekernel.inspection.task import Task

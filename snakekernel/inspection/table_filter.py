@@ -11,17 +11,15 @@ from __future__ import annotations
 import datetime
 import decimal
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, cast, get_args
 
 from snakekernel.inspection import genuine, masks
 from snakekernel.inspection.column import Column
 from snakekernel.inspection.masks import Mask, Positions
-from snakekernel.inspection.operands import Comparison, Match, Mismatch, TextTest
+from snakekernel.inspection.operands import Mismatch, TextTest
+from snakekernel.inspection.table_query import Comparison, Condition, Match
 from snakekernel.inspection.task import Task
 from snakekernel.wire.errors import InvalidRequest
-
-Op = Comparison | Match | Literal["ne", "between", "in", "missing", "present"]
 
 _MATCHES: Final = frozenset(get_args(Match))
 
@@ -34,17 +32,7 @@ _PLAIN: Final = genuine.Table.of(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition. ``column``: its position; ``value``: as ``op`` needs it, a tuple for several."""
-
-    column: int
-    op: Op
-    value: Any = None
-    case: bool = False
-
-
-def checked(condition: Condition, at: str) -> Condition:
+def checked_condition(condition: Condition, at: str) -> Condition:
     """The condition with a hashable value.
 
     Raises:

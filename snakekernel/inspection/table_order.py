@@ -22,7 +22,8 @@ from snakekernel.inspection.column import Column
 from snakekernel.inspection.list_column import ListColumn, hashed
 from snakekernel.inspection.masks import Mask, Positions
 from snakekernel.inspection.operands import Mismatch, TextTest
-from snakekernel.inspection.table_filter import Condition, matching_rows
+from snakekernel.inspection.table_filter import matching_rows
+from snakekernel.inspection.table_query import View
 from snakekernel.inspection.table_sources import Source
 from snakekernel.inspection.task import Task
 from snakekernel.wire.errors import InvalidRequest
@@ -54,34 +55,6 @@ _COST: Final = {
     "search": 2e-7,
     "search objects": 1e-6,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SortKey:
-    """One key: the position of a column, and the direction."""
-
-    column: int
-    descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What rows of a table, in which order."""
-
-    sort: tuple[SortKey, ...] = ()
-    filter: tuple[Condition, ...] = ()
-    search: str = ""
-
-    @property
-    def whole(self) -> bool:
-        """Whether these are all rows as they are."""
-        return not (self.sort or self.filter or self.search)
-
-    def columns(self, total: int) -> list[int]:
-        """The columns that decide it, each once."""
-        if self.search:
-            return list(range(total))
-        return list(dict.fromkeys([key.column for key in self.sort] + [part.column for part in self.filter]))
 
 
 @dataclass(frozen=True, slots=True)

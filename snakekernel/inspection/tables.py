@@ -19,10 +19,10 @@ from snakekernel.inspection.table_order import (
     NEVER_SAMPLED,
     Order,
     Orders,
-    View,
     affordable_step,
     check_columns,
 )
+from snakekernel.inspection.table_query import View
 from snakekernel.inspection.table_records import Range, Rows, numbered
 from snakekernel.inspection.table_sources import Source, source_of
 from snakekernel.inspection.task import Task

@@ -9,7 +9,8 @@ from snakekernel.inspection.column import most_frequent, with_missing_last
 from snakekernel.inspection.kinds import Kind
 from snakekernel.inspection.list_column import hashed
 from snakekernel.inspection.masks import Positions
-from snakekernel.inspection.operands import Comparison, TextTest
+from snakekernel.inspection.operands import TextTest
+from snakekernel.inspection.table_query import Comparison
 
 _ARROW_COMPARE: Final[dict[Comparison, str]] = {
     "eq": "equal",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from snakekernel.inspection.fingerprints import fingerprint
+from snakekernel import inspection
 from snakekernel.objects.store import Entry
 
 #: A stored name: the session it belongs to, or None, and the name.
@@ -150,7 +150,9 @@ class Watches:
 
     def _look_at_stored(self, name: StoredName, entry: Entry | None, seen: Seen) -> None:
         before = self._stored[name]
-        now = self._stored[name] = None if entry is None else (entry.version, fingerprint(entry.obj))
+        now = self._stored[name] = (
+            None if entry is None else (entry.version, inspection.fingerprint(entry.obj))
+        )
         # Another version was told when it was stored.
         if before is not None and now is not None and before[0] == now[0] and before[1] != now[1]:
             seen.stored.append((name, now[0]))
@@ -165,11 +167,11 @@ class Watches:
                 seen.variables.append(("stored", name))
                 # Told so; what is in it counts from now on.
                 if name in self._variables:
-                    self._variables[name] = fingerprint(values[name])
+                    self._variables[name] = inspection.fingerprint(values[name])
         seen.variables += [("deleted", name) for name in before if name not in names]
 
     def _look_at_variable(self, name: str, values: Mapping[str, Any], seen: Seen) -> None:
         before = self._variables[name]
-        now = self._variables[name] = fingerprint(values[name]) if name in values else None
+        now = self._variables[name] = inspection.fingerprint(values[name]) if name in values else None
         if before is not None and now is not None and before != now:
             seen.variables.append(("changed", name))

@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from .. import inspection
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
-from ..inspection.timed import hurry
 from ..wire.errors import Cancelled, Unsupported
+from . import threads
 
 _log: Final = logging.getLogger(__name__)
 _CLOSING: Final = "The kernel is shutting down."
@@ -63,10 +64,7 @@ class Inspector:
             if not self._is_closed:
                 self._waiting.append(job)
                 if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=self._work, name="snakekernel inspector", daemon=True
-                    )
-                    self._thread.start()
+                    self._thread = threads.start(self._work, "inspector")
                 self._changed.notify()
                 return
         self._end(job, _cancelled(job, False, _CLOSING))
@@ -107,7 +105,7 @@ class Inspector:
             return False
         thread = self._thread
         if thread is not None and thread.ident is not None:
-            hurry(thread.ident)
+            inspection.hurry(thread.ident)
         return True
 
     def _work(self) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..inspection.watches import Watches
+from . import threads
 
 #: Seconds of one look, and between two.
 _LOOK: Final = 0.02
@@ -52,8 +53,7 @@ class Watching:
     def _begin(self) -> None:
         with self._lock:
             if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._run, name="snakekernel watch", daemon=True)
-                self._thread.start()
+                self._thread = threads.start(self._run, "watch")
 
     def ended(self) -> None:
         """A cell or call ended."""

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakekernel.inspection import View, summarize
-from snakekernel.inspection.table_filter import Condition
+from snakekernel.inspection.table_query import Condition
 from snakekernel.inspection.task import Task
 from snakekernel.values import Encoder
 from snakekernel.wire.errors import Cancelled, InvalidRequest

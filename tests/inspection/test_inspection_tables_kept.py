@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from snakekernel.inspection import Orders, SortKey, TableLimits, View, table_page
-from snakekernel.inspection.table_filter import Condition
+from snakekernel.inspection.table_query import Condition
 from snakekernel.inspection.task import Task
 from snakekernel.wire.errors import Cancelled, DeadlineExceeded, Unresolvable
 

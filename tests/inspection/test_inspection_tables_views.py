@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakekernel.inspection import SortKey, View, table_page
-from snakekernel.inspection.table_filter import Condition
+from snakekernel.inspection.table_query import Condition
 from snakekernel.wire.errors import InvalidRequest
 
 INTEGERS = st.one_of(st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))

@@ -12,6 +12,7 @@ import urllib.error
 import uuid
 from collections.abc import Callable
 from itertools import pairwise
+from math import ceil, floor
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -265,10 +266,19 @@ class Front:
             self.page.wait_for_timeout(20)
             waited += 20
 
-    def screenshot(self, path: Path, of: Locator | None = None) -> None:
-        """A picture of the page, or of a part of it."""
+    def screenshot(self, path: Path, of: Locator | None = None, *, height: int | None = None) -> None:
+        """A picture of the page, or of the whole pixels of a part of it, from its top down to a height."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        (of or self.page).screenshot(path=path)
+        if of is None:
+            self.page.screenshot(path=path)
+            return
+        box = of.bounding_box()
+        assert box is not None
+        left, top = ceil(box["x"]), ceil(box["y"])
+        width, whole = floor(box["x"] + box["width"]) - left, floor(box["y"] + box["height"]) - top
+        self.page.screenshot(
+            path=path, clip={"x": left, "y": top, "width": width, "height": min(whole, height or whole)}
+        )
 
     def close(self) -> None:
         """Close the page; fails where it had problems."""

@@ -3520,7 +3520,8 @@ export function sideWidget(lab, panels) {
     onResize({ width }) {
       if (this.isVisible && width > 0 && !settings.get("width")) {
         settings.set("width", WIDTH);
-        widen(this, width);
+        // Not while what is around it still computes its own sizes.
+        requestAnimationFrame(() => widen(this));
       }
     }
     onBeforeHide() {
@@ -3538,7 +3539,8 @@ export function sideWidget(lab, panels) {
 }
 
 /** Give the side panel a width that shows its columns, when it is seen for the first time. */
-function widen(side, width) {
+function widen(side) {
+  const width = side.node.clientWidth;
   let split = side.parent;
   while (split && !(split.relativeSizes && split.orientation === "horizontal")) {
     split = split.parent;
@@ -3592,7 +3594,9 @@ export function tabWidget(lab, { icon, title, mount, isBelow }) {
   widget.title.label = title;
   widget.title.caption = title;
   widget.title.closable = true;
-  widget.title.icon = icon;
+  if (!isBelow) {
+    widget.title.icon = icon;
+  }
   return widget;
 }
 
