@@ -57,7 +57,9 @@ def focus_list(front: Front) -> Locator:
 
 def active(front: Front) -> Locator:
     """The row where keys act."""
-    return front.panel.locator(f"[id='{front.panel.get_by_role('tree').get_attribute('aria-activedescendant')}']")
+    return front.panel.locator(
+        f"[id='{front.panel.get_by_role('tree').get_attribute('aria-activedescendant')}']"
+    )
 
 
 def expect_active(front: Front, name: str) -> None:

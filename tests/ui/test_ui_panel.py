@@ -140,7 +140,16 @@ def test_variables_are_shown_beside_and_can_be_left_out(lab: Front) -> None:
 
 
 def test_odd_names_and_values_are_only_text(lab: Front) -> None:
-    odd = ["<img src=x onerror=alert(1)>", "__proto__", "a\nb", "\u202eabc", "x" * 1024, " ", "constructor", "a.b"]
+    odd = [
+        "<img src=x onerror=alert(1)>",
+        "__proto__",
+        "a\nb",
+        "\u202eabc",
+        "x" * 1024,
+        " ",
+        "constructor",
+        "a.b",
+    ]
     lab.run(f"for name in {odd!r}: stored[name] = {{name: '<b>bold</b>'}}")
     expect(row(lab, "a.b")).to_be_visible()
     shown = names(lab)
@@ -149,7 +158,9 @@ def test_odd_names_and_values_are_only_text(lab: Front) -> None:
     assert lab.panel.locator(".snk-list img, .snk-list b").count() == 0
     for name in (odd[0], "__proto__", "a.b"):
         toggle(lab, name)
-        expect(lab.panel.locator(".snk-row-child .snk-name").filter(has_text=re.compile(f"^{re.escape(name)}$"))).to_have_count(1)
+        expect(
+            lab.panel.locator(".snk-row-child .snk-name").filter(has_text=re.compile(f"^{re.escape(name)}$"))
+        ).to_have_count(1)
         lab.panel.locator(".snk-row-child").first.click()
         expect(details(lab).locator("pre").first).to_have_text("'<b>bold</b>'")
         toggle(lab, name)
@@ -160,16 +171,20 @@ def test_values_and_paths_as_python(lab: Front) -> None:
     made = lab.page.evaluate(
         """async () => {
           const [link] = document.querySelectorAll('link[href*="snakekernel"]');
-          const { pythonPath, pythonText, targetText, typedValue } = await import(link.href.replace("panel.css", "panel.js"));
+          const address = link.href.replace("panel.css", "panel.js");
+          const { pythonPath, pythonText, targetText, typedValue } = await import(address);
           return {
             paths: [
               ["stored", "df"], ["stored", "a b", {attr: "x"}, 0, "k"], ["stored", "items"], ["stored", "_x"],
-              ["user", "df", {item: {$tuple: [1, "a"]}}], ["stored", "x", {attr: "no name"}], ["stored", "class"],
+              ["user", "df", {item: {$tuple: [1, "a"]}}], ["stored", "x", {attr: "no name"}],
+              ["stored", "class"],
             ].map(pythonPath),
             texts: [null, true, [1, {a: 1.5}], {$tuple: [1]}, {$float: "nan"}, {$set: []}].map(pythonText),
             targets: [["stored", "a", "b"], ["stored", "a.b"]].map(targetText),
-            typed: [["12345678901234567890", "value"], ["None", "value"], ["1", "text"], ["df", "object"], ["{", "value"]]
-              .map(([text, mode]) => typedValue(text, mode)),
+            typed: [
+              ["12345678901234567890", "value"], ["None", "value"], ["1", "text"], ["df", "object"],
+              ["{", "value"],
+            ].map(([text, mode]) => typedValue(text, mode)),
           };
         }"""
     )

@@ -176,7 +176,11 @@ def test_copy_and_insert(lab: Front) -> None:
     row(lab, "a b").click()
     press(lab, "ArrowRight")
     expect(row(lab, "k")).to_be_visible()
-    for action, text in (("Copy name", "k"), ("Copy Python", 'stored["a b"]["k"]'), ("Copy path", "stored.a b.k")):
+    for action, text in (
+        ("Copy name", "k"),
+        ("Copy Python", 'stored["a b"]["k"]'),
+        ("Copy path", "stored.a b.k"),
+    ):
         choose(lab, "k", action)
         expect(lab.panel.get_by_text("copied")).to_be_visible()
         assert lab.page.evaluate("navigator.clipboard.readText()") == text

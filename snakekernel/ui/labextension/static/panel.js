@@ -1684,6 +1684,60 @@ export function watchFor(target, sessionId) {
   return root === "user" ? { stored: [], variables: [name] } : null;
 }
 
+// list_keys.js
+
+/**
+ * The keys of the list, as trees have them: arrows move, Right opens and goes in, Left shuts and goes out.
+ *
+ * Rules: a key that means nothing here is left to the page.
+ */
+
+
+/** A key was pressed in the list. */
+export function pressedInList(list, event) {
+  if (event.target !== list.element || !acted(list, event)) return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+/** Whether the key meant something. */
+function acted(list, event) {
+  const row = list.activeRow;
+  const index = row ? list.layout.indexOf(row.key) : -1;
+  const next = listIndex(event, index, list.layout.length, list.page);
+  if (next !== null) list.move(next, { extend: event.shiftKey });
+  else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) list.menuAtRow();
+  else if (row && event.key === "ArrowRight" && !event.altKey) goIn(list, row, index);
+  else if (row && event.key === "ArrowLeft" && !event.altKey) goOut(list, row);
+  else if (row && event.key === "Enter") list.activate(row);
+  else if (row && event.key === " ") list.move(index, { toggle: true });
+  else if (event.key === "Escape" && list.selected.size > 1) list.move(index, {});
+  else return list.handlers.onKey(event, list.chosen);
+  return true;
+}
+
+/** Whether a row is open; null for one that cannot be. */
+function isOpen(row) {
+  if (row.kind === "group") return !row.collapsed;
+  return row.node?.openable ? row.node.open : null;
+}
+
+function goIn(list, row, index) {
+  const open = isOpen(row);
+  if (open === false) list.toggle(row);
+  else if (open && list.layout.at(index + 1)?.level > row.level) list.move(index + 1, {});
+}
+
+function goOut(list, row) {
+  if (isOpen(row)) {
+    list.toggle(row);
+    return;
+  }
+  const parent = row.parent ?? row.node?.parent;
+  const at = list.layout.indexOf(parent ? parent.key : `group ${row.source.key}`);
+  if (at >= 0) list.move(at, {});
+}
+
 // menu.js
 
 /**
@@ -4299,7 +4353,7 @@ export class ObjectList {
         onClick: (event) => this.#onClick(event),
         onDblclick: (event) => this.#onDoubleClick(event),
         onContextmenu: (event) => this.#onContextMenu(event),
-        onKeydown: (event) => this.#onKey(event),
+        onKeydown: (event) => pressedInList(this, event),
         onFocus: () => this.#onFocus(),
       },
       this.spacer,
@@ -4441,12 +4495,17 @@ export class ObjectList {
     if (!this.awaited) return;
     const at = this.layout.indexOf(this.awaited);
     if (at >= 0) {
-      this.#move(at, {});
+      this.move(at, {});
       return;
     }
     // What is new comes last.
     const source = this.state.sources.find((one) => this.awaited.startsWith(`${one.key}\u0000`));
     if (source?.count && this.state.live) source.need(source.count - 1, source.count);
+  }
+
+  /** Rows that are seen at once. */
+  get page() {
+    return Math.max(1, Math.floor(this.element.clientHeight / LIST_ROW) - 1);
   }
 
   get activeRow() {
@@ -4460,7 +4519,7 @@ export class ObjectList {
   }
 
   #onFocus() {
-    if (this.active === null && this.layout.length) this.#move(this.#firstItem(), { quiet: true });
+    if (this.active === null && this.layout.length) this.move(this.#firstItem(), { quiet: true });
   }
 
   #firstItem() {
@@ -4476,7 +4535,8 @@ export class ObjectList {
     this.handlers.onSelect(this.chosen, row);
   }
 
-  #move(index, { extend = false, toggle = false }) {
+  /** Makes a row the active one; `extend` selects up to it, `toggle` changes whether it is selected. */
+  move(index, { extend = false, toggle = false }) {
     const row = this.layout.at(index);
     if (!row) return;
     if (extend && this.pivot) {
@@ -4518,16 +4578,16 @@ export class ObjectList {
   #onClick(event) {
     const row = this.#rowAtEvent(event);
     if (!row || event.target.closest(".snk-edit")) return;
-    this.#move(this.layout.indexOf(row.key), { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey });
+    this.move(this.layout.indexOf(row.key), { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey });
     if (event.target.closest(".snk-row-open")) this.handlers.onOpen(row);
-    else if (event.target.closest(".snk-twisty") || row.kind === "group") this.#toggle(row);
-    else if (row.kind === "more" || row.kind === "error") this.#activate(row);
+    else if (event.target.closest(".snk-twisty") || row.kind === "group") this.toggle(row);
+    else if (row.kind === "more" || row.kind === "error") this.activate(row);
   }
 
   #onDoubleClick(event) {
     const row = this.#rowAtEvent(event);
     if (!row?.node || event.target.closest(".snk-twisty, .snk-edit, .snk-row-open")) return;
-    this.#activate(row);
+    this.activate(row);
   }
 
   #onContextMenu(event) {
@@ -4535,67 +4595,30 @@ export class ObjectList {
     if (event.target.closest(".snk-edit")) return;
     event.preventDefault();
     if (!row?.node) return;
-    if (!this.selected.has(row.key)) this.#move(this.layout.indexOf(row.key), {});
+    if (!this.selected.has(row.key)) this.move(this.layout.indexOf(row.key), {});
     this.handlers.onMenu(this.chosen, event.clientX, event.clientY);
   }
 
   /** Opens the menu of the active row beside it. */
-  #menuAtRow() {
+  menuAtRow() {
     const one = this.elements.get(this.active);
     if (!one || !this.chosen.length) return;
     const box = one.element.getBoundingClientRect();
     this.handlers.onMenu(this.chosen, box.left + 24, box.bottom);
   }
 
-  #toggle(row) {
+  /** Opens or shuts a group or an object. */
+  toggle(row) {
     if (row.kind === "group") this.state.setCollapsed(row.source, !row.collapsed);
     else if (row.node?.openable) this.state.setOpen(row.node, !row.node.open);
   }
 
   /** Enter and double click. */
-  #activate(row) {
+  activate(row) {
     if (row.kind === "more") this.state.more(row.parent);
     else if (row.kind === "error") row.parent ? this.state.more(row.parent) : row.source.retry();
-    else if (row.kind === "group") this.#toggle(row);
-    else if (row.node) this.handlers.onOpen(row) || this.#toggle(row);
-  }
-
-  #onKey(event) {
-    if (event.target !== this.element) return;
-    const row = this.activeRow;
-    const index = this.active === null ? -1 : this.layout.indexOf(this.active);
-    const page = Math.max(1, Math.floor(this.element.clientHeight / LIST_ROW) - 1);
-    const next = listIndex(event, index, this.layout.length, page);
-    let done = true;
-    if (next !== null) this.#move(next, { extend: event.shiftKey });
-    else if (event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)) this.#menuAtRow();
-    else if (row && event.key === "ArrowRight" && !event.altKey) this.#right(row, index);
-    else if (row && event.key === "ArrowLeft" && !event.altKey) this.#left(row);
-    else if (row && event.key === "Enter") this.#activate(row);
-    else if (row && event.key === " ") this.#move(index, { toggle: true });
-    else if (event.key === "Escape" && this.selected.size > 1) this.#move(index, {});
-    else done = this.handlers.onKey(event, this.chosen);
-    if (!done) return;
-    event.preventDefault();
-    event.stopPropagation();
-  }
-
-  #right(row, index) {
-    const shut = row.kind === "group" ? row.collapsed : row.node?.openable && !row.node.open;
-    const open = row.kind === "group" ? !row.collapsed : row.node?.open;
-    if (shut) this.#toggle(row);
-    else if (open && this.layout.at(index + 1)?.level > row.level) this.#move(index + 1, {});
-  }
-
-  #left(row) {
-    const open = row.kind === "group" ? !row.collapsed : row.node?.open && row.node.openable;
-    if (open) {
-      this.#toggle(row);
-      return;
-    }
-    const parent = row.parent ?? row.node?.parent;
-    const at = this.layout.indexOf(parent ? parent.key : `group ${row.source.key}`);
-    if (at >= 0) this.#move(at, {});
+    else if (row.kind === "group") this.toggle(row);
+    else if (row.node) this.handlers.onOpen(row) || this.toggle(row);
   }
 
   /**
@@ -4604,7 +4627,7 @@ export class ObjectList {
    */
   edit(row, commit) {
     this.editing?.end();
-    this.#move(this.layout.indexOf(row.key), {});
+    this.move(this.layout.indexOf(row.key), {});
     const one = this.elements.get(row.key);
     if (!one) return;
     this.editing = editName(one, row.node.name, commit, (focused) => {
