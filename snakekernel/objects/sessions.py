@@ -1,8 +1,9 @@
 """Sessions: named namespaces with a sliding time to live. Pure: functions of (table, now).
 
-Rules: every use renews the time to live; looking is none. A call holds a lease on its session, and a session with a lease
-does not expire, so none is torn down under a running call. An expired session answers ``session_expired``
-until it is created anew on purpose: a program must not go on with an empty namespace unawares.
+Rules: every use renews the time to live; looking is none. A call holds a lease on its session, and a session
+with a lease does not expire, so none is torn down under a running call. An expired session answers
+``session_expired`` until it is created anew on purpose: a program must not go on with an empty namespace
+unawares.
 """
 
 from __future__ import annotations
