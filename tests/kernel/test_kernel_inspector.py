@@ -222,6 +222,13 @@ class TestDetails:
         assert versions == sorted(versions, reverse=True)
         assert stored["history"][0]["size"] == stored["size"] > 0
 
+    def test_made_by_a_step_of_a_pipeline(self, stock: Stock) -> None:
+        call = {"target": "builtins.list", "store_as": "step 1"}
+        steps = [call, {"op": "store", "id": "step 2", "value": 1}]
+        stock.ok("pipeline", {"steps": steps})
+        listed = stock.ok("list_stored", {"prefix": "step "}, channel="control")["objects"]
+        assert [line["made_by"]["label"] for line in listed] == ["builtins.list", "store"]
+
     def test_a_line_of_the_list(self, stock: Stock) -> None:
         stock.ok(
             "call", {"target": "builtins.dict", "kwargs": {"a": [1, 2], "b": [3, 4]}, "store_as": "Line"}
