@@ -166,7 +166,7 @@ def test_no_code_of_a_class_is_run() -> None:
         pass
 
     obj = Open()
-    obj.__dict__ = hostile(dict)
+    obj.__dict__ = hostile(dict)()
     touched.clear()
     assert fingerprint(obj) == fingerprint(obj)
     assert touched == []
