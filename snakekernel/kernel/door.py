@@ -3,6 +3,7 @@
 Rules: each message's data is ``{"op", "content", "id"}`` and gets exactly one answer on the same comm,
 ``{"id", "content"}`` and buffers; a task's progress comes before it as ``{"id", "progress"}``. Only the
 operations marked for it pass this door; tasks run on the inspector's thread, all else where the message came.
+An interrupt, which is meant for a cell, strikes when the message is dealt with.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from .inspector import Inspector
 
 #: Calls a function with interrupts given to the request that it serves.
 Guard = Callable[[Run, Callable[[], Outcome | Moving]], Outcome | Moving]
+#: Calls a function with interrupts held back until its end.
+After = Callable[..., None]
 
 
 class _Asker(NamedTuple):
@@ -47,10 +50,11 @@ class _Asker(NamedTuple):
 class InspectorDoor:
     """Answers the comms opened to target ``snakekernel``."""
 
-    def __init__(self, runtime: Runtime, inspector: Inspector, guarded: Guard) -> None:
+    def __init__(self, runtime: Runtime, inspector: Inspector, guarded: Guard, after: After) -> None:
         self._runtime = runtime
         self._inspector = inspector
         self._guarded = guarded
+        self._after = after
 
     def opened(self, comm: Any, msg: dict[str, Any]) -> None:
         """A front-end opened a comm."""
@@ -59,6 +63,9 @@ class InspectorDoor:
 
     def answer(self, comm: Any, message: dict[str, Any]) -> None:
         """Answer one message of a comm, or of what sends as a comm does; ``comm`` is asked for its id."""
+        self._after(self._answer, comm, message)
+
+    def _answer(self, comm: Any, message: dict[str, Any]) -> None:
         data = message.get("content", {}).get("data")
         header = message.get("header", {})
         msg_id = header.get("msg_id", "")

@@ -154,8 +154,9 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.watching = Watching(
             self.watches, lambda seconds: self.runtime.look(seconds).more, self._is_busy, time.time
         )
-        self.shell.events.register("post_execute", self.watching.ended)
-        self.door = InspectorDoor(self.runtime, self.inspector, self._guarded)
+        # A cell's interrupt must leave no lock behind.
+        self.shell.events.register("post_execute", partial(self.interrupts.after, self.watching.ended))
+        self.door = InspectorDoor(self.runtime, self.inspector, self._guarded, self.interrupts.after)
         self.comm_manager.register_target(COMM_TARGET, self.door.opened)
 
     def start(self) -> None:
