@@ -307,6 +307,22 @@ class TestComm:
         assert comm.answer("a")["code"] == "cancelled"
         assert comm.answer("b")["inspection"]["string_repr"] == "plain itself"
 
+    def test_interrupts_at_any_moment(self, fresh_kernel: Callable[..., tuple[Any, Stock]]) -> None:
+        client, stock = fresh_kernel()
+        stock.cell(_OBJECTS + "plain = Plain()")
+        comm = Comm(stock)
+        asked = [("ping", {}), ("inspect", {"target": "user.plain", "run_code": True}), ("watch", {"lease": 9})]
+        numbers = range(150)
+        for number, (op, content) in zip(numbers, itertools.cycle(asked), strict=False):
+            comm.send(number, op, content)
+            client.interrupt()
+        stock.fence()
+        stock.until(lambda: all(comm.came(number, "content") for number in numbers), "the answers")
+        stock.flush_iopub()
+        assert [len(comm.came(number, "content")) for number in numbers] == [1] * len(numbers)
+        names = stock.call("builtins.eval", _THREADS)
+        assert [names.count(f"snakekernel {name}") for name in ("inspector", "watch")] == [1, 1]
+
     def test_a_watch_ends_with_its_comm(self, fresh_kernel: Callable[..., tuple[Any, Stock]]) -> None:
         _, stock = fresh_kernel()
         comm = Comm(stock)
