@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from stock_client import Stock
 
 import snakekernel
+from snakekernel.commands.dispatch import Run
+from snakekernel.commands.outcomes import Packed
+from snakekernel.commands.suspending import Moving
+from snakekernel.kernel.inspector import Inspector
+from snakekernel.testing.dispatch import make_runtime
+from snakekernel.wire.frame import Frame
 
 pytestmark = pytest.mark.kernel
 
@@ -193,6 +201,23 @@ def test_shutting_down_answers_all(fresh_kernel: Callable[..., tuple[Any, Stock]
 
 
 class TestThreads:
+    def test_where_no_thread_is_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        inspector, packed = Inspector(lambda: None), list[Packed]()
+        run = Run(
+            Frame("snake_inspect_request", "1", {"target": "builtins.len", "run_code": True}),
+            make_runtime(),
+            "control",
+        )
+        assert isinstance(run.resume(), Moving)
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        inspector.submit(run, packed.append)
+        assert [msgspec.json.decode(one.content)["status"] for one in packed] == ["error"]
+        assert not inspector.cancel("1", "")
+        inspector.close()
+
     def test_it_begins_with_the_first_task(self, fresh_kernel: Callable[..., tuple[Any, Stock]]) -> None:
         _, stock = fresh_kernel()
         stock.ok("inspect", {"target": "user.stored"}, channel="control")
@@ -311,7 +336,11 @@ class TestComm:
         client, stock = fresh_kernel()
         stock.cell(_OBJECTS + "plain = Plain()")
         comm = Comm(stock)
-        asked = [("ping", {}), ("inspect", {"target": "user.plain", "run_code": True}), ("watch", {"lease": 9})]
+        asked = [
+            ("ping", {}),
+            ("inspect", {"target": "user.plain", "run_code": True}),
+            ("watch", {"lease": 9}),
+        ]
         numbers = range(150)
         for number, (op, content) in zip(numbers, itertools.cycle(asked), strict=False):
             comm.send(number, op, content)
