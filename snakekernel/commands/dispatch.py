@@ -181,6 +181,8 @@ class Run:
             kept = scope.buffers if scope is not None and "completed_steps" in error.reply else []
             return Outcome(content_of(error), kept)
         finally:
+            # An interrupt that struck while user code was being left has left it armed.
+            self.interrupts.disarm()
             if scope is not None:
                 scope.end()
             if session is not None:

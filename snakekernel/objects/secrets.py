@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from html import escape
 from typing import Any, Final
 
 from ..wire.model import ErrorReply, Reply
@@ -66,7 +67,8 @@ class Secrets:
         for secret in self._known:
             # As it stands, and as it is shown inside other texts: a dict's repr, JSON in a string.
             shown = (secret, repr(secret)[1:-1], ascii(secret)[1:-1], json.dumps(secret)[1:-1])
-            forms |= dict.fromkeys(shown)
+            # And as pages show each of these.
+            forms |= dict.fromkeys((*shown, *map(escape, shown)))
         # Longest first, so that a secret that contains another is removed whole.
         self._forms = tuple(sorted(forms, key=len, reverse=True))
         self._text = tuple(
