@@ -56,6 +56,14 @@ class TestJson:
         assert key not in json.loads(clean)
         assert escape(key) not in json.loads(clean)["page"].replace(MASK, "")
 
+    @given(keys, st.integers(6, 19), st.booleans())
+    def test_the_beginning_of_one_where_a_text_was_cut(self, key: str, length: int, ascii_only: bool) -> None:
+        secrets = holding(key)
+        assume(secrets and length < len(key) and "…" not in key)
+        content = {"preview": f"{{'a': '{key[:length]}…", "page": f"<td>{escape(key)[:length]}…</td>"}
+        clean = json.loads(secrets.scrub(json.dumps(content, ensure_ascii=ascii_only).encode()))
+        assert clean == {"preview": f"{{'a': '{MASK}…", "page": f"<td>{MASK}…</td>"}
+
     @given(keys, plain)
     def test_other_content_is_left_as_it_is(self, key: str, data: Any) -> None:
         shown = (key, repr(key)[1:-1], ascii(key)[1:-1], json.dumps(key)[1:-1])
