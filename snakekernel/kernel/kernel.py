@@ -239,8 +239,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     def pre_handler_hook(self) -> None:
         """As stock, which has interrupts raise; a message that is the inspector's runs no cell."""
-        if self.lane is not None and self.door.is_for(self.get_parent("shell")):
-            self.interrupts.hold()
+        if self.door.is_for(self.get_parent("shell")):
+            self.saved_sigint_handler = self.interrupts.hold()
         else:
             super().pre_handler_hook()
 
