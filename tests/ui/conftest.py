@@ -1,7 +1,7 @@
-"""Fixtures of the tests in a browser: one Jupyter server, one Chromium, and a fresh notebook and kernel per test.
+"""Fixtures of the tests in a browser: one Jupyter server, one Chromium, a fresh notebook and kernel per test.
 
-Lab takes seconds to load, so that its page is kept for further tests, cleared of all that one left. Notebook 7
-is its notebook's page, and new each time.
+Lab takes seconds to load, so its page is kept for further tests, cleared of all that one left. Notebook 7 is
+its notebook's page, and new each time.
 """
 
 from __future__ import annotations

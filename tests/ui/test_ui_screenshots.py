@@ -77,7 +77,9 @@ def _row(front: Front, name: str) -> Locator:
 def _settled(front: Front) -> None:
     """Nothing in the panel is awaited, new or changing."""
     panel = front.panel
-    expect(panel.locator(".snk-row-waiting, .snk-row-blank, .snk-mark-new, .snk-mark-changed")).to_have_count(0)
+    expect(panel.locator(".snk-row-waiting, .snk-row-blank, .snk-mark-new, .snk-mark-changed")).to_have_count(
+        0
+    )
     if panel.locator(".snk-details:visible").count():
         expect(panel.locator(".snk-details").get_by_role("button", name="Evaluate repr")).to_be_visible()
 
