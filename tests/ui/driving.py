@@ -16,7 +16,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from playwright.sync_api import BrowserContext, Locator, Page, WebSocket, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, WebSocket, expect
 from serving import Jupyter
 
 FrontEnd = Literal["lab", "notebook"]
@@ -56,6 +56,23 @@ _RUN: Final = """async ([code, wait]) => {
   const ran = commands.execute("notebook:run-cell");
   if (wait) await ran;
   return cell.model.id;
+}"""
+
+
+#: Without the questions that closing asks; what a dialog asks is left unanswered.
+_CLEAR: Final = """() => {
+  const { shell } = window.jupyterapp;
+  for (const area of ["main", "down"]) for (const widget of [...shell.widgets(area)]) widget.dispose();
+  for (const dialog of document.querySelectorAll(".jp-Dialog")) dialog.remove();
+  shell.collapseRight();
+  shell.expandLeft();
+  localStorage.clear();
+}"""
+
+#: Lab opens a launcher where nothing else is.
+_ALONE: Final = """() => {
+  const { shell } = window.jupyterapp;
+  for (const widget of [...shell.widgets("main")]) if (widget !== shell.currentWidget) widget.dispose();
 }"""
 
 
@@ -111,12 +128,12 @@ class Front:
         self.notebook = ""
         self.sent = Sent()
         self.problems: list[str] = []
+        self.is_loaded = False
+        self.is_cleared = False
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
-        self.page.on(
-            "console", lambda said: self._note("console", said.text) if said.type == "error" else None
-        )
-        self.page.on("pageerror", lambda error: self._note("exception", str(error)))
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self._note("exception", str(error), error.stack or ""))
         self.page.on("websocket", self._listen)
         self.page.route(ELSEWHERE, self._refuse)
 
@@ -124,6 +141,11 @@ class Front:
 
     def open(self, notebook: str) -> None:
         """Open a notebook and wait until its kernel is connected."""
+        if self.is_loaded:
+            self.another(notebook)
+            self.is_cleared = False
+            self.page.evaluate(_ALONE)
+            return
         if self.kind == "lab":
             where = f"lab/workspaces/{uuid.uuid4().hex[:8]}/tree/{notebook}"
         else:
@@ -131,7 +153,12 @@ class Front:
         self.notebook = notebook
         self.page.goto(f"{self.server.url}{where}?token={self.server.token}")
         self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
+        self.is_loaded = self.kind == "lab"
         self.kernel_is_ready()
+
+    def fold_left(self) -> None:
+        """Fold the area with the files, in Lab."""
+        self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
 
     def another(self, notebook: str) -> None:
         """Open one more notebook, in Lab."""
@@ -280,13 +307,25 @@ class Front:
             path=path, clip={"x": left, "y": top, "width": width, "height": min(whole, height or whole)}
         )
 
-    def close(self) -> None:
-        """Close the page; fails where it had problems."""
-        self.page.close(run_before_unload=False)
-        assert not self.problems, "\n".join(self.problems)
+    def clear(self) -> bool:
+        """Make Lab's page as it was when it was loaded; whether that can be done."""
+        if not self.is_loaded:
+            return False
+        self.is_cleared = True
+        self.page.context.clear_permissions()
+        self.page.mouse.move(0, 0)
+        self.page.evaluate(_CLEAR)
+        self.sent.clear()
+        return True
 
-    def _note(self, kind: str, text: str) -> None:
-        if not _NOT_OURS.search(text):
+    def _heard(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self._note("console", said.text, said.location["url"])
+
+    def _note(self, kind: str, text: str, where: str) -> None:
+        # Lab does not take it well that its notebooks are taken away.
+        told = not self.is_cleared or "snakekernel" in where
+        if told and not _NOT_OURS.search(text):
             self.problems.append(f"{kind}: {text}")
 
     def _listen(self, socket: WebSocket) -> None:
@@ -294,5 +333,5 @@ class Front:
             socket.on("framesent", self.sent.note)
 
     def _refuse(self, route: Any) -> None:
-        self._note("asked another machine", route.request.url)
+        self.problems.append(f"asked another machine: {route.request.url}")
         route.abort()

@@ -27,7 +27,7 @@ def _lists(front: Front) -> list[dict[str, Any]]:
 def test_a_row_tells_what_an_object_is_and_who_made_it(lab: Front) -> None:
     lab.run(FRAME)
     shown = row(lab, "frame")
-    expect(shown.locator(".snk-preview")).to_have_text("DataFrame 1200 × 2")
+    expect(shown.locator(".snk-preview")).to_have_text("DataFrame 1\u202f200 × 2")
     for fact in ("DataFrame", "1\u202f200 × 2", "kB", "made by In [1]"):
         expect(shown).to_have_attribute("title", re.compile(re.escape(fact)))
     with snakekernel.connect(lab.server.connection_file(lab.notebook)) as other:
@@ -177,7 +177,7 @@ def test_values_and_paths_as_python(lab: Front) -> None:
             paths: [
               ["stored", "df"], ["stored", "a b", {attr: "x"}, 0, "k"], ["stored", "items"], ["stored", "_x"],
               ["user", "df", {item: {$tuple: [1, "a"]}}], ["stored", "x", {attr: "no name"}],
-              ["stored", "class"],
+              ["stored", "class"], ["stored", "\\ud800 \\u202e😀"],
             ].map(pythonPath),
             texts: [null, true, [1, {a: 1.5}], {$tuple: [1]}, {$float: "nan"}, {$set: []}].map(pythonText),
             targets: [["stored", "a", "b"], ["stored", "a.b"]].map(targetText),
@@ -196,6 +196,7 @@ def test_values_and_paths_as_python(lab: Front) -> None:
         'df[(1, "a")]',
         'getattr(stored.x, "no name")',
         'stored["class"]',
+        r'stored["\ud800 \u202e😀"]',
     ]
     assert made["texts"] == ["None", "True", '[1, {"a": 1.5}]', "(1,)", 'float("nan")', "set()"]
     assert made["targets"] == ["stored.a.b", '["stored","a.b"]']
