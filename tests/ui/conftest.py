@@ -1,4 +1,8 @@
-"""Fixtures of the tests in a browser: one Jupyter server, one Chromium, a fresh page and kernel per test."""
+"""Fixtures of the tests in a browser: one Jupyter server, one Chromium, a fresh notebook and kernel per test.
+
+Lab takes seconds to load, so its page is kept for further tests, cleared of all that one left. Notebook 7 is
+its notebook's page, and new each time.
+"""
 
 from __future__ import annotations
 
@@ -53,22 +57,39 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def idle_labs(chromium: Browser) -> dict[tuple[int, int], Front]:
+    """Pages of Lab that no test uses now, by size; the browser closes them."""
+    return {}
+
+
 @pytest.fixture
-def front(chromium: Browser, server: Jupyter) -> Iterator[Callable[..., Front]]:
+def front(
+    chromium: Browser, server: Jupyter, idle_labs: dict[tuple[int, int], Front]
+) -> Iterator[Callable[..., Front]]:
     """Opens front-ends: ``front("lab")`` or ``front("notebook")``; their kernels end with the test."""
     with ExitStack() as stack:
         stack.callback(server.end_kernels)
 
-        def opened(kind: FrontEnd, *, dark: bool = False, size: tuple[int, int] = (1280, 800)) -> Front:
-            context = chromium.new_context(
-                viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light"
-            )
-            stack.callback(context.close)
-            front = Front(context, server, kind)
-            stack.callback(front.close)
+        def opened(kind: FrontEnd, *, size: tuple[int, int] = (1280, 800)) -> Front:
+            front = idle_labs.pop(size, None) if kind == "lab" else None
+            if front is None:
+                context = chromium.new_context(viewport={"width": size[0], "height": size[1]})
+                front = Front(context, server, kind)
+            stack.callback(_leave, front, size, idle_labs)
             return front
 
         yield opened
+
+
+def _leave(front: Front, size: tuple[int, int], idle_labs: dict[tuple[int, int], Front]) -> None:
+    """Keep a page for further tests where it can be, else close it; fails where it had problems."""
+    kept = front.kind == "lab" and not front.problems and front.clear()
+    if kept:
+        idle_labs[size] = front
+    else:
+        front.page.context.close()
+    assert not front.problems, "\n".join(front.problems)
 
 
 @pytest.fixture

@@ -59,6 +59,17 @@ _RUN: Final = """async ([code, wait]) => {
 }"""
 
 
+#: Without the questions that closing asks; what a dialog asks is left unanswered.
+_CLEAR: Final = """() => {
+  const { shell } = window.jupyterapp;
+  for (const area of ["main", "down"]) for (const widget of [...shell.widgets(area)]) widget.dispose();
+  for (const dialog of document.querySelectorAll(".jp-Dialog")) dialog.remove();
+  shell.collapseRight();
+  shell.expandLeft();
+  localStorage.clear();
+}"""
+
+
 class Sent:
     """The Jupyter messages that a page sent to kernels, in order."""
 
@@ -111,6 +122,7 @@ class Front:
         self.notebook = ""
         self.sent = Sent()
         self.problems: list[str] = []
+        self.is_loaded = False
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
         self.page.on(
@@ -124,6 +136,9 @@ class Front:
 
     def open(self, notebook: str) -> None:
         """Open a notebook and wait until its kernel is connected."""
+        if self.is_loaded:
+            self.another(notebook)
+            return
         if self.kind == "lab":
             where = f"lab/workspaces/{uuid.uuid4().hex[:8]}/tree/{notebook}"
         else:
@@ -131,7 +146,12 @@ class Front:
         self.notebook = notebook
         self.page.goto(f"{self.server.url}{where}?token={self.server.token}")
         self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
+        self.is_loaded = self.kind == "lab"
         self.kernel_is_ready()
+
+    def fold_left(self) -> None:
+        """Fold the area with the files, in Lab."""
+        self.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
 
     def another(self, notebook: str) -> None:
         """Open one more notebook, in Lab."""
@@ -280,10 +300,15 @@ class Front:
             path=path, clip={"x": left, "y": top, "width": width, "height": min(whole, height or whole)}
         )
 
-    def close(self) -> None:
-        """Close the page; fails where it had problems."""
-        self.page.close(run_before_unload=False)
-        assert not self.problems, "\n".join(self.problems)
+    def clear(self) -> bool:
+        """Make Lab's page as it was when it was loaded; whether that can be done."""
+        if not self.is_loaded:
+            return False
+        self.page.context.clear_permissions()
+        self.page.mouse.move(0, 0)
+        self.page.evaluate(_CLEAR)
+        self.sent.clear()
+        return True
 
     def _note(self, kind: str, text: str) -> None:
         if not _NOT_OURS.search(text):

@@ -195,3 +195,59 @@ def test_a_sort_that_takes_too_long_says_so_and_is_undone(
     alert.get_by_role("button", name="Undo").click()
     expect(alert).to_be_hidden()
     assert cells(grid.loaded(), [0]) == before
+
+
+def test_the_request_after_a_cancelled_one_says_what_it_waits_for(
+    front: Callable[..., Front], server: Jupyter
+) -> None:
+    grid = Grid(open_notebook(front, server, ENDLESS), "user.endless")
+    grid.key("Control+Home", "ArrowUp", "Enter")
+    work = grid.root.get_by_role("status").filter(has_text="Cancel")
+    expect(work).to_contain_text("orting")
+    work.get_by_role("button", name="Cancel").click()
+    expect(work).to_be_hidden()
+    grid.root.get_by_label("Search all columns").fill("nothing")
+    expect(work).to_contain_text("Waiting for the previous request to end")
+
+
+def test_of_what_is_gone_nothing_more_is_asked(front: Callable[..., Front], server: Jupyter) -> None:
+    lab = open_notebook(
+        front, server, "import pandas as pd\nstored['t'] = pd.DataFrame({'n': range(100_000)})"
+    )
+    grid = Grid(lab, "stored.t")
+    with snakekernel.connect(server.connection_file(lab.notebook)) as other:
+        other.delete_stored("t")
+        alert = grid.root.get_by_role("alert")
+        expect(alert).to_contain_text("was deleted")
+        lab.sent.clear()
+        grid.key("Control+End")
+        grid.is_at(99_999, 0)
+        lab.activate(lab.notebook)
+        lab.page.get_by_role("tab", name="t", exact=True).click()
+        expect(alert).to_contain_text("was deleted")
+        assert lab.sent.ours("table") == lab.sent.ours("summarize") == []
+        other.call("pandas.DataFrame", args=[{"n": [7]}], store_as="t")
+        grid.until(lambda rows: rows[0]["cells"]["0"] == "7", "the new table")
+        expect(alert).to_be_hidden()
+
+
+def test_what_clears_all_filters_stands_beside_the_last_of_them(
+    front: Callable[..., Front], server: Jupyter
+) -> None:
+    grid = Grid(open_notebook(front, server, FLIGHTS), "user.flights")
+    grid.key("Control+Home")
+    for name in ("year", "month", "day", "dep_time", "sched_dep_time"):
+        grid.head(name).click(button="right")
+        grid.front.page.get_by_role("menuitem", name="Filter…").click()
+        form = grid.front.page.get_by_role("dialog", name="Add filter")
+        form.get_by_label("Condition").select_option("present")
+        grid.front.page.keyboard.press("Enter")
+        expect(form).to_have_count(0)
+        last = grid.root.get_by_role("listitem").last.bounding_box()
+        clear = grid.root.get_by_role("button", name="Clear all").bounding_box()
+        assert last is not None
+        assert clear is not None
+        assert abs(last["y"] + last["height"] / 2 - clear["y"] - clear["height"] / 2) < 4
+        assert clear["x"] > last["x"]
+    grid.root.get_by_role("button", name="Clear all").click()
+    expect(grid.root.get_by_role("listitem")).to_have_count(0)

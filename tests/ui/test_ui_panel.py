@@ -27,7 +27,7 @@ def _lists(front: Front) -> list[dict[str, Any]]:
 def test_a_row_tells_what_an_object_is_and_who_made_it(lab: Front) -> None:
     lab.run(FRAME)
     shown = row(lab, "frame")
-    expect(shown.locator(".snk-preview")).to_have_text("DataFrame 1200 × 2")
+    expect(shown.locator(".snk-preview")).to_have_text("DataFrame 1\u202f200 × 2")
     for fact in ("DataFrame", "1\u202f200 × 2", "kB", "made by In [1]"):
         expect(shown).to_have_attribute("title", re.compile(re.escape(fact)))
     with snakekernel.connect(lab.server.connection_file(lab.notebook)) as other:

@@ -68,3 +68,15 @@ def test_a_kernel_of_another_type_says_what_to_do(front: Callable[..., Front], s
     page.open(server.notebook(kernel=STOCK))
     cell = page.run("import snakekernel\ntry: snakekernel.panel()\nexcept RuntimeError as e: print(e)")
     assert "choose “Python (snakekernel)”" in page.output(cell)
+
+
+def test_a_widget_has_room_for_rows_beside_the_details(alone: Front) -> None:
+    # Of the reader's choice for another panel, which would leave the list one row here.
+    alone.page.evaluate("() => localStorage.setItem('snakekernel:split', '0.9')")
+    alone.run("import snakekernel\nstored.one = [1]\nsnakekernel.panel(height='300px')")
+    _widget(alone).get_by_role("treeitem", name="one").first.click()
+    expect(_widget(alone).locator(".snk-details")).to_contain_text("[1]")
+    box = _widget(alone).get_by_role("tree").bounding_box()
+    assert box is not None
+    assert box["height"] >= 4 * 24
+    assert _widget(alone).evaluate("(one) => getComputedStyle(one).resize") == "vertical"

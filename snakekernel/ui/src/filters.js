@@ -32,8 +32,10 @@ export class FilterBar {
       onInput: search, onKeydown: (event) => event.key === "Enter" && asks.onSearch(this.search.value),
     });
     this.add = h("button", { class: "snk-t-button", type: "button", onClick: () => asks.onEdit(this.add, null, -1) }, icon("filter"), "Add filter");
-    this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" });
     this.clear = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
+    /** The last chip and what clears all of them, which never stands alone on a line. */
+    this.tail = h("span", { class: "snk-t-chips-tail", role: "presentation" }, this.clear);
+    this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" }, this.tail);
     this.hiddenOnes = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: asks.onUnhide });
     this.sample = h("span", { class: "snk-t-note" });
     this.all = h("button", { class: "snk-t-link", type: "button", title: "Sort and filter all rows; it may take a minute", onClick: asks.onAllRows }, "Use all rows");
@@ -44,7 +46,7 @@ export class FilterBar {
     this.element = h(
       "div",
       { class: "snk-t-bar", role: "group", "aria-label": "Search and filters" },
-      h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips, this.clear),
+      h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips),
       h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.sampled, this.count, this.row, this.statistics),
     );
   }
@@ -57,7 +59,9 @@ export class FilterBar {
     if (told !== this.told) {
       this.told = told;
       const columnOf = (position) => ({ name: columnName(columns.get(position), position) || `column ${position}`, kind: columns.get(position)?.kind });
-      placeChildren(this.chips, chipsOf(query.filter, columnOf).map((chip) => this._chip(chip)));
+      const chips = chipsOf(query.filter, columnOf).map((chip) => this._chip(chip));
+      placeChildren(this.tail, [...chips.slice(-1), this.clear]);
+      placeChildren(this.chips, [...chips.slice(0, -1), this.tail]);
     }
     this.clear.hidden = !query.filter.length && !query.search;
     this.hiddenOnes.hidden = !hiddenCount;

@@ -69,6 +69,7 @@ export class CallForm {
     this.off();
     this.loading?.abort();
     this.offerNames.cancel();
+    this.chosen?.cancel();
   }
 
   focus() {
@@ -88,11 +89,11 @@ export class CallForm {
   #methodField() {
     const id = freshId("snk-method");
     this.methods = h("datalist", { id: `${id}-names` });
-    const chosen = debounce((name) => {
+    this.chosen = debounce((name) => {
       this.method = name || null;
       this.#load();
     }, 250);
-    const field = h("input", { id, class: "snk-input", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => chosen(field.value.trim()) });
+    const field = h("input", { id, class: "snk-input", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => this.chosen(field.value.trim()) });
     return h("div", { class: "snk-argument" }, h("label", { for: id, class: "snk-argument-name" }, "Method"), field, this.methods);
   }
 

@@ -83,6 +83,13 @@ export function formatShapeShort(object) {
   return object.length === null || object.length === undefined ? "" : formatCount(object.length);
 }
 
+/** A description by the kernel, "DataFrame 336776x19", with its shape written as all shapes are. */
+export function formatDescription(text, shape) {
+  if (!Array.isArray(shape) || !shape.length) return text;
+  const written = shape.join("x");
+  return text.split(" ").map((word) => (word === written ? shape.map(formatCount).join(" × ") : word)).join(" ");
+}
+
 /** A number for reading: up to six significant digits, exponents only beyond 1e9 and below 1e-4. */
 export function formatNumber(value) {
   if (value === null || value === undefined) return "";
@@ -111,6 +118,6 @@ export function oneLine(text, limit = 200) {
     .slice(0, limit + 1)
     .replace(/\r\n|\r|\n/g, "⏎")
     .replace(/\t/g, "⇥")
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff]/g, "�");
+    .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff]/g, "�");
   return String(text).length > limit ? `${shown.slice(0, limit - 1)}…` : shown;
 }

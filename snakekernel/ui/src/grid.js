@@ -162,15 +162,22 @@ class MountedTable {
       return;
     }
     const { rows, columns } = this.view.visible();
-    if (!this.data.totals || !columns[1]) return;
+    if (!this.data.totals || !columns[1] || !this.life.seen || this.life.gone) return;
     const page = rows[1] - rows[0];
     this.data.want([Math.max(rows[0] - page, 0), Math.min(rows[1] + page, this.view.rowCount)], [this.view.firstColumn, this.view.endColumn]);
     const shown = [];
     for (let column = columns[0]; column < columns[1]; column += 1) if (this.data.columns.has(column) && !this.hidden.has(column)) shown.push(column);
-    if (!this.pane.element.hidden && !this.summaries.known.has(this.inspected) && this.data.columns.has(this.inspected)) {
+    if (!this.pane.element.hidden && this.summaries.lacks(this.inspected) && this.data.columns.has(this.inspected)) {
       if (!shown.includes(this.inspected)) shown.unshift(this.inspected);
     }
     if (!this.data.loading) this.summaries.want(shown);
+  }
+
+  /** Nobody looks: ask for nothing further. */
+  rest() {
+    clearTimeout(this.hurry);
+    this.data.rest();
+    this.summaries.rest();
   }
 
   _dataChanged(what) {
@@ -178,7 +185,7 @@ class MountedTable {
       this.moved = true;
       this.selection.clamp(this.view.rowCount, this.view.columnCount);
     }
-    this.notices.showWork(this.data.loading, this.data.progress);
+    this.notices.showWork(this.data);
     this.showError();
     if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summarise();
     this.draw();

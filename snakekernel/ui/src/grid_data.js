@@ -49,6 +49,8 @@ export class TableData {
     this.totals = null;
     this.error = null;
     this.progress = null;
+    /** Whether the kernel may still be at a request that was given up: it ends first. */
+    this.queued = false;
     this.loading = false;
     this.refreshing = false;
     /** Columns by position, as far as they were seen. */
@@ -106,6 +108,11 @@ export class TableData {
       if (!flight.kept && !keys.includes(key)) this._abort(key);
     }
     this._pump();
+  }
+
+  /** Nobody looks: what was asked may come, and nothing more is asked for. */
+  rest() {
+    if (this.totals) this.wanted = [];
   }
 
   /** Sort, filter or search otherwise. */
@@ -216,7 +223,7 @@ export class TableData {
     const loading = this.flights.size > 0;
     if (!loading) {
       this.progress = null;
-      if (this.refreshing && this.wanted.every((key) => this.blocks.has(key) || this.failed.has(key))) {
+      if (this.refreshing && this.wanted.length && this.wanted.every((key) => this.blocks.has(key) || this.failed.has(key))) {
         this.refreshing = false;
         if (this.wanted.every((key) => this.blocks.has(key))) this.stale.clear();
         if (this.again) this.refresh();
@@ -232,6 +239,7 @@ export class TableData {
     const flight = this.flights.get(key);
     this.flights.delete(key);
     flight.dropped = true;
+    this.queued = true;
     flight.controller.abort();
   }
 
@@ -255,6 +263,7 @@ export class TableData {
       signal: flight.controller.signal,
       onProgress: (progress) => {
         if (flight.dropped) return;
+        this.queued = false;
         this.progress = progress;
         this.onUpdate("state");
       },
@@ -262,6 +271,7 @@ export class TableData {
     try {
       const { content: reply } = await this.transport.request("table", content, options);
       if (flight.dropped) return null;
+      this.queued = false;
       return this._take(key, content, reply);
     } catch (error) {
       if (flight.dropped) return null;

@@ -102,12 +102,14 @@ function addCommands(lab, app, palette, labShell, side, panels) {
   commands.addCommand("snakekernel:open-table", {
     label: (args) => (args.target ? `Open ${args.title ?? args.target}` : "Open Table…"),
     caption: "Open a table of the current notebook's kernel",
-    isEnabled: () => panels.transport !== null,
+    isEnabled: () => panels.shown !== null,
     execute: async ({ target, title }) => {
-      const { transport } = panels;
-      const chosen = target ?? (await chooseTable(lab, transport));
-      if (transport && chosen) {
-        panels.openTable(chosen, title ?? titleOf(chosen));
+      // The notebook may be another one when the choice is made.
+      const { shown } = panels;
+      const chosen = target ?? (await chooseTable(lab, shown.transport));
+      if (chosen) {
+        const { transport, openView } = shown;
+        openView(title ?? titleOf(chosen), (element) => mountTable(element, transport, chosen, { title: title ?? titleOf(chosen) }), JSON.stringify([null, chosen]));
       }
     },
   });
@@ -162,9 +164,9 @@ class SessionPanels {
     document.addEventListener("visibilitychange", () => this._update());
   }
 
-  /** The current session's transport, or null. */
-  get transport() {
-    return this._shown?.transport ?? null;
+  /** The current session: `{transport, openView}`; null where there is none. */
+  get shown() {
+    return this._shown;
   }
 
   /** Whether the side panel is seen. */
@@ -187,12 +189,6 @@ class SessionPanels {
     this._update();
   }
 
-  /** Open a table of the current session. */
-  openTable(target, title) {
-    const { transport, openView } = this._shown;
-    openView(title, (element) => mountTable(element, transport, target, { title }), JSON.stringify(target));
-  }
-
   _mount(widget, context) {
     const { KernelMessage } = this._lab["@jupyterlab/services"];
     const transport = new LabTransport(context, {
@@ -205,8 +201,11 @@ class SessionPanels {
     const views = new Map();
     const openView = (title, mount, key = title) => {
       const known = views.get(key);
-      const view = known && !known.isDisposed ? known : this._openTab(title, mount);
-      views.set(key, view);
+      const view = known ?? this._openTab(title, mount);
+      if (!known) {
+        views.set(key, view);
+        view.disposed.connect(() => views.delete(key));
+      }
       this._activate(view);
     };
     const panel = mountPanel(node, transport, {

@@ -100,7 +100,7 @@ export class RowLayout {
       if (part.rows) {
         const at = part.rows.findIndex((row) => row.key === key);
         if (at >= 0) return part.start + at;
-      } else if (key.startsWith(`${part.source.key}\u0000`) && !key.includes("\u0001")) {
+      } else if (key.startsWith(`${part.source.key}\u0000`)) {
         const position = part.source.indexOf(key.slice(part.source.key.length + 1));
         if (position >= part.from && position < part.from + part.length) return part.start + position - part.from;
       }
@@ -114,8 +114,10 @@ export class RowLayout {
     for (const part of this.parts) {
       if (part.start >= last || part.start + part.length <= first) continue;
       if (part.rows) {
-        const { kind, source } = part.rows[0];
-        if (["waiting", "note"].includes(kind) && !part.rows[0].parent) found.set(source, [0, 1]);
+        const { kind, source, collapsed, parent } = part.rows[0];
+        // A folded group still says how many it has; a session does so without being read.
+        const counted = kind === "group" && collapsed && source.kind !== "session";
+        if (counted || (["waiting", "note"].includes(kind) && !parent)) found.set(source, [0, 1]);
         continue;
       }
       const from = part.from + Math.max(0, first - part.start);

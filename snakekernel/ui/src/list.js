@@ -106,9 +106,8 @@ export class ObjectList {
       if (this.selected.has(this.active)) this.selected.set(this.active, row);
       return;
     }
-    const name = this.active.split("\u0000");
-    const source = this.state.sources.find((one) => one.key === name[0]);
-    const waiting = source && (source.busy || source.ticks > 0) && !source.error && source.indexOf(name[1]) < 0 && source.count > source.positions.size;
+    const source = this.state.sources.find((one) => this.active.startsWith(`${one.key}\u0000`));
+    const waiting = source && (source.busy || source.ticks > 0) && !source.error && source.indexOf(this.active.slice(source.key.length + 1)) < 0 && source.count > source.positions.size;
     if (waiting) return;
     const index = Math.min(this.activeIndex, this.layout.length - 1);
     const row = this.layout.at(index);
@@ -180,7 +179,7 @@ export class ObjectList {
         else stored.push([source.sessionId, name]);
       }
     }
-    if (this.state.showVariables && !this.state.isCollapsed(this.state.variables)) variables ??= [];
+    if (this.state.showVariables) variables ??= [];
     this.state.onScreen(stored, variables);
   }
 

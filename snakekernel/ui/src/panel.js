@@ -155,6 +155,7 @@ class Panel {
   }
 
   #select(rows, active) {
+    for (const row of rows) this.state.seen(row.key);
     const node = rows.length === 1 ? (active?.node ?? rows[0].node) : null;
     this.details.show(node ?? null);
     this.splitter.hidden = this.details.element.hidden;
@@ -276,7 +277,7 @@ class Panel {
         splitter.setPointerCapture(event.pointerId);
         splitter.addEventListener("pointermove", drag);
       },
-      onPointerup: () => {
+      onLostpointercapture: () => {
         splitter.removeEventListener("pointermove", drag);
         this.host.storage?.set("split", this.split);
       },

@@ -6,7 +6,7 @@
  */
 
 import { h, icon, setAttribute, setText } from "./dom.js";
-import { formatAge, formatCount, formatShapeShort, formatSize, formatTime, oneLine, plural } from "./format.js";
+import { formatAge, formatCount, formatDescription, formatShapeShort, formatSize, formatTime, oneLine, plural } from "./format.js";
 
 /** Pixels of indentation per level. */
 const INDENT = 14;
@@ -89,7 +89,7 @@ export class RowElement {
     const described = object.type === "str" ? null : /^<(.*)>$/.exec(preview);
     const texts = {
       name: label,
-      preview: described ? described[1].replace(/(\d)x(?=\d)/g, "$1 × ") : preview,
+      preview: described ? formatDescription(described[1], object.shape) : preview,
       type: oneLine(object.type, 60),
       shape,
       size: formatSize(object.size),

@@ -19,7 +19,7 @@ const REFRESH_GAP_BUSY = 500;
 const MARKS_MOST = 200;
 
 /** Milliseconds that a new or changed row stays marked. */
-const MARK_LASTS = { new: 12_000, changed: 1_600 };
+const MARK_LASTS = { new: 6_000, changed: 1_600 };
 
 export class PanelState {
   /**
@@ -40,6 +40,7 @@ export class PanelState {
     this.watch = watchOf(transport);
     this.outdated = new Set();
     this.refreshTrees = paced(() => this.#refreshTrees(), this.gap);
+    this.listSessions = paced(() => this.#listSessions(), this.gap);
     this.#reset();
     this.off = [
       this.watch.onBegan(() => this.#watchBegan()),
@@ -131,6 +132,7 @@ export class PanelState {
 
   #stop() {
     this.refreshTrees.cancel();
+    this.listSessions.cancel();
     for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
     for (const node of this.nodes.values()) node.leave();
   }
@@ -142,11 +144,12 @@ export class PanelState {
       source.invalidate();
       this.#touch(source, null);
     }
-    this.#listSessions();
+    this.listSessions();
     this.changed();
   }
 
   async #listSessions() {
+    if (!this.live) return;
     let found;
     try {
       found = (await this.request("list_sessions", {})).content.sessions;
@@ -158,11 +161,15 @@ export class PanelState {
     this.sessionInfo = new Map();
     for (const info of found) {
       const source = before.get(info.session_id) ?? this.#source("session", info.session_id);
-      source.count ??= info.stored_objects;
+      if (!source.pages.size || this.isCollapsed(source)) source.count = info.stored_objects;
       this.sessions.set(info.session_id, source);
       this.sessionInfo.set(info.session_id, info);
     }
-    for (const [id, source] of before) if (!this.sessions.has(id)) source.leave();
+    for (const [id, source] of before) {
+      if (this.sessions.has(id)) continue;
+      source.leave();
+      for (const node of this.nodes.values()) if (node.source === source) this.#forget(source, node.name);
+    }
     this.changed();
   }
 
@@ -175,13 +182,16 @@ export class PanelState {
       if (!names.has(source)) names.set(source, new Set());
       names.get(source).add(name);
       if (action === "deleted") this.#forget(source, name);
-      else if (marking) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
+      // What comes before the first listing is not new to anybody.
+      else if (marking && source.count !== null) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
     };
     const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
     let sessions = Boolean(content.sessions?.length);
     for (const { action, name, session_id: id } of content.changes ?? []) {
-      if (id !== null && id !== undefined && !this.sessions.has(id)) sessions = true;
-      note(id === null || id === undefined ? this.stored : this.sessions.get(id), name, action);
+      const source = id === null || id === undefined ? this.stored : this.sessions.get(id);
+      // How many a folded session has is told by the list of sessions.
+      if (!source || (source.kind === "session" && this.isCollapsed(source))) sessions = true;
+      note(source, name, action);
     }
     for (const { action, name } of content.variables ?? []) note(this.variables, name, action);
     for (const [source, some] of names) {
@@ -189,7 +199,7 @@ export class PanelState {
       this.#touch(source, some);
     }
     if (missed) for (const source of this.sources) source.invalidate();
-    if (this.live && (sessions || missed)) this.#listSessions();
+    if (this.live && (sessions || missed)) this.listSessions();
     if (this.visible) this.changed();
   }
 
@@ -224,6 +234,14 @@ export class PanelState {
     this.marks.set(key, { kind, timer, serial: (old?.serial ?? 0) + 1 });
   }
 
+  /** A row was looked at: it is new no longer. */
+  seen(key) {
+    const mark = this.marks.get(key);
+    if (mark?.kind !== "new") return;
+    clearTimeout(mark.timer);
+    this.marks.delete(key);
+  }
+
   #forget(source, name) {
     const key = `${source.key}\u0000${name}`;
     this.nodes.get(key)?.leave();
@@ -245,8 +263,10 @@ export class PanelState {
   setShowVariables(show) {
     this.showVariables = show;
     this.storage?.set("variables", show);
-    if (show) this.variables.invalidate();
-    else this.variables.leave();
+    if (show) {
+      this.variables.invalidate();
+      this.#touch(this.variables, null);
+    } else this.variables.leave();
     this.changed();
   }
 

@@ -22,6 +22,9 @@ export class SummaryData {
     this.source = source;
     this.onUpdate = onUpdate;
     this.known = new Map();
+    /** Those known that are of the table before it changed. */
+    this.old = new Set();
+    this.again = false;
     this.query = null;
     this.sampled = null;
     this.wanted = [];
@@ -36,22 +39,40 @@ export class SummaryData {
     this.query = query;
     this.sampled = null;
     this.known.clear();
+    this.old.clear();
+    this.again = false;
+  }
+
+  /** The table changed. What is under way comes first, or of one that keeps changing nothing would. */
+  refresh() {
+    for (const column of this.known.keys()) this.old.add(column);
+    this.again = this.controller !== null;
+  }
+
+  /** Nobody looks: what was asked may come, and nothing more is asked for. */
+  rest() {
+    clearTimeout(this.timer);
+    this.wanted = [];
   }
 
   stop() {
-    clearTimeout(this.timer);
-    this.wanted = [];
+    this.rest();
     this.controller?.abort();
     this.controller = null;
   }
 
   /** Say which columns are in view. */
   want(columns) {
-    const missing = columns.filter((column) => !this.known.has(column)).slice(0, MOST_COLUMNS);
+    const missing = columns.filter((column) => this.lacks(column)).slice(0, MOST_COLUMNS);
     if (missing.join() === this.wanted.join()) return;
     this.wanted = missing;
     clearTimeout(this.timer);
     if (missing.length && !this.unsupported) this.timer = setTimeout(() => this._send(), SETTLED);
+  }
+
+  /** Whether a column has to be asked for. */
+  lacks(column) {
+    return !this.known.has(column) || this.old.has(column);
   }
 
   async _send() {
@@ -67,14 +88,17 @@ export class SummaryData {
       if (controller !== this.controller) return;
       this.sampled = reply.sampled;
       for (const summary of reply.summaries) this.known.set(summary.position, summary);
-      for (let column = from; column < to; column += 1) if (!this.known.has(column)) this.known.set(column, null);
+      const told = new Set(reply.summaries.map((summary) => summary.position));
+      for (let column = from; column < to; column += 1) if (!told.has(column)) this.known.set(column, null);
     } catch (error) {
       if (controller !== this.controller) return;
       if (error.code === "unknown_operation") this.unsupported = true;
       for (let column = from; column < to; column += 1) this.known.set(column, { position: column, error: error.message });
     }
     this.controller = null;
-    this.wanted = this.wanted.filter((column) => !this.known.has(column));
+    for (let column = from; column < to && !this.again; column += 1) this.old.delete(column);
+    this.wanted = this.again ? [] : this.wanted.filter((column) => this.lacks(column));
+    this.again = false;
     this.onUpdate();
     this._send();
   }

@@ -44,7 +44,8 @@ export class TableLife {
     const { transport, target, sessionId } = this.table;
     watchOf(transport).set(this, seen ? watchFor(target, sessionId) : null);
     const { totals, error } = this.table.data;
-    if (seen && (totals || error)) this._anew();
+    if (!seen) this.table.rest();
+    else if (!this.gone && (totals || error)) this._anew();
   }
 
   /** Ask again for all in view, with more time: the person asked for it. */
@@ -56,7 +57,7 @@ export class TableLife {
 
   _anew() {
     this.table.data.refresh();
-    this.table.summarise();
+    this.table.summaries.refresh();
   }
 
   _heard(content) {

@@ -50,8 +50,8 @@ export class Notices {
     this.leave.hidden = !gone || !this.canLeave;
   }
 
-  /** Show that work is under way once it takes long; `progress` is the kernel's. */
-  showWork(loading, progress) {
+  /** Show that work is under way once it takes long; `progress` is the kernel's, `queued` that another one ends first. */
+  showWork({ loading, progress, queued }) {
     if (!loading) {
       clearTimeout(this.slowTimer);
       this.slowTimer = 0;
@@ -59,7 +59,7 @@ export class Notices {
     } else if (!this.slowTimer) {
       this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
     }
-    const words = sentence(progress?.text || "waiting for the kernel");
+    const words = sentence(progress?.text || (queued ? "waiting for the previous request to end" : "waiting for the kernel"));
     const counted = progress?.total > 1;  // one step is no measure of anything
     setText(this.workText, counted ? `${words} · ${formatShare(progress.done, progress.total)}` : words);
     if (counted) this.workBar.value = progress.done / progress.total;

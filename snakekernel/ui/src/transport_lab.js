@@ -83,7 +83,7 @@ export class LabTransport {
       }
       if (onProgress) {
         future.onIOPub = (message) => {
-          if (message.header.msg_type === "snake_progress") {
+          if (message.header.msg_type === "snake_progress" && !signal?.aborted) {
             onProgress(message.content);
           }
         };

@@ -20,6 +20,7 @@ export class WidgetTransport {
     this._changed = new Set();
     this._watchers = new Set();
     this._state = { connected: false, busy: false, supported: true };
+    this._isDisposed = false;
     this._received = (message, buffers) => this._take(message, buffers ?? []);
     this._lost = () => this._set({ connected: false });
     this._doubted = () => {
@@ -37,6 +38,9 @@ export class WidgetTransport {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) {
         throw cancelledError();
+      }
+      if (this._isDisposed) {
+        throw goneError();
       }
       this._count += 1;
       const id = `${this._view}-${this._count}`;
@@ -66,6 +70,10 @@ export class WidgetTransport {
   }
 
   dispose() {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
     this._tell({ kind: "gone", view: this._view });
     this._model.off("msg:custom", this._received);
     this._model.off("comm:close", this._lost);
@@ -123,10 +131,7 @@ export class WidgetTransport {
   _set(change) {
     this._state = { ...this._state, ...change };
     if (!this._state.connected) {
-      const lost = new PanelError({
-        code: "disconnected",
-        message: "The kernel of this panel is gone; run its cell again.",
-      });
+      const lost = goneError();
       for (const waiting of this._waiting.values()) {
         waiting.settle();
         waiting.reject(lost);
@@ -137,6 +142,10 @@ export class WidgetTransport {
       listener({ ...this._state, restarted: false });
     }
   }
+}
+
+function goneError() {
+  return new PanelError({ code: "disconnected", message: "The kernel of this panel is gone; run its cell again." });
 }
 
 function randomId() {

@@ -92,7 +92,7 @@ export class TreeNode {
     }
     const shown = Math.min(Math.max(this.children?.length ?? 0, CHILD_PAGE), MOST_CHILDREN);
     await this.#load(request, changed, 0, shown);
-    await Promise.all((this.children ?? []).filter((one) => one.children).map((one) => one.refresh(request, changed)));
+    await Promise.all((this.children ?? []).filter((one) => one.open || one.children).map((one) => one.refresh(request, changed)));
   }
 
   async #load(request, changed, offset, limit) {

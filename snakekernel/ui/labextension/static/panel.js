@@ -327,6 +327,13 @@ export function formatShapeShort(object) {
   return object.length === null || object.length === undefined ? "" : formatCount(object.length);
 }
 
+/** A description by the kernel, "DataFrame 336776x19", with its shape written as all shapes are. */
+export function formatDescription(text, shape) {
+  if (!Array.isArray(shape) || !shape.length) return text;
+  const written = shape.join("x");
+  return text.split(" ").map((word) => (word === written ? shape.map(formatCount).join(" × ") : word)).join(" ");
+}
+
 /** A number for reading: up to six significant digits, exponents only beyond 1e9 and below 1e-4. */
 export function formatNumber(value) {
   if (value === null || value === undefined) return "";
@@ -355,7 +362,7 @@ export function oneLine(text, limit = 200) {
     .slice(0, limit + 1)
     .replace(/\r\n|\r|\n/g, "⏎")
     .replace(/\t/g, "⇥")
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff]/g, "�");
+    .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff]/g, "�");
   return String(text).length > limit ? `${shown.slice(0, limit - 1)}…` : shown;
 }
 
@@ -712,6 +719,8 @@ export class TableData {
     this.totals = null;
     this.error = null;
     this.progress = null;
+    /** Whether the kernel may still be at a request that was given up: it ends first. */
+    this.queued = false;
     this.loading = false;
     this.refreshing = false;
     /** Columns by position, as far as they were seen. */
@@ -769,6 +778,11 @@ export class TableData {
       if (!flight.kept && !keys.includes(key)) this._abort(key);
     }
     this._pump();
+  }
+
+  /** Nobody looks: what was asked may come, and nothing more is asked for. */
+  rest() {
+    if (this.totals) this.wanted = [];
   }
 
   /** Sort, filter or search otherwise. */
@@ -879,7 +893,7 @@ export class TableData {
     const loading = this.flights.size > 0;
     if (!loading) {
       this.progress = null;
-      if (this.refreshing && this.wanted.every((key) => this.blocks.has(key) || this.failed.has(key))) {
+      if (this.refreshing && this.wanted.length && this.wanted.every((key) => this.blocks.has(key) || this.failed.has(key))) {
         this.refreshing = false;
         if (this.wanted.every((key) => this.blocks.has(key))) this.stale.clear();
         if (this.again) this.refresh();
@@ -895,6 +909,7 @@ export class TableData {
     const flight = this.flights.get(key);
     this.flights.delete(key);
     flight.dropped = true;
+    this.queued = true;
     flight.controller.abort();
   }
 
@@ -918,6 +933,7 @@ export class TableData {
       signal: flight.controller.signal,
       onProgress: (progress) => {
         if (flight.dropped) return;
+        this.queued = false;
         this.progress = progress;
         this.onUpdate("state");
       },
@@ -925,6 +941,7 @@ export class TableData {
     try {
       const { content: reply } = await this.transport.request("table", content, options);
       if (flight.dropped) return null;
+      this.queued = false;
       return this._take(key, content, reply);
     } catch (error) {
       if (flight.dropped) return null;
@@ -1301,7 +1318,7 @@ export class RowLayout {
       if (part.rows) {
         const at = part.rows.findIndex((row) => row.key === key);
         if (at >= 0) return part.start + at;
-      } else if (key.startsWith(`${part.source.key}\u0000`) && !key.includes("\u0001")) {
+      } else if (key.startsWith(`${part.source.key}\u0000`)) {
         const position = part.source.indexOf(key.slice(part.source.key.length + 1));
         if (position >= part.from && position < part.from + part.length) return part.start + position - part.from;
       }
@@ -1315,8 +1332,10 @@ export class RowLayout {
     for (const part of this.parts) {
       if (part.start >= last || part.start + part.length <= first) continue;
       if (part.rows) {
-        const { kind, source } = part.rows[0];
-        if (["waiting", "note"].includes(kind) && !part.rows[0].parent) found.set(source, [0, 1]);
+        const { kind, source, collapsed, parent } = part.rows[0];
+        // A folded group still says how many it has; a session does so without being read.
+        const counted = kind === "group" && collapsed && source.kind !== "session";
+        if (counted || (["waiting", "note"].includes(kind) && !parent)) found.set(source, [0, 1]);
         continue;
       }
       const from = part.from + Math.max(0, first - part.start);
@@ -1602,7 +1621,7 @@ export class TreeNode {
     }
     const shown = Math.min(Math.max(this.children?.length ?? 0, CHILD_PAGE), MOST_CHILDREN);
     await this.#load(request, changed, 0, shown);
-    await Promise.all((this.children ?? []).filter((one) => one.children).map((one) => one.refresh(request, changed)));
+    await Promise.all((this.children ?? []).filter((one) => one.open || one.children).map((one) => one.refresh(request, changed)));
   }
 
   async #load(request, changed, offset, limit) {
@@ -2437,7 +2456,7 @@ export class RowElement {
     const described = object.type === "str" ? null : /^<(.*)>$/.exec(preview);
     const texts = {
       name: label,
-      preview: described ? described[1].replace(/(\d)x(?=\d)/g, "$1 × ") : preview,
+      preview: described ? formatDescription(described[1], object.shape) : preview,
       type: oneLine(object.type, 60),
       shape,
       size: formatSize(object.size),
@@ -2540,8 +2559,8 @@ export class Notices {
     this.leave.hidden = !gone || !this.canLeave;
   }
 
-  /** Show that work is under way once it takes long; `progress` is the kernel's. */
-  showWork(loading, progress) {
+  /** Show that work is under way once it takes long; `progress` is the kernel's, `queued` that another one ends first. */
+  showWork({ loading, progress, queued }) {
     if (!loading) {
       clearTimeout(this.slowTimer);
       this.slowTimer = 0;
@@ -2549,7 +2568,7 @@ export class Notices {
     } else if (!this.slowTimer) {
       this.slowTimer = setTimeout(() => (this.work.hidden = false), SLOW);
     }
-    const words = sentence(progress?.text || "waiting for the kernel");
+    const words = sentence(progress?.text || (queued ? "waiting for the previous request to end" : "waiting for the kernel"));
     const counted = progress?.total > 1;  // one step is no measure of anything
     setText(this.workText, counted ? `${words} · ${formatShare(progress.done, progress.total)}` : words);
     if (counted) this.workBar.value = progress.done / progress.total;
@@ -3148,7 +3167,7 @@ export class LabTransport {
       }
       if (onProgress) {
         future.onIOPub = (message) => {
-          if (message.header.msg_type === "snake_progress") {
+          if (message.header.msg_type === "snake_progress" && !signal?.aborted) {
             onProgress(message.content);
           }
         };
@@ -3373,6 +3392,7 @@ export class WidgetTransport {
     this._changed = new Set();
     this._watchers = new Set();
     this._state = { connected: false, busy: false, supported: true };
+    this._isDisposed = false;
     this._received = (message, buffers) => this._take(message, buffers ?? []);
     this._lost = () => this._set({ connected: false });
     this._doubted = () => {
@@ -3390,6 +3410,9 @@ export class WidgetTransport {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) {
         throw cancelledError();
+      }
+      if (this._isDisposed) {
+        throw goneError();
       }
       this._count += 1;
       const id = `${this._view}-${this._count}`;
@@ -3419,6 +3442,10 @@ export class WidgetTransport {
   }
 
   dispose() {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
     this._tell({ kind: "gone", view: this._view });
     this._model.off("msg:custom", this._received);
     this._model.off("comm:close", this._lost);
@@ -3476,10 +3503,7 @@ export class WidgetTransport {
   _set(change) {
     this._state = { ...this._state, ...change };
     if (!this._state.connected) {
-      const lost = new PanelError({
-        code: "disconnected",
-        message: "The kernel of this panel is gone; run its cell again.",
-      });
+      const lost = goneError();
       for (const waiting of this._waiting.values()) {
         waiting.settle();
         waiting.reject(lost);
@@ -3490,6 +3514,10 @@ export class WidgetTransport {
       listener({ ...this._state, restarted: false });
     }
   }
+}
+
+function goneError() {
+  return new PanelError({ code: "disconnected", message: "The kernel of this panel is gone; run its cell again." });
 }
 
 function randomId() {
@@ -3920,7 +3948,7 @@ const REFRESH_GAP_BUSY = 500;
 const MARKS_MOST = 200;
 
 /** Milliseconds that a new or changed row stays marked. */
-const MARK_LASTS = { new: 12_000, changed: 1_600 };
+const MARK_LASTS = { new: 6_000, changed: 1_600 };
 
 export class PanelState {
   /**
@@ -3941,6 +3969,7 @@ export class PanelState {
     this.watch = watchOf(transport);
     this.outdated = new Set();
     this.refreshTrees = paced(() => this.#refreshTrees(), this.gap);
+    this.listSessions = paced(() => this.#listSessions(), this.gap);
     this.#reset();
     this.off = [
       this.watch.onBegan(() => this.#watchBegan()),
@@ -4032,6 +4061,7 @@ export class PanelState {
 
   #stop() {
     this.refreshTrees.cancel();
+    this.listSessions.cancel();
     for (const source of [this.stored, ...this.sessions.values(), this.variables]) source.leave();
     for (const node of this.nodes.values()) node.leave();
   }
@@ -4043,11 +4073,12 @@ export class PanelState {
       source.invalidate();
       this.#touch(source, null);
     }
-    this.#listSessions();
+    this.listSessions();
     this.changed();
   }
 
   async #listSessions() {
+    if (!this.live) return;
     let found;
     try {
       found = (await this.request("list_sessions", {})).content.sessions;
@@ -4059,11 +4090,15 @@ export class PanelState {
     this.sessionInfo = new Map();
     for (const info of found) {
       const source = before.get(info.session_id) ?? this.#source("session", info.session_id);
-      source.count ??= info.stored_objects;
+      if (!source.pages.size || this.isCollapsed(source)) source.count = info.stored_objects;
       this.sessions.set(info.session_id, source);
       this.sessionInfo.set(info.session_id, info);
     }
-    for (const [id, source] of before) if (!this.sessions.has(id)) source.leave();
+    for (const [id, source] of before) {
+      if (this.sessions.has(id)) continue;
+      source.leave();
+      for (const node of this.nodes.values()) if (node.source === source) this.#forget(source, node.name);
+    }
     this.changed();
   }
 
@@ -4076,13 +4111,16 @@ export class PanelState {
       if (!names.has(source)) names.set(source, new Set());
       names.get(source).add(name);
       if (action === "deleted") this.#forget(source, name);
-      else if (marking) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
+      // What comes before the first listing is not new to anybody.
+      else if (marking && source.count !== null) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
     };
     const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
     let sessions = Boolean(content.sessions?.length);
     for (const { action, name, session_id: id } of content.changes ?? []) {
-      if (id !== null && id !== undefined && !this.sessions.has(id)) sessions = true;
-      note(id === null || id === undefined ? this.stored : this.sessions.get(id), name, action);
+      const source = id === null || id === undefined ? this.stored : this.sessions.get(id);
+      // How many a folded session has is told by the list of sessions.
+      if (!source || (source.kind === "session" && this.isCollapsed(source))) sessions = true;
+      note(source, name, action);
     }
     for (const { action, name } of content.variables ?? []) note(this.variables, name, action);
     for (const [source, some] of names) {
@@ -4090,7 +4128,7 @@ export class PanelState {
       this.#touch(source, some);
     }
     if (missed) for (const source of this.sources) source.invalidate();
-    if (this.live && (sessions || missed)) this.#listSessions();
+    if (this.live && (sessions || missed)) this.listSessions();
     if (this.visible) this.changed();
   }
 
@@ -4125,6 +4163,14 @@ export class PanelState {
     this.marks.set(key, { kind, timer, serial: (old?.serial ?? 0) + 1 });
   }
 
+  /** A row was looked at: it is new no longer. */
+  seen(key) {
+    const mark = this.marks.get(key);
+    if (mark?.kind !== "new") return;
+    clearTimeout(mark.timer);
+    this.marks.delete(key);
+  }
+
   #forget(source, name) {
     const key = `${source.key}\u0000${name}`;
     this.nodes.get(key)?.leave();
@@ -4146,8 +4192,10 @@ export class PanelState {
   setShowVariables(show) {
     this.showVariables = show;
     this.storage?.set("variables", show);
-    if (show) this.variables.invalidate();
-    else this.variables.leave();
+    if (show) {
+      this.variables.invalidate();
+      this.#touch(this.variables, null);
+    } else this.variables.leave();
     this.changed();
   }
 
@@ -4259,7 +4307,8 @@ export class TableLife {
     const { transport, target, sessionId } = this.table;
     watchOf(transport).set(this, seen ? watchFor(target, sessionId) : null);
     const { totals, error } = this.table.data;
-    if (seen && (totals || error)) this._anew();
+    if (!seen) this.table.rest();
+    else if (!this.gone && (totals || error)) this._anew();
   }
 
   /** Ask again for all in view, with more time: the person asked for it. */
@@ -4271,7 +4320,7 @@ export class TableLife {
 
   _anew() {
     this.table.data.refresh();
-    this.table.summarise();
+    this.table.summaries.refresh();
   }
 
   _heard(content) {
@@ -4407,9 +4456,8 @@ export class ObjectList {
       if (this.selected.has(this.active)) this.selected.set(this.active, row);
       return;
     }
-    const name = this.active.split("\u0000");
-    const source = this.state.sources.find((one) => one.key === name[0]);
-    const waiting = source && (source.busy || source.ticks > 0) && !source.error && source.indexOf(name[1]) < 0 && source.count > source.positions.size;
+    const source = this.state.sources.find((one) => this.active.startsWith(`${one.key}\u0000`));
+    const waiting = source && (source.busy || source.ticks > 0) && !source.error && source.indexOf(this.active.slice(source.key.length + 1)) < 0 && source.count > source.positions.size;
     if (waiting) return;
     const index = Math.min(this.activeIndex, this.layout.length - 1);
     const row = this.layout.at(index);
@@ -4481,7 +4529,7 @@ export class ObjectList {
         else stored.push([source.sessionId, name]);
       }
     }
-    if (this.state.showVariables && !this.state.isCollapsed(this.state.variables)) variables ??= [];
+    if (this.state.showVariables) variables ??= [];
     this.state.onScreen(stored, variables);
   }
 
@@ -4707,6 +4755,7 @@ export class CallForm {
     this.off();
     this.loading?.abort();
     this.offerNames.cancel();
+    this.chosen?.cancel();
   }
 
   focus() {
@@ -4726,11 +4775,11 @@ export class CallForm {
   #methodField() {
     const id = freshId("snk-method");
     this.methods = h("datalist", { id: `${id}-names` });
-    const chosen = debounce((name) => {
+    this.chosen = debounce((name) => {
       this.method = name || null;
       this.#load();
     }, 250);
-    const field = h("input", { id, class: "snk-input", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => chosen(field.value.trim()) });
+    const field = h("input", { id, class: "snk-input", list: this.methods.id, spellcheck: "false", placeholder: "its name", onInput: () => this.chosen(field.value.trim()) });
     return h("div", { class: "snk-argument" }, h("label", { for: id, class: "snk-argument-name" }, "Method"), field, this.methods);
   }
 
@@ -4958,8 +5007,10 @@ export class FilterBar {
       onInput: search, onKeydown: (event) => event.key === "Enter" && asks.onSearch(this.search.value),
     });
     this.add = h("button", { class: "snk-t-button", type: "button", onClick: () => asks.onEdit(this.add, null, -1) }, icon("filter"), "Add filter");
-    this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" });
     this.clear = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: () => this._clearAll() }, "Clear all");
+    /** The last chip and what clears all of them, which never stands alone on a line. */
+    this.tail = h("span", { class: "snk-t-chips-tail", role: "presentation" }, this.clear);
+    this.chips = h("div", { class: "snk-t-chips", role: "list", "aria-label": "Filters" }, this.tail);
     this.hiddenOnes = h("button", { class: "snk-t-link", type: "button", hidden: true, onClick: asks.onUnhide });
     this.sample = h("span", { class: "snk-t-note" });
     this.all = h("button", { class: "snk-t-link", type: "button", title: "Sort and filter all rows; it may take a minute", onClick: asks.onAllRows }, "Use all rows");
@@ -4970,7 +5021,7 @@ export class FilterBar {
     this.element = h(
       "div",
       { class: "snk-t-bar", role: "group", "aria-label": "Search and filters" },
-      h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips, this.clear),
+      h("div", { class: "snk-t-bar-query" }, h("span", { class: "snk-t-search-box" }, icon("search"), this.search), this.add, this.chips),
       h("div", { class: "snk-t-bar-facts" }, this.hiddenOnes, this.sampled, this.count, this.row, this.statistics),
     );
   }
@@ -4983,7 +5034,9 @@ export class FilterBar {
     if (told !== this.told) {
       this.told = told;
       const columnOf = (position) => ({ name: columnName(columns.get(position), position) || `column ${position}`, kind: columns.get(position)?.kind });
-      placeChildren(this.chips, chipsOf(query.filter, columnOf).map((chip) => this._chip(chip)));
+      const chips = chipsOf(query.filter, columnOf).map((chip) => this._chip(chip));
+      placeChildren(this.tail, [...chips.slice(-1), this.clear]);
+      placeChildren(this.chips, [...chips.slice(0, -1), this.tail]);
     }
     this.clear.hidden = !query.filter.length && !query.search;
     this.hiddenOnes.hidden = !hiddenCount;
@@ -5456,6 +5509,9 @@ export class SummaryData {
     this.source = source;
     this.onUpdate = onUpdate;
     this.known = new Map();
+    /** Those known that are of the table before it changed. */
+    this.old = new Set();
+    this.again = false;
     this.query = null;
     this.sampled = null;
     this.wanted = [];
@@ -5470,22 +5526,40 @@ export class SummaryData {
     this.query = query;
     this.sampled = null;
     this.known.clear();
+    this.old.clear();
+    this.again = false;
+  }
+
+  /** The table changed. What is under way comes first, or of one that keeps changing nothing would. */
+  refresh() {
+    for (const column of this.known.keys()) this.old.add(column);
+    this.again = this.controller !== null;
+  }
+
+  /** Nobody looks: what was asked may come, and nothing more is asked for. */
+  rest() {
+    clearTimeout(this.timer);
+    this.wanted = [];
   }
 
   stop() {
-    clearTimeout(this.timer);
-    this.wanted = [];
+    this.rest();
     this.controller?.abort();
     this.controller = null;
   }
 
   /** Say which columns are in view. */
   want(columns) {
-    const missing = columns.filter((column) => !this.known.has(column)).slice(0, MOST_COLUMNS);
+    const missing = columns.filter((column) => this.lacks(column)).slice(0, MOST_COLUMNS);
     if (missing.join() === this.wanted.join()) return;
     this.wanted = missing;
     clearTimeout(this.timer);
     if (missing.length && !this.unsupported) this.timer = setTimeout(() => this._send(), SETTLED);
+  }
+
+  /** Whether a column has to be asked for. */
+  lacks(column) {
+    return !this.known.has(column) || this.old.has(column);
   }
 
   async _send() {
@@ -5501,14 +5575,17 @@ export class SummaryData {
       if (controller !== this.controller) return;
       this.sampled = reply.sampled;
       for (const summary of reply.summaries) this.known.set(summary.position, summary);
-      for (let column = from; column < to; column += 1) if (!this.known.has(column)) this.known.set(column, null);
+      const told = new Set(reply.summaries.map((summary) => summary.position));
+      for (let column = from; column < to; column += 1) if (!told.has(column)) this.known.set(column, null);
     } catch (error) {
       if (controller !== this.controller) return;
       if (error.code === "unknown_operation") this.unsupported = true;
       for (let column = from; column < to; column += 1) this.known.set(column, { position: column, error: error.message });
     }
     this.controller = null;
-    this.wanted = this.wanted.filter((column) => !this.known.has(column));
+    for (let column = from; column < to && !this.again; column += 1) this.old.delete(column);
+    this.wanted = this.again ? [] : this.wanted.filter((column) => this.lacks(column));
+    this.again = false;
     this.onUpdate();
     this._send();
   }
@@ -6078,15 +6155,22 @@ class MountedTable {
       return;
     }
     const { rows, columns } = this.view.visible();
-    if (!this.data.totals || !columns[1]) return;
+    if (!this.data.totals || !columns[1] || !this.life.seen || this.life.gone) return;
     const page = rows[1] - rows[0];
     this.data.want([Math.max(rows[0] - page, 0), Math.min(rows[1] + page, this.view.rowCount)], [this.view.firstColumn, this.view.endColumn]);
     const shown = [];
     for (let column = columns[0]; column < columns[1]; column += 1) if (this.data.columns.has(column) && !this.hidden.has(column)) shown.push(column);
-    if (!this.pane.element.hidden && !this.summaries.known.has(this.inspected) && this.data.columns.has(this.inspected)) {
+    if (!this.pane.element.hidden && this.summaries.lacks(this.inspected) && this.data.columns.has(this.inspected)) {
       if (!shown.includes(this.inspected)) shown.unshift(this.inspected);
     }
     if (!this.data.loading) this.summaries.want(shown);
+  }
+
+  /** Nobody looks: ask for nothing further. */
+  rest() {
+    clearTimeout(this.hurry);
+    this.data.rest();
+    this.summaries.rest();
   }
 
   _dataChanged(what) {
@@ -6094,7 +6178,7 @@ class MountedTable {
       this.moved = true;
       this.selection.clamp(this.view.rowCount, this.view.columnCount);
     }
-    this.notices.showWork(this.data.loading, this.data.progress);
+    this.notices.showWork(this.data);
     this.showError();
     if (queryText(this.summaries.query) !== queryText({ ...this.data.query, sort: [] })) this.summarise();
     this.draw();
@@ -6394,6 +6478,7 @@ class Panel {
   }
 
   #select(rows, active) {
+    for (const row of rows) this.state.seen(row.key);
     const node = rows.length === 1 ? (active?.node ?? rows[0].node) : null;
     this.details.show(node ?? null);
     this.splitter.hidden = this.details.element.hidden;
@@ -6515,7 +6600,7 @@ class Panel {
         splitter.setPointerCapture(event.pointerId);
         splitter.addEventListener("pointermove", drag);
       },
-      onPointerup: () => {
+      onLostpointercapture: () => {
         splitter.removeEventListener("pointermove", drag);
         this.host.storage?.set("split", this.split);
       },
@@ -6648,12 +6733,14 @@ function addCommands(lab, app, palette, labShell, side, panels) {
   commands.addCommand("snakekernel:open-table", {
     label: (args) => (args.target ? `Open ${args.title ?? args.target}` : "Open Table…"),
     caption: "Open a table of the current notebook's kernel",
-    isEnabled: () => panels.transport !== null,
+    isEnabled: () => panels.shown !== null,
     execute: async ({ target, title }) => {
-      const { transport } = panels;
-      const chosen = target ?? (await chooseTable(lab, transport));
-      if (transport && chosen) {
-        panels.openTable(chosen, title ?? titleOf(chosen));
+      // The notebook may be another one when the choice is made.
+      const { shown } = panels;
+      const chosen = target ?? (await chooseTable(lab, shown.transport));
+      if (chosen) {
+        const { transport, openView } = shown;
+        openView(title ?? titleOf(chosen), (element) => mountTable(element, transport, chosen, { title: title ?? titleOf(chosen) }), JSON.stringify([null, chosen]));
       }
     },
   });
@@ -6708,9 +6795,9 @@ class SessionPanels {
     document.addEventListener("visibilitychange", () => this._update());
   }
 
-  /** The current session's transport, or null. */
-  get transport() {
-    return this._shown?.transport ?? null;
+  /** The current session: `{transport, openView}`; null where there is none. */
+  get shown() {
+    return this._shown;
   }
 
   /** Whether the side panel is seen. */
@@ -6733,12 +6820,6 @@ class SessionPanels {
     this._update();
   }
 
-  /** Open a table of the current session. */
-  openTable(target, title) {
-    const { transport, openView } = this._shown;
-    openView(title, (element) => mountTable(element, transport, target, { title }), JSON.stringify(target));
-  }
-
   _mount(widget, context) {
     const { KernelMessage } = this._lab["@jupyterlab/services"];
     const transport = new LabTransport(context, {
@@ -6751,8 +6832,11 @@ class SessionPanels {
     const views = new Map();
     const openView = (title, mount, key = title) => {
       const known = views.get(key);
-      const view = known && !known.isDisposed ? known : this._openTab(title, mount);
-      views.set(key, view);
+      const view = known ?? this._openTab(title, mount);
+      if (!known) {
+        views.set(key, view);
+        view.disposed.connect(() => views.delete(key));
+      }
       this._activate(view);
     };
     const panel = mountPanel(node, transport, {
