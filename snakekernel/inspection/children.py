@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from snakekernel.inspection import facts, genuine, library_children
+from snakekernel.inspection import facts, genuine, library_children, records
 from snakekernel.inspection.parts import Group, Part
 from snakekernel.inspection.steps import attribute_step, item_step
 
@@ -163,6 +163,17 @@ _BY_TYPE: Final[genuine.Table[Callable[[Any], Group | None]]] = genuine.Table(
 )
 
 
+def _fields(obj: Any) -> Group | None:
+    fields = records.fields_of(obj)
+    if fields is None:
+        return None
+
+    def read(start: int, stop: int) -> list[Part]:
+        return [Part(item_step(name), name, value) for name, value in genuine.dict_page(fields, start, stop)]
+
+    return Group(len(fields), read)
+
+
 def _attributes(obj: Any) -> Group | None:
     if genuine.is_kind(obj, types.MethodType):
         return None
@@ -171,7 +182,9 @@ def _attributes(obj: Any) -> Group | None:
         pairs = genuine.dict_page(members) if type(members) is dict else []
         return _named([(name, value) for name, value in pairs if type(name) is str])
     hidden = genuine.is_kind(obj, type, types.ModuleType)
-    return _named([(n, v) for n, v in genuine.own_attributes(obj) if not (hidden and n.startswith("__"))])
+    listed = records.STORE if records.fields_of(obj) is not None else None
+    own = genuine.own_attributes(obj)
+    return _named([(n, v) for n, v in own if not (hidden and n.startswith("__")) and n != listed])
 
 
 def _named(pairs: Sequence[tuple[str, Any]]) -> Group:
@@ -182,4 +195,4 @@ def _named(pairs: Sequence[tuple[str, Any]]) -> Group:
     return Group(len(pairs), read)
 
 
-_MAKERS: Final = (_sequence, _attributes)
+_MAKERS: Final = (_sequence, _fields, _attributes)

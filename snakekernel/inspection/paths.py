@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from snakekernel.inspection import facts, genuine
+from snakekernel.inspection import facts, genuine, records
 from snakekernel.inspection.steps import is_plain
 from snakekernel.objects.static import MISSING
 from snakekernel.wire.path import Attr, Item
@@ -47,6 +47,9 @@ def _item(obj: Any, key: Any) -> Any:
             return MISSING
     if genuine.is_kind(obj, dict):
         return next((value for other, value in genuine.dict_page(obj) if _same(other, key)), MISSING)
+    fields = records.fields_of(obj)
+    if fields is not None:
+        return fields.get(key, MISSING) if type(key) is str else MISSING
     if type(key) is int and key >= 0:
         return next(iter(genuine.elements(obj, key, key + 1)), MISSING) if _is_indexed(obj) else MISSING
     return MISSING

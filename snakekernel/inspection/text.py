@@ -23,7 +23,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-from snakekernel.inspection import facts, genuine, timed
+from snakekernel.inspection import facts, genuine, records, timed
 from snakekernel.inspection.budget import Clock
 
 _CUT: Final = "…"
@@ -188,10 +188,27 @@ def _ends(obj: Any) -> tuple[Any, Any, Any]:
     return obj.start, obj.stop, obj.step
 
 
+def _static_record(obj: Any, limit: int) -> tuple[str, bool] | None:
+    """``Prediction(answer='42')`` of what has named fields, ``<Predict question -> answer>`` of a program."""
+    name = genuine.type_name(type(obj))
+    fields = records.fields_of(obj)
+    if fields is None:
+        words = records.words_about(obj)
+        return None if words is None else clip(f"<{name} {words}>", limit)
+    writer = _Writer(limit, 1, lambda part, room: _static_scalar(part, room) or clip(object_text(part), room))
+    writer.put(f"{name}(")
+    for number, (field, value) in enumerate(genuine.dict_page(fields, 0, max(limit, 3) // 3)):
+        writer.put(f"{', ' if number else ''}{field}=")
+        writer.write(value, 1)
+    writer.put(")")
+    text, cut = clip("".join(writer.parts), limit)
+    return text, cut or writer.truncated
+
+
 def _static_other(obj: Any, limit: int) -> tuple[str, bool]:
     known = facts.facts_of(obj)
     if known.shape is None:
-        return clip(object_text(obj), limit)
+        return _static_record(obj, limit) or clip(object_text(obj), limit)
     shape = "x".join(str(n) for n in known.shape)
     words = [genuine.type_name(type(obj)), known.dtype or "", shape]
     return clip(f"<{' '.join(word for word in words if word)}>", limit)

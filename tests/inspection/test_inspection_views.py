@@ -306,3 +306,27 @@ def test_every_listed_part_is_reached() -> None:
 
 def _decoded(data: Any) -> Any:
     return tuple(data["$tuple"]) if isinstance(data, dict) else data
+
+
+def test_dspy_s_objects_show_their_fields_and_predictors() -> None:
+    dspy = pytest.importorskip("dspy")
+
+    class Program(dspy.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.answer = dspy.ChainOfThought("question -> answer")
+            self.check = dspy.Predict("answer, context -> verdict")
+
+    found = dspy.Prediction(answer="42", items=[1])
+    assert glance(found)["preview"] == "Prediction(answer='42', items=[1])"
+    told = Describer(static=True).inspect(found)
+    assert [child["label"] for child in told["children"][:2]] == ["answer", "items"]
+    assert "_store" not in [child["label"] for child in told["children"]]
+    assert part_of(found, Item("items")) == found["items"]
+    assert part_of(found, Item("nothing")) is MISSING
+    assert glance(dspy.Example(question="why"))["preview"] == "Example(question='why')"
+    program = Program()
+    assert glance(program)["preview"] == "<Program answer, check>"
+    assert glance(program.check)["preview"] == "<Predict answer, context -> verdict>"
+    assert glance(program.check.signature)["preview"] == "<class 'dspy.signatures.signature.StringSignature'>"
+    assert glance(dspy.LM("openai/demo", api_key="sk-never"))["preview"] == "<LM 'openai/demo'>"
