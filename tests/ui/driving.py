@@ -255,7 +255,7 @@ class Front:
         return number
 
     def layout_is_saved(self) -> None:
-        """Wait until Lab saved its layout, which it does a while after it changed."""
+        """Wait until Lab saved that the panel is shown, which it does a while after it was."""
         workspace = self.page.url.split("/workspaces/")[1].split("/")[0].split("?")[0]
 
         def saved() -> bool:
@@ -263,7 +263,8 @@ class Front:
                 data = self.server.ask("GET", f"lab/api/workspaces/{workspace}")["data"]
             except urllib.error.HTTPError:
                 return False
-            return PANEL in json.dumps(data)
+            side = data.get("layout-restorer:data", {}).get("right") or {}
+            return PANEL in str(side.get("current")) and not side.get("collapsed")
 
         self.until(saved, "a saved layout")
 
