@@ -173,13 +173,15 @@ export class CallForm {
     this.#tellWait();
     try {
       const { signal } = this.controller;
-      const { content } = await this.state.request("call", this.#content({ ...given, store_as: storeAs }), { channel: "shell", signal });
+      const { content } = await this.state.request("call", this.#content({ ...given, store_as: storeAs, returns: "preview" }), { channel: "shell", signal });
       this.#show(content, storeAs);
     } catch (error) {
       this.#showProblem(error, this.controller.signal.aborted);
     }
     this.controller = null;
     this.run.disabled = false;
+    const lost = document.activeElement === document.body || document.activeElement === this.stop;
+    if (lost && this.element.isConnected) this.run.focus(); // a button that is disabled or hidden loses the focus
     this.stop.hidden = true;
     this.#tellWait();
   }

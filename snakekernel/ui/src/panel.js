@@ -13,6 +13,7 @@ import { oneLine } from "./format.js";
 import { mountTable } from "./grid.js";
 import { ObjectList } from "./list.js";
 import { PanelState } from "./state.js";
+import { pythonPath } from "./values.js";
 
 /** Milliseconds between two looks at the clock, for ages. */
 const AGES_STEP = 5_000;
@@ -207,7 +208,7 @@ class Panel {
   }
 
   #openTable(node) {
-    const title = oneLine(this.actions.python(node) ?? node.label, 60);
+    const title = oneLine(pythonPath(node.target) ?? node.label, 60);
     const options = { title };
     if (node.source.sessionId !== null) options.sessionId = node.source.sessionId;
     if (this.host.openView) {

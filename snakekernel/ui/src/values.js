@@ -164,12 +164,9 @@ export function suggestedMode(parameter) {
   return "value";
 }
 
-/** The result of a call, as text: its value in Python's notation, else its repr. */
+/** The preview that a call gave, as text: its repr, a short value in Python's notation, a text as it is. */
 export function resultText(result) {
   if (!result) return "";
-  if ("value" in result) {
-    if (typeof result.value === "string") return result.value;
-    return pythonText(result.value) ?? JSON.stringify(result.value, null, 1);
-  }
-  return result.string_repr ?? "";
+  if (typeof result.value === "string") return result.value;
+  return result.string_repr ?? pythonText(result.value) ?? "";
 }

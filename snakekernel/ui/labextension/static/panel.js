@@ -533,14 +533,11 @@ export function suggestedMode(parameter) {
   return "value";
 }
 
-/** The result of a call, as text: its value in Python's notation, else its repr. */
+/** The preview that a call gave, as text: its repr, a short value in Python's notation, a text as it is. */
 export function resultText(result) {
   if (!result) return "";
-  if ("value" in result) {
-    if (typeof result.value === "string") return result.value;
-    return pythonText(result.value) ?? JSON.stringify(result.value, null, 1);
-  }
-  return result.string_repr ?? "";
+  if (typeof result.value === "string") return result.value;
+  return result.string_repr ?? pythonText(result.value) ?? "";
 }
 
 // cells.js
@@ -4858,13 +4855,15 @@ export class CallForm {
     this.#tellWait();
     try {
       const { signal } = this.controller;
-      const { content } = await this.state.request("call", this.#content({ ...given, store_as: storeAs }), { channel: "shell", signal });
+      const { content } = await this.state.request("call", this.#content({ ...given, store_as: storeAs, returns: "preview" }), { channel: "shell", signal });
       this.#show(content, storeAs);
     } catch (error) {
       this.#showProblem(error, this.controller.signal.aborted);
     }
     this.controller = null;
     this.run.disabled = false;
+    const lost = document.activeElement === document.body || document.activeElement === this.stop;
+    if (lost && this.element.isConnected) this.run.focus(); // a button that is disabled or hidden loses the focus
     this.stop.hidden = true;
     this.#tellWait();
   }
@@ -6529,7 +6528,7 @@ class Panel {
   }
 
   #openTable(node) {
-    const title = oneLine(this.actions.python(node) ?? node.label, 60);
+    const title = oneLine(pythonPath(node.target) ?? node.label, 60);
     const options = { title };
     if (node.source.sessionId !== null) options.sessionId = node.source.sessionId;
     if (this.host.openView) {
