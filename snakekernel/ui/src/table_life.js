@@ -84,6 +84,7 @@ export class TableLife {
 
   _lose(message, passing = false) {
     this.gone = { message, passing };
+    this.table.rest();
     this.table.showError();
   }
 }

@@ -4343,6 +4343,7 @@ export class TableLife {
 
   _lose(message, passing = false) {
     this.gone = { message, passing };
+    this.table.rest();
     this.table.showError();
   }
 }
