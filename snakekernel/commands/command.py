@@ -25,6 +25,7 @@ class Command:
         comm: also served through the comm of the inspector.
         creates_session: naming an unknown session opens it.
         names_session: ``session_id`` is this operation's argument; it takes no lease.
+        looks: it only looks: on control and the comm it does not renew its session.
         idempotent: a repeated ``call_id`` gets the first outcome (not where ``call_id`` is an argument).
         task: whether a request on control or the comm runs on the inspector's thread, where it may take its
             time and be cancelled (``scope.task``); a function says so of each request.
@@ -39,6 +40,7 @@ class Command:
     comm: bool = False
     creates_session: bool = False
     names_session: bool = False
+    looks: bool = False
     idempotent: bool = True
     task: bool | Callable[[Any], bool] = False
 

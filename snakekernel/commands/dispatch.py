@@ -149,9 +149,10 @@ class Run:
             now = runtime.clock()
             runtime.expire(now)
             if request.session_id is not None and not command.names_session:
-                session = runtime.sessions.lease(
-                    request.session_id, now=now, create=command.creates_session and runtime.auto_sessions
-                )
+                # A panel that stays open keeps no session alive.
+                renew = not (command.looks and self._door in _BESIDE)
+                create = command.creates_session and runtime.auto_sessions
+                session = runtime.sessions.lease(request.session_id, now=now, create=create, renew=renew)
             scope = Scope(
                 runtime,
                 door=self._door,
@@ -180,10 +181,12 @@ class Run:
             kept = scope.buffers if scope is not None and "completed_steps" in error.reply else []
             return Outcome(content_of(error), kept)
         finally:
+            # An interrupt that struck while user code was being left has left it armed.
+            self.interrupts.disarm()
             if scope is not None:
                 scope.end()
             if session is not None:
-                runtime.release(session)
+                runtime.release(session, renew=renew)
 
     def _receive(self) -> Frame:
         """The request with its buffers, those in shared memory too. Raises InvalidRequest, LimitExceeded."""

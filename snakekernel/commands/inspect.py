@@ -75,5 +75,6 @@ COMMAND = Command(
     run=run,
     summary="Describe any object: signature, docstring, attributes, shape, children.",
     control=True,
+    looks=True,
     task=lambda request: request.run_code,
 )

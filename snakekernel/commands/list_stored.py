@@ -83,4 +83,5 @@ COMMAND = Command(
     run=run,
     summary="List stored objects by page, with type, size, age and writer.",
     control=True,
+    looks=True,
 )

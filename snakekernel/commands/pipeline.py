@@ -51,6 +51,8 @@ async def run(request: Request, scope: Scope) -> Reply:
         produced: Any = NO_RESULT
         try:
             command, content = (call, step) if _TELLING.isdisjoint(step) else _command_of(step, scope)
+            # What an earlier step called did not make what this one stores.
+            scope.op, scope.label = command.op, None
             reply = await command.run(to_request(content, command.request), scope)
             reply.timestamp, reply.epoch = clock(), epoch
             results.append(reply)

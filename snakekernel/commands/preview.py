@@ -69,5 +69,6 @@ COMMAND = Command(
     run=run,
     summary="Draw the picture of a figure, an image or an array.",
     control=True,
+    looks=True,
     task=True,
 )

@@ -142,9 +142,9 @@ class Runtime:
         found = self.store.look(space, id, now=self.clock())
         return None if found is None or found[1] != space else found[0]
 
-    def release(self, session: Session) -> None:
+    def release(self, session: Session, *, renew: bool = True) -> None:
         """End a request's lease on its session; what it stored in one closed meanwhile goes."""
-        self.sessions.release(session, now=self.clock())
+        self.sessions.release(session, now=self.clock(), renew=renew)
         if self.sessions.is_over(session):
             self.store.clear(session.space, writer="expiry")
 

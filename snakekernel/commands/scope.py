@@ -7,7 +7,6 @@ the scope resolves and describes without running any.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final, TypeVar
@@ -38,6 +37,7 @@ from ..wire.errors import (
 from ..wire.model import Reply, Request
 from ..wire.names import Door
 from ..wire.path import Ref, Step
+from .calling import caller
 from .failures import from_user_code
 from .following import follow_beside
 from .interrupts import Interrupts
@@ -353,9 +353,7 @@ class Scope:
         """
         run = self._run
         if run is None:
-            namespace = self.runtime.user_namespace()
-            run = types.FunctionType(_AS_NOTEBOOK, namespace) if type(namespace) is dict else _call
-            self._run = run
+            run = self._run = caller(self.runtime.user_namespace())
         try:
             with self.interrupts:
                 result: T = run(function, args, kwargs or {})
@@ -399,11 +397,3 @@ class Scope:
         for field in fields:
             if getattr(request, field) not in (None, False):
                 raise Unsupported(f"This build does not serve {field!r} yet.", at=f"$.{field}")
-
-
-def _call(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    return function(*args, **kwargs)
-
-
-#: Run with the notebook's variables as globals: ``exec``, ``eval`` and ``globals`` look at their caller's.
-_AS_NOTEBOOK: Final = _call.__code__

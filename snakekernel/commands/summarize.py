@@ -78,5 +78,6 @@ COMMAND = Command(
     run=run,
     summary="Sum up the columns of a table-like object: range, quantiles, distinct values, histogram.",
     control=True,
+    looks=True,
     task=True,
 )

@@ -94,5 +94,6 @@ COMMAND = Command(
     run=run,
     summary="Read a page of a table-like object, sorted and filtered.",
     control=True,
+    looks=True,
     task=True,
 )

@@ -92,7 +92,7 @@ def _planned(cls: type) -> _Plan:
 def _state(obj: Any, plan: _Plan) -> int:
     """Of the instance's own attributes, one level deep."""
     space = None if plan.space is None else plan.space(obj)
-    own = _mapping(space) if space and genuine.is_kind(space, dict) else 0
+    own = _mapping(space) if genuine.is_kind(space, dict) else 0
     return hash((own, *(_slot(obj, read) for read in plan.slots))) if plan.slots else own
 
 

@@ -175,7 +175,15 @@ def labels_of(obj: Any) -> list[str]:
     read = _COLUMNS.get(facts.data_kind(obj) or "")
     if read is None or facts.facts_of(obj).shape is None:
         return []
-    return [name for name in read(obj) if type(name) is str]
+    try:
+        return [name for name in read(obj) if type(name) is str]
+    except Exception:  # a half-built object of the library, or one that another thread changes
+        return []
+
+
+def _fields(array: Any) -> Iterable[Any]:
+    # A subclass may have a property of that name.
+    return genuine.library("numpy")["ndarray"].dtype.__get__(array).names or ()
 
 
 _COLUMNS: Final[dict[str, Callable[[Any], Iterable[Any]]]] = {
@@ -183,7 +191,7 @@ _COLUMNS: Final[dict[str, Callable[[Any], Iterable[Any]]]] = {
     "polars.DataFrame": lambda obj: obj.columns[:_MOST],
     "pyarrow.Table": lambda obj: obj.column_names[:_MOST],
     "pyarrow.RecordBatch": lambda obj: obj.schema.names[:_MOST],
-    "numpy.ndarray": lambda obj: obj.dtype.names or (),
+    "numpy.ndarray": _fields,
 }
 
 

@@ -36,6 +36,8 @@ async def _caught(awaitable: Any, interrupts: Interrupts) -> tuple[Any, BaseExce
     try:
         return await _stepwise(awaitable, interrupts), None
     except BaseException as error:  # user code may raise anything; the loop must not see it
+        # Nor an interrupt, which may have struck while the code was being left.
+        interrupts.disarm()
         return None, error
 
 

@@ -3,6 +3,7 @@
 Rules: each message's data is ``{"op", "content", "id"}`` and gets exactly one answer on the same comm,
 ``{"id", "content"}`` and buffers; a task's progress comes before it as ``{"id", "progress"}``. Only the
 operations marked for it pass this door; tasks run on the inspector's thread, all else where the message came.
+An interrupt, which is meant for a cell, strikes when the message is dealt with.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from ..commands.runtime import Runtime
 from ..commands.suspending import Moving
 from ..wire.errors import InvalidRequest, Unsupported
 from ..wire.frame import Frame
-from ..wire.names import request_type
+from ..wire.names import COMM_TARGET, request_type
 from .inspector import Inspector
 
 #: Calls a function with interrupts given to the request that it serves.
 Guard = Callable[[Run, Callable[[], Outcome | Moving]], Outcome | Moving]
+#: Calls a function with interrupts held back until its end.
+After = Callable[..., None]
 
 
 class _Asker(NamedTuple):
@@ -47,18 +50,36 @@ class _Asker(NamedTuple):
 class InspectorDoor:
     """Answers the comms opened to target ``snakekernel``."""
 
-    def __init__(self, runtime: Runtime, inspector: Inspector, guarded: Guard) -> None:
+    def __init__(self, runtime: Runtime, inspector: Inspector, guarded: Guard, after: After) -> None:
         self._runtime = runtime
         self._inspector = inspector
         self._guarded = guarded
+        self._after = after
+        self._open: set[str] = set()
 
     def opened(self, comm: Any, msg: dict[str, Any]) -> None:
         """A front-end opened a comm."""
+        self._open.add(comm.comm_id)
         comm.on_msg(lambda message: self.answer(comm, message))
-        comm.on_close(lambda message: self._runtime.watches.end(str(comm.comm_id)))
+        comm.on_close(lambda message: self._closed(comm.comm_id))
+
+    def _closed(self, comm_id: str) -> None:
+        self._open.discard(comm_id)
+        self._runtime.watches.end(str(comm_id))
+
+    def is_for(self, message: dict[str, Any]) -> bool:
+        """Whether a message opens one of our comms, or comes by one."""
+        msg_type, content = message.get("header", {}).get("msg_type"), message.get("content", {})
+        if msg_type == "comm_open":
+            return bool(content.get("target_name") == COMM_TARGET)
+        comm_id = content.get("comm_id") if msg_type in ("comm_msg", "comm_close") else None
+        return isinstance(comm_id, str) and comm_id in self._open
 
     def answer(self, comm: Any, message: dict[str, Any]) -> None:
         """Answer one message of a comm, or of what sends as a comm does; ``comm`` is asked for its id."""
+        self._after(self._answer, comm, message)
+
+    def _answer(self, comm: Any, message: dict[str, Any]) -> None:
         data = message.get("content", {}).get("data")
         header = message.get("header", {})
         msg_id = header.get("msg_id", "")

@@ -60,14 +60,18 @@ class Inspector:
     def submit(self, run: Run, answer: Answer, *, alias: str | None = None) -> None:
         """Run a request, which is at the beginning of its task, after those before it."""
         job = _Job(run, answer, alias)
+        ending: Exception = Cancelled(_CLOSING)
         with self._changed:
             if not self._is_closed:
-                self._waiting.append(job)
-                if self._thread is None:
-                    self._thread = threads.start(self._work, "inspector")
-                self._changed.notify()
-                return
-        self._end(job, _cancelled(job, False, _CLOSING))
+                try:
+                    if self._thread is None:
+                        self._thread = threads.start(self._work, "inspector")
+                    self._waiting.append(job)
+                    self._changed.notify()
+                    return
+                except RuntimeError as error:  # no thread is to be had
+                    ending = error
+        self._end(job, _ended(job, ending))
 
     def cancel(self, id: str, sender: str) -> bool:
         """Answer a waiting or running task with ``cancelled``; False where there is none."""
@@ -146,7 +150,12 @@ class Inspector:
 
 
 def _cancelled(job: _Job, begun: bool, message: str) -> Outcome:
-    """The outcome of a cancelled task; one that has not begun comes to its end here."""
+    """The outcome of a cancelled task."""
     error = Cancelled(message)
-    step = job.run.fail(error) if begun else job.run.throw(error)
+    return job.run.fail(error) if begun else _ended(job, error)
+
+
+def _ended(job: _Job, error: Exception) -> Outcome:
+    """The outcome of a task that comes to its end, by an error, before it begins."""
+    step = job.run.throw(error)
     return step if isinstance(step, Outcome) else job.run.fail(error)

@@ -9,7 +9,6 @@ for dispatch is entered under ipykernel's own lock.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import os
 import threading
 import time
@@ -36,6 +35,7 @@ from ..plugins.load import CommandTable, Installed, PluginTable
 from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSION, Door
+from . import threads
 from .activity import Activities
 from .awaiting import awaited
 from .changes import ChangeFeed
@@ -53,6 +53,7 @@ from .namespace import StoredNamespace, forget_outputs
 from .notebook import Notebook
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
+from .transport import is_loopback, is_plain_tcp
 from .watching import Watching
 
 T = TypeVar("T")
@@ -107,7 +108,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         # Told, not looked up: asking for the process id is a system call.
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
-        self._binds_buffers = self._is_plain_tcp
+        self._binds_buffers = is_plain_tcp(self.parent)
         secrets = Secrets()
         keep_secrets_out(secrets)
         self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
@@ -133,7 +134,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             secrets=secrets,
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
-            buffers_bound=self._is_plain_tcp and not self._is_loopback,
+            buffers_bound=is_plain_tcp(self.parent) and not is_loopback(self.parent),
             user_namespace=self._user_namespace,
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
@@ -154,8 +155,9 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.watching = Watching(
             self.watches, lambda seconds: self.runtime.look(seconds).more, self._is_busy, time.time
         )
-        self.shell.events.register("post_execute", self.watching.ended)
-        self.door = InspectorDoor(self.runtime, self.inspector, self._guarded)
+        # A cell's interrupt must leave no lock behind.
+        self.shell.events.register("post_execute", partial(self.interrupts.after, self.watching.ended))
+        self.door = InspectorDoor(self.runtime, self.inspector, self._guarded, self.interrupts.after)
         self.comm_manager.register_target(COMM_TARGET, self.door.opened)
 
     def start(self) -> None:
@@ -234,6 +236,13 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             self.dropped(error)
         else:
             await serving.finish(serving.begin())
+
+    def pre_handler_hook(self) -> None:
+        """As stock, which has interrupts raise; a message that is the inspector's runs no cell."""
+        if self.door.is_for(self.get_parent("shell")):
+            self.saved_sigint_handler = self.interrupts.hold()
+        else:
+            super().pre_handler_hook()
 
     def post_handler_hook(self) -> None:
         """As stock, which puts back the handler it found; an interrupt may have left it one that raises."""
@@ -346,20 +355,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     def _user_namespace(self) -> Any:
         return self._own_shell.user_ns
 
-    def _on_main(self, function: Callable[[], Any]) -> Any:
-        loop = self.main_loop
-        if threading.current_thread() is threading.main_thread() or loop is None:
-            return function()
-        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-
-        def work() -> None:
-            try:
-                future.set_result(function())
-            except BaseException as error:  # handed to the thread that asked
-                future.set_exception(error)
-
-        loop.call_soon_threadsafe(work)
-        return future.result()
+    def _on_main(self, function: Callable[[], T]) -> T:
+        return threads.on_main(self.main_loop, function)
 
     def _drop(self, gone: list[Any]) -> None:
         # A dropped object's __del__ is user code: it runs on the main thread.
@@ -393,18 +390,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     def _offer_stored(self) -> None:
         self.shell.user_ns.setdefault("stored", self.stored)
         self.shell.user_ns_hidden.setdefault("stored", self.stored)
-
-    @property
-    def _is_plain_tcp(self) -> bool:
-        app = self.parent
-        if getattr(app, "curve_secretkey", None) is not None:
-            return False
-        return getattr(app, "transport", "tcp") == "tcp"
-
-    @property
-    def _is_loopback(self) -> bool:
-        ip = getattr(self.parent, "ip", "127.0.0.1")
-        return ip.startswith("127.") or ip in ("localhost", "::1")
 
     def do_shutdown(self, restart: bool) -> Any:
         """As stock; our threads end too, and tasks are answered."""

@@ -1,9 +1,14 @@
-"""Threads of the kernel's own."""
+"""Threads of the kernel's own, and what they have the main thread do."""
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def start(target: Callable[[], None], name: str) -> threading.Thread:
@@ -13,3 +18,19 @@ def start(target: Callable[[], None], name: str) -> threading.Thread:
         setattr(thread, mark, True)
     thread.start()
     return thread
+
+
+def on_main(loop: asyncio.AbstractEventLoop | None, function: Callable[[], T]) -> T:
+    """What a function gives on the main thread, whose ``loop`` it is; before that runs, on this one."""
+    if threading.current_thread() is threading.main_thread() or loop is None:
+        return function()
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # handed to the thread that asked
+            future.set_exception(error)
+
+    loop.call_soon_threadsafe(work)
+    return future.result()

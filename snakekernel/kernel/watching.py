@@ -15,10 +15,10 @@ from ..inspection.watches import Watches
 from . import threads
 
 #: Seconds of one look, and between two.
-_LOOK: Final = 0.02
+_LOOK: Final = 0.01
 _APART: Final = 0.1
 #: How often the time that a look took is rested after it.
-_REST: Final = 30
+_REST: Final = 50
 #: Seconds between looks while something runs.
 _WHILE_RUNNING: Final = 1.0
 #: Seconds after a cell or call, so that its reply goes out first.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from html import escape
 from typing import Any, Final
 
 from ..wire.model import ErrorReply, Reply
@@ -26,6 +27,9 @@ _HARMLESS: Final = re.compile(r"_env$|max_.*tokens?$", re.IGNORECASE)
 
 #: How text lies in buffers: bytes, and numpy's strings of either byte order.
 _ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-32-le", "utf-16-be", "utf-32-be")
+#: What ends a text that was cut, and how JSON writes it.
+_CUT: Final = "…"
+_CUTS: Final = (_CUT.encode(), json.dumps(_CUT)[1:-1].encode())
 #: A JSON string with its quotes.
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -46,6 +50,7 @@ class Secrets:
     def __init__(self) -> None:
         self._forms: tuple[str, ...] = ()
         self._text: tuple[bytes, ...] = ()
+        self._heads: tuple[bytes, ...] = ()
         self._binary: tuple[bytes, ...] = ()
         self._known: dict[str, None] = {}
 
@@ -66,14 +71,12 @@ class Secrets:
         for secret in self._known:
             # As it stands, and as it is shown inside other texts: a dict's repr, JSON in a string.
             shown = (secret, repr(secret)[1:-1], ascii(secret)[1:-1], json.dumps(secret)[1:-1])
-            forms |= dict.fromkeys(shown)
+            # And as pages show each of these.
+            forms |= dict.fromkeys((*shown, *map(escape, shown)))
         # Longest first, so that a secret that contains another is removed whole.
         self._forms = tuple(sorted(forms, key=len, reverse=True))
-        self._text = tuple(
-            json.dumps(form, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
-            for form in self._forms
-            for ascii_only in (False, True)
-        )
+        self._text = _packed(self._forms)
+        self._heads = _packed([form[:_SHORTEST] for form in self._forms])
         binary = {form.encode(encoding, "surrogatepass") for form in self._forms for encoding in _ENCODINGS}
         self._binary = tuple(sorted(binary, key=len, reverse=True))
 
@@ -90,11 +93,15 @@ class Secrets:
 
     def scrub(self, packed: bytes) -> bytes:
         """Packed JSON without secrets; the same object where there was none."""
-        if not any(quoted in packed for quoted in self._text):
+        if not any(quoted in packed for quoted in self._text) and not self._may_be_cut(packed):
             return packed
         # Inside JSON strings alone: a secret such as "12345678" must not take numbers apart.
         clean = _STRING.sub(self._masked, packed)
         return packed if clean == packed else clean
+
+    def _may_be_cut(self, packed: bytes) -> bool:
+        """Whether a text may end within a secret, of which it shows the beginning."""
+        return any(cut in packed for cut in _CUTS) and any(head in packed for head in self._heads)
 
     def _masked(self, string: re.Match[bytes]) -> bytes:
         # Decoded first: in the packed text an escape such as \\n may run into what follows it.
@@ -106,6 +113,12 @@ class Secrets:
         """Text without secrets."""
         for form in self._forms:
             text = text.replace(form, MASK)
+        if _CUT in text:
+            for form in self._forms:
+                for length in range(len(form) - 1, _SHORTEST - 1, -1):
+                    if form[:_SHORTEST] not in text:
+                        break
+                    text = text.replace(form[:length] + _CUT, MASK + _CUT)
         return text
 
     def scrub_buffer(self, buffer: memoryview) -> memoryview:
@@ -120,3 +133,12 @@ class Secrets:
                 whole = bytearray(buffer) if whole is None else whole
                 whole[start:end] = b"*" * len(needle)
         return buffer if whole is None else memoryview(whole)
+
+
+def _packed(texts: Iterable[str]) -> tuple[bytes, ...]:
+    """Texts as they are within JSON's, in either way that JSON may be written."""
+    return tuple(
+        json.dumps(text, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
+        for text in texts
+        for ascii_only in (False, True)
+    )

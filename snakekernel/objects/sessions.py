@@ -1,8 +1,9 @@
 """Sessions: named namespaces with a sliding time to live. Pure: functions of (table, now).
 
-Rules: every use renews the time to live. A call holds a lease on its session, and a session with a lease
-does not expire, so none is torn down under a running call. An expired session answers ``session_expired``
-until it is created anew on purpose: a program must not go on with an empty namespace unawares.
+Rules: every use renews the time to live; looking is none. A call holds a lease on its session, and a session
+with a lease does not expire, so none is torn down under a running call. An expired session answers
+``session_expired`` until it is created anew on purpose: a program must not go on with an empty namespace
+unawares.
 """
 
 from __future__ import annotations
@@ -83,8 +84,10 @@ class SessionTable:
         self._on_change("opened", id)
         return session
 
-    def lease(self, id: str, *, now: float, create: bool, at: str = "$.session_id") -> Session:
-        """Hold a session for one request and renew it; ``create`` lets it come into being.
+    def lease(
+        self, id: str, *, now: float, create: bool, renew: bool = True, at: str = "$.session_id"
+    ) -> Session:
+        """Hold a session for one request, and ``renew`` it; ``create`` lets it come into being.
 
         Raises SessionExpired, NotFound, or LimitExceeded when there are too many.
         """
@@ -102,16 +105,18 @@ class SessionTable:
                     raise NotFound(f"There is no session {id!r}.", at=at)
                 session = self._open(id, now, None, at)
             session.leases += 1
-            session.used = now
+            if renew:
+                session.used = now
         if is_new:
             self._on_change("opened", id)
         return session
 
-    def release(self, session: Session, *, now: float) -> None:
-        """End a lease; the use counts until now."""
+    def release(self, session: Session, *, now: float, renew: bool = True) -> None:
+        """End a lease; what renews counts as use until now."""
         with self._lock:
             session.leases -= 1
-            session.used = now
+            if renew:
+                session.used = now
             if session.expires_at is not None and not session.closed:
                 self._expect(session.expires_at)
 

@@ -33,11 +33,10 @@ class PackingEncoder(Encoder):
         # Copies: what is packed is what was looked at, whatever another thread does to the original.
         level: list[Any] = [top := obj.copy()]
         names: list[Any] = []
-        items, size = self._items, self._json
+        items, size = self._items + len(top), self._json
         for _ in range(limits.depth):
             below: list[Any] = []
             for container in level:
-                items += len(container)
                 if type(container) is dict:
                     names += container
                     parts: Any = container.items()
@@ -54,6 +53,10 @@ class PackingEncoder(Encoder):
                         if not isfinite(value):
                             return None
                     elif kind is dict or kind is list:
+                        # Counted before it is copied: one list may stand in another a million times.
+                        items += len(value)
+                        if items > limits.items:
+                            return None
                         container[key] = value = value.copy()
                         below.append(value)
                     elif kind is not bool and value is not None:

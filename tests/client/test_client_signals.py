@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,14 +66,18 @@ def test_a_handler_in_a_thread_that_follows(snake: Client) -> None:
     assert answers == [3]
 
 
-def test_a_call_in_the_middle_of_a_message_is_refused(snake: Client) -> None:
+def test_a_call_in_the_middle_of_a_message_is_refused(snake: Client, tmp_path: Path) -> None:
     """As by a handler that breaks into the sending: its thread holds the link's lock."""
-    future = snake.submit("operator.add", args=[1, 2])
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    # It ends when the other end is opened; what has come already can be told without reading.
+    future = snake.submit("os.open", args=[str(gate), os.O_RDONLY])
     with snake._link.lock:
         for use in (lambda: _sum(snake, 1, 2), lambda: snake.submit("math.pi"), future.done, snake.close):
             with pytest.raises(RuntimeError, match="middle of a message"):
                 use()
-    assert future.result(30) == 3
+    os.close(os.open(gate, os.O_WRONLY))
+    snake.call("os.close", args=[future.result(30)])
     assert _sum(snake, 3, 4) == 7
 
 

@@ -162,6 +162,15 @@ def test_no_code_of_a_class_is_run() -> None:
         assert fingerprint(within) == fingerprint(within)
         assert touched == [], base
 
+    class Open:
+        pass
+
+    obj = Open()
+    obj.__dict__ = hostile(dict)()
+    touched.clear()
+    assert fingerprint(obj) == fingerprint(obj)
+    assert touched == []
+
 
 def test_a_class_that_ended_leaves_nothing_to_another() -> None:
     """Classes come and go, and their identities with them."""

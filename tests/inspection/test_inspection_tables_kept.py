@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -301,7 +301,8 @@ def test_a_task_ends_the_work_between_chunks() -> None:
     task = Task()
     table = [[Compared()] for _ in range(100_000)]
     with pytest.raises(Cancelled):
-        table_page(table, view=View(filter=(Condition(0, "eq", 1),)), task=task)
+        limits = TableLimits(seconds=60)
+        table_page(table, view=View(filter=(Condition(0, "eq", 1),)), task=task, limits=limits)
     assert Compared.count < 50_000
 
 
@@ -325,7 +326,15 @@ def test_a_table_beyond_the_budget_is_sampled() -> None:
     assert [n % step for n in page.row_numbers] == [0, 0, 0]
 
 
-def test_cells_that_are_slow_to_compare_are_sampled_once() -> None:
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """The end of a time could else strike in hypothesis' hook of the collector, which only warns of it."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_cells_that_are_slow_to_compare_are_sampled_once(uncollected: None) -> None:
     class Slow:
         compared = 0
 
@@ -339,7 +348,7 @@ def test_cells_that_are_slow_to_compare_are_sampled_once() -> None:
             return self.number < other.number
 
     table = [[Slow(-n)] for n in range(30_000)]
-    orders, limits = Orders(), TableLimits(seconds=3)
+    orders, limits = Orders(), TableLimits(seconds=8)
     page = table_page(table, (0, 5), view=FIRST, orders=orders, limits=limits)
     assert page.sampled == {"rows": 3_000, "of": 30_000}
     assert page.row_numbers == [29_990, 29_980, 29_970, 29_960, 29_950]

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from stock_client import Stock
 
 import snakekernel
+from snakekernel.commands.dispatch import Run
+from snakekernel.commands.outcomes import Packed
+from snakekernel.commands.suspending import Moving
+from snakekernel.kernel.inspector import Inspector
+from snakekernel.testing.dispatch import make_runtime
+from snakekernel.wire.frame import Frame
 
 pytestmark = pytest.mark.kernel
 
@@ -193,6 +201,23 @@ def test_shutting_down_answers_all(fresh_kernel: Callable[..., tuple[Any, Stock]
 
 
 class TestThreads:
+    def test_where_no_thread_is_to_be_had(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        inspector, packed = Inspector(lambda: None), list[Packed]()
+        run = Run(
+            Frame("snake_inspect_request", "1", {"target": "builtins.len", "run_code": True}),
+            make_runtime(),
+            "control",
+        )
+        assert isinstance(run.resume(), Moving)
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        inspector.submit(run, packed.append)
+        assert [msgspec.json.decode(one.content)["status"] for one in packed] == ["error"]
+        assert not inspector.cancel("1", "")
+        inspector.close()
+
     def test_it_begins_with_the_first_task(self, fresh_kernel: Callable[..., tuple[Any, Stock]]) -> None:
         _, stock = fresh_kernel()
         stock.ok("inspect", {"target": "user.stored"}, channel="control")
@@ -221,6 +246,13 @@ class TestDetails:
         versions = [entry["version"] for entry in stored["history"]]
         assert versions == sorted(versions, reverse=True)
         assert stored["history"][0]["size"] == stored["size"] > 0
+
+    def test_made_by_a_step_of_a_pipeline(self, stock: Stock) -> None:
+        call = {"target": "builtins.list", "store_as": "step 1"}
+        steps = [call, {"op": "store", "id": "step 2", "value": 1}]
+        stock.ok("pipeline", {"steps": steps})
+        listed = stock.ok("list_stored", {"prefix": "step "}, channel="control")["objects"]
+        assert [line["made_by"]["label"] for line in listed] == ["builtins.list", "store"]
 
     def test_a_line_of_the_list(self, stock: Stock) -> None:
         stock.ok(
@@ -299,6 +331,26 @@ class TestComm:
         assert comm.answer("e")["cancelled"] is True
         assert comm.answer("a")["code"] == "cancelled"
         assert comm.answer("b")["inspection"]["string_repr"] == "plain itself"
+
+    def test_interrupts_at_any_moment(self, fresh_kernel: Callable[..., tuple[Any, Stock]]) -> None:
+        client, stock = fresh_kernel()
+        stock.cell(_OBJECTS + "plain = Plain()")
+        comm = Comm(stock)
+        asked = [
+            ("ping", {}),
+            ("inspect", {"target": "user.plain", "run_code": True}),
+            ("watch", {"lease": 9}),
+        ]
+        numbers = range(150)
+        for number, (op, content) in zip(numbers, itertools.cycle(asked), strict=False):
+            comm.send(number, op, content)
+            client.interrupt()
+        stock.fence()
+        stock.until(lambda: all(comm.came(number, "content") for number in numbers), "the answers")
+        stock.flush_iopub()
+        assert [len(comm.came(number, "content")) for number in numbers] == [1] * len(numbers)
+        names = stock.call("builtins.eval", _THREADS)
+        assert [names.count(f"snakekernel {name}") for name in ("inspector", "watch")] == [1, 1]
 
     def test_a_watch_ends_with_its_comm(self, fresh_kernel: Callable[..., tuple[Any, Stock]]) -> None:
         _, stock = fresh_kernel()

@@ -153,6 +153,18 @@ class TestCompletionOfOthers:
         assert among in complete(stock, code, channel="control")
         stock.cell("assert ran == [], ran")
 
+    def test_an_array_whose_class_has_a_dtype_of_its_own(self, stock: Stock) -> None:
+        stock.cell(
+            "import numpy\n"
+            "class Fields(numpy.ndarray):\n"
+            "    @property\n"
+            "    def dtype(self): ran.append('dtype'); raise ValueError\n"
+            "fields = numpy.zeros(3, [('x', int), ('y', float)]).view(Fields)\n"
+            "ran.clear()"
+        )
+        assert complete(stock, 'fields["', channel="control") == ['fields["x"]', 'fields["y"]']
+        stock.cell("assert ran == [], ran")
+
 
 class TestInspection:
     @pytest.mark.parametrize(

@@ -167,6 +167,19 @@ class TestExpiry:
             expires.append(session["expires_at"])
         assert expires == sorted(set(expires))
 
+    def test_looking_on_control_renews_nothing(self, stock: Stock, name: str) -> None:
+        stock.ok("create_session", {"session_id": name, "ttl": 5})
+        stock.ok("store", {"id": "x", "value": [1], "session_id": name})
+        (before,) = stock.ok("list_sessions", {"session_id": name})["sessions"]
+        for op, content in [
+            ("list_stored", {}),
+            ("inspect", {"target": "stored.x"}),
+            ("table", {"target": ["stored", "x"]}),
+        ]:
+            stock.ask(op, {**content, "session_id": name}, channel="control")
+        (after,) = stock.ok("list_sessions", {"session_id": name})["sessions"]
+        assert after["expires_at"] == before["expires_at"]
+
     def test_no_session_ends_under_a_call(self, stock: Stock, name: str) -> None:
         stock.ok("create_session", {"session_id": name, "ttl": self.TTL})
         stock.ok("store", {"id": "x", "value": 1, "session_id": name})

@@ -156,7 +156,7 @@ def test_output_of_calls_in_a_row_is_told_apart(stock: Stock) -> None:
     for number, msg_id in enumerate(sent):
         outputs = stock.outputs(msg_id)
         assert texts(outputs) == f"number {number}\n"
-        assert stock.replies(msg_id)[0]["content"]["output"] == 1
+        assert stock.replies(msg_id)[0]["content"]["output"] == len(outputs)
 
 
 def test_output_of_a_call_and_a_cell_is_told_apart(stock: Stock) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from typing import Any
 
 import pytest
@@ -46,16 +47,27 @@ class TestJson:
             key: [f"<{key}>", {"deep": key}],
             "quoted": json.dumps(key),
             "repr": repr(key),
+            "page": f"<td>{escape(key)}</td><pre>{escape(repr(key))}</pre>",
         }
         packed = json.dumps(content, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
         clean = secrets.scrub(packed)
         text = json.dumps(json.loads(clean), ensure_ascii=False)
         assert json.dumps(key, ensure_ascii=False)[1:-1] not in text.replace(MASK, "")
         assert key not in json.loads(clean)
+        assert escape(key) not in json.loads(clean)["page"].replace(MASK, "")
+
+    @given(keys, st.integers(6, 19), st.booleans())
+    def test_the_beginning_of_one_where_a_text_was_cut(self, key: str, length: int, ascii_only: bool) -> None:
+        secrets = holding(key)
+        assume(secrets and length < len(key) and "…" not in key)
+        content = {"preview": f"{{'a': '{key[:length]}…", "page": f"<td>{escape(key)[:length]}…</td>"}
+        clean = json.loads(secrets.scrub(json.dumps(content, ensure_ascii=ascii_only).encode()))
+        assert clean == {"preview": f"{{'a': '{MASK}…", "page": f"<td>{MASK}…</td>"}
 
     @given(keys, plain)
     def test_other_content_is_left_as_it_is(self, key: str, data: Any) -> None:
-        forms = (key, repr(key)[1:-1], ascii(key)[1:-1], json.dumps(key)[1:-1])
+        shown = (key, repr(key)[1:-1], ascii(key)[1:-1], json.dumps(key)[1:-1])
+        forms = (*shown, *map(escape, shown))
         assume(not any(form in text for form in forms for text in texts(data)))
         assert json.loads(holding(key).scrub(json.dumps(data).encode())) == data
 

@@ -67,26 +67,29 @@ def idle_labs(chromium: Browser) -> dict[tuple[int, int], Front]:
 def front(
     chromium: Browser, server: Jupyter, idle_labs: dict[tuple[int, int], Front]
 ) -> Iterator[Callable[..., Front]]:
-    """Opens front-ends: ``front("lab")`` or ``front("notebook")``; their kernels end with the test."""
+    """Opens front-ends: ``front("lab")`` or ``front("notebook")``; their kernels end with the test.
+
+    A test that loads the page anew needs ``own_page``: Lab has a saved layout for each.
+    """
     with ExitStack() as stack:
         stack.callback(server.end_kernels)
 
-        def opened(kind: FrontEnd, *, size: tuple[int, int] = (1280, 800)) -> Front:
-            front = idle_labs.pop(size, None) if kind == "lab" else None
+        def opened(kind: FrontEnd, *, size: tuple[int, int] = (1280, 800), own_page: bool = False) -> Front:
+            kept = None if own_page or kind == "notebook" else idle_labs
+            front = kept.pop(size, None) if kept else None
             if front is None:
                 context = chromium.new_context(viewport={"width": size[0], "height": size[1]})
                 front = Front(context, server, kind)
-            stack.callback(_leave, front, size, idle_labs)
+            stack.callback(_leave, front, size, kept)
             return front
 
         yield opened
 
 
-def _leave(front: Front, size: tuple[int, int], idle_labs: dict[tuple[int, int], Front]) -> None:
+def _leave(front: Front, size: tuple[int, int], kept: dict[tuple[int, int], Front] | None) -> None:
     """Keep a page for further tests where it can be, else close it; fails where it had problems."""
-    kept = front.kind == "lab" and not front.problems and front.clear()
-    if kept:
-        idle_labs[size] = front
+    if kept is not None and not front.problems and front.clear():
+        kept[size] = front
     else:
         front.page.context.close()
     assert not front.problems, "\n".join(front.problems)

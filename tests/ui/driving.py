@@ -16,7 +16,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from playwright.sync_api import BrowserContext, Locator, Page, WebSocket, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, WebSocket, expect
 from serving import Jupyter
 
 FrontEnd = Literal["lab", "notebook"]
@@ -67,6 +67,12 @@ _CLEAR: Final = """() => {
   shell.collapseRight();
   shell.expandLeft();
   localStorage.clear();
+}"""
+
+#: Lab opens a launcher where nothing else is.
+_ALONE: Final = """() => {
+  const { shell } = window.jupyterapp;
+  for (const widget of [...shell.widgets("main")]) if (widget !== shell.currentWidget) widget.dispose();
 }"""
 
 
@@ -123,12 +129,11 @@ class Front:
         self.sent = Sent()
         self.problems: list[str] = []
         self.is_loaded = False
+        self.is_cleared = False
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
-        self.page.on(
-            "console", lambda said: self._note("console", said.text) if said.type == "error" else None
-        )
-        self.page.on("pageerror", lambda error: self._note("exception", str(error)))
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self._note("exception", str(error), error.stack or ""))
         self.page.on("websocket", self._listen)
         self.page.route(ELSEWHERE, self._refuse)
 
@@ -138,6 +143,8 @@ class Front:
         """Open a notebook and wait until its kernel is connected."""
         if self.is_loaded:
             self.another(notebook)
+            self.is_cleared = False
+            self.page.evaluate(_ALONE)
             return
         if self.kind == "lab":
             where = f"lab/workspaces/{uuid.uuid4().hex[:8]}/tree/{notebook}"
@@ -248,7 +255,7 @@ class Front:
         return number
 
     def layout_is_saved(self) -> None:
-        """Wait until Lab saved its layout, which it does a while after it changed."""
+        """Wait until Lab saved that the panel is shown, which it does a while after it was."""
         workspace = self.page.url.split("/workspaces/")[1].split("/")[0].split("?")[0]
 
         def saved() -> bool:
@@ -256,7 +263,8 @@ class Front:
                 data = self.server.ask("GET", f"lab/api/workspaces/{workspace}")["data"]
             except urllib.error.HTTPError:
                 return False
-            return PANEL in json.dumps(data)
+            side = data.get("layout-restorer:data", {}).get("right") or {}
+            return PANEL in str(side.get("current")) and not side.get("collapsed")
 
         self.until(saved, "a saved layout")
 
@@ -304,14 +312,21 @@ class Front:
         """Make Lab's page as it was when it was loaded; whether that can be done."""
         if not self.is_loaded:
             return False
+        self.is_cleared = True
         self.page.context.clear_permissions()
         self.page.mouse.move(0, 0)
         self.page.evaluate(_CLEAR)
         self.sent.clear()
         return True
 
-    def _note(self, kind: str, text: str) -> None:
-        if not _NOT_OURS.search(text):
+    def _heard(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self._note("console", said.text, said.location["url"])
+
+    def _note(self, kind: str, text: str, where: str) -> None:
+        # Lab does not take it well that its notebooks are taken away.
+        told = not self.is_cleared or "snakekernel" in where
+        if told and not _NOT_OURS.search(text):
             self.problems.append(f"{kind}: {text}")
 
     def _listen(self, socket: WebSocket) -> None:
@@ -319,5 +334,5 @@ class Front:
             socket.on("framesent", self.sent.note)
 
     def _refuse(self, route: Any) -> None:
-        self._note("asked another machine", route.request.url)
+        self.problems.append(f"asked another machine: {route.request.url}")
         route.abort()

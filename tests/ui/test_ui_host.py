@@ -130,7 +130,12 @@ def test_a_table_opens_as_a_tab(either: Front) -> None:
     assert box["height"] > 150
 
 
-def test_the_panel_is_there_again_after_a_reload_while_a_cell_runs(lab: Front) -> None:
+def test_the_panel_is_there_again_after_a_reload_while_a_cell_runs(
+    front: Callable[..., Front], server: Jupyter
+) -> None:
+    lab = front("lab", own_page=True)
+    lab.open(server.notebook())
+    lab.show_panel()
     lab.run("stored.kept = 1")
     expect(lab.panel).to_contain_text("kept")
     lab.layout_is_saved()
@@ -165,7 +170,7 @@ def test_the_panel_follows_consoles_and_back(lab: Front) -> None:
 
 
 def test_without_a_notebook_the_panel_says_what_to_do(front: Callable[..., Front], server: Jupyter) -> None:
-    page = front("lab")
+    page = front("lab", own_page=True)
     page.page.goto(f"{server.url}lab/workspaces/empty?token={server.token}")
     page.page.wait_for_function("() => window.jupyterapp?.commands.hasCommand('snakekernel:open-panel')")
     page.page.evaluate("() => window.jupyterapp.restored")

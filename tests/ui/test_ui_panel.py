@@ -177,7 +177,7 @@ def test_values_and_paths_as_python(lab: Front) -> None:
             paths: [
               ["stored", "df"], ["stored", "a b", {attr: "x"}, 0, "k"], ["stored", "items"], ["stored", "_x"],
               ["user", "df", {item: {$tuple: [1, "a"]}}], ["stored", "x", {attr: "no name"}],
-              ["stored", "class"],
+              ["stored", "class"], ["stored", "\\ud800 \\u202e😀"],
             ].map(pythonPath),
             texts: [null, true, [1, {a: 1.5}], {$tuple: [1]}, {$float: "nan"}, {$set: []}].map(pythonText),
             targets: [["stored", "a", "b"], ["stored", "a.b"]].map(targetText),
@@ -196,6 +196,7 @@ def test_values_and_paths_as_python(lab: Front) -> None:
         'df[(1, "a")]',
         'getattr(stored.x, "no name")',
         'stored["class"]',
+        r'stored["\ud800 \u202e😀"]',
     ]
     assert made["texts"] == ["None", "True", '[1, {"a": 1.5}]', "(1,)", 'float("nan")', "set()"]
     assert made["targets"] == ["stored.a.b", '["stored","a.b"]']

@@ -6,7 +6,7 @@
  */
 
 import { debounce, h, icon, paced, placeChildren, setText } from "./dom.js";
-import { formatCount, formatMoment, formatShape, formatSize, formatTime, oneLine } from "./format.js";
+import { formatCount, formatDescription, formatMoment, formatShape, formatSize, formatTime, oneLine } from "./format.js";
 
 /** Milliseconds that a selection rests before it is asked about. */
 const SELECTION_RESTS = 80;
@@ -245,7 +245,7 @@ export class Details {
 
   #value(object) {
     const { evaluated } = this;
-    const text = evaluated?.text ?? object.string_repr ?? "";
+    const text = evaluated?.text ?? formatDescription(object.string_repr ?? "", object.shape);
     const runs = Boolean(this.evaluating);
     const label = runs ? "Cancel" : evaluated ? "Evaluate again" : "Evaluate repr";
     const why = "Run the object's own __repr__ in the kernel";

@@ -83,11 +83,10 @@ export function formatShapeShort(object) {
   return object.length === null || object.length === undefined ? "" : formatCount(object.length);
 }
 
-/** A description by the kernel, "DataFrame 336776x19", with its shape written as all shapes are. */
+/** A description by the kernel, "<DataFrame 336776x19>", with its shape written as all shapes are. */
 export function formatDescription(text, shape) {
   if (!Array.isArray(shape) || !shape.length) return text;
-  const written = shape.join("x");
-  return text.split(" ").map((word) => (word === written ? shape.map(formatCount).join(" × ") : word)).join(" ");
+  return text.replace(new RegExp(`(?<=^| )${shape.join("x")}(?=$|[ >])`), shape.map(formatCount).join(" × "));
 }
 
 /** A number for reading: up to six significant digits, exponents only beyond 1e9 and below 1e-4. */

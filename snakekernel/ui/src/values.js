@@ -28,7 +28,7 @@ export function pythonString(text) {
     .replace(/\n/g, "\\n")
     .replace(/\r/g, "\\r")
     .replace(/\t/g, "\\t")
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, (one) => {
+    .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\p{Cs}]/gu, (one) => {
       return `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
     });
   return `"${escaped}"`;

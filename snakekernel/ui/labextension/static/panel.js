@@ -327,11 +327,10 @@ export function formatShapeShort(object) {
   return object.length === null || object.length === undefined ? "" : formatCount(object.length);
 }
 
-/** A description by the kernel, "DataFrame 336776x19", with its shape written as all shapes are. */
+/** A description by the kernel, "<DataFrame 336776x19>", with its shape written as all shapes are. */
 export function formatDescription(text, shape) {
   if (!Array.isArray(shape) || !shape.length) return text;
-  const written = shape.join("x");
-  return text.split(" ").map((word) => (word === written ? shape.map(formatCount).join(" × ") : word)).join(" ");
+  return text.replace(new RegExp(`(?<=^| )${shape.join("x")}(?=$|[ >])`), shape.map(formatCount).join(" × "));
 }
 
 /** A number for reading: up to six significant digits, exponents only beyond 1e9 and below 1e-4. */
@@ -398,7 +397,7 @@ export function pythonString(text) {
     .replace(/\n/g, "\\n")
     .replace(/\r/g, "\\r")
     .replace(/\t/g, "\\t")
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, (one) => {
+    .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\p{Cs}]/gu, (one) => {
       return `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
     });
   return `"${escaped}"`;
@@ -2326,7 +2325,7 @@ export class Details {
 
   #value(object) {
     const { evaluated } = this;
-    const text = evaluated?.text ?? object.string_repr ?? "";
+    const text = evaluated?.text ?? formatDescription(object.string_repr ?? "", object.shape);
     const runs = Boolean(this.evaluating);
     const label = runs ? "Cancel" : evaluated ? "Evaluate again" : "Evaluate repr";
     const why = "Run the object's own __repr__ in the kernel";
