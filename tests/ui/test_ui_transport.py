@@ -37,6 +37,16 @@ _ASK = """([op, content, channel]) => window.snk.request(op, content, { channel 
   ({ name, code, message, ename, at }) => ({ name, code, message, ename, at }),
 )"""
 
+_TIMED = """async ([op, content]) => {
+  const took = [];
+  for (let n = 0; n < 21; n += 1) {
+    const began = performance.now();
+    await window.snk.request(op, content);
+    took.push(performance.now() - began);
+  }
+  return took;
+}"""
+
 _STATE = "() => window.snkStates[window.snkStates.length - 1]"
 
 
@@ -74,25 +84,25 @@ def test_nothing_of_ours_counts_as_a_cell(asking: Front) -> None:
 
 
 def test_answers_come_while_a_cell_holds_the_interpreter(asking: Front) -> None:
-    asking.run("stored.x = 1")
+    asking.run(
+        "import numpy as np, pandas as pd\nstored.df = pd.DataFrame(np.zeros((100_000, 12)))\n"
+        "for n in range(100): stored[f'k{n}'] = [n]"
+    )
     cell = asking.run(BUSY, wait=False)
     asking.until(lambda: asking.output(cell) == "on\n", "a running cell")
-    took = asking.page.evaluate(
-        """async () => {
-          const took = [];
-          for (let i = 0; i < 21; i += 1) {
-            const began = performance.now();
-            await window.snk.request("list_stored", {});
-            took.push(performance.now() - began);
-          }
-          return took;
-        }"""
-    )
+    took = {
+        op: asking.page.evaluate(_TIMED, [op, content])
+        for op, content in (
+            ("list_stored", {"limit": 100}),
+            ("inspect", {"target": "stored.k5"}),
+            ("table", {"target": "stored.df", "rows": [50_000, 50_050], "columns": [0, 12]}),
+        )
+    }
     assert asking.page.evaluate(_STATE)["busy"]
     (asking.server.root / "go").unlink()
     asking.until(lambda: not asking.page.evaluate(_STATE)["busy"], "an idle kernel")
     # What the panel promises, on a machine of its own: 150 ms. Here others run beside.
-    assert median(took) < 150 * 4, sorted(took)
+    assert max(map(median, took.values())) < 150 * 4, took
 
 
 def test_changes_of_a_cell_and_of_another_client_are_pushed(asking: Front) -> None:
