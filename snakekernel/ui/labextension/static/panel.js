@@ -6114,7 +6114,10 @@ class MountedTable {
 
   _scrolled() {
     clearTimeout(this.resync);
-    this.resync = setTimeout(() => this.view.scrollTo(), RESYNC);
+    this.resync = setTimeout(() => {
+      this.view.scrolled();  // its event may not have come yet
+      this.view.scrollTo();
+    }, RESYNC);
     this.view.scrolled();
     this.draw();
   }
