@@ -11,6 +11,7 @@ from __future__ import annotations
 import array
 import collections
 import ctypes
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,6 +38,12 @@ DATA_CLASSES: Final[dict[str, tuple[str, ...]]] = {
 #: Libraries whose classes are asked for their ``shape`` and ``dtype`` in bounded time.
 SHAPED_LIBRARIES: Final = frozenset({"torch", "scipy", "jax", "tensorflow", "xarray", "cupy", "dask"})
 
+#: What most objects are; looked up before their classes' modules are.
+_OF_NO_LIBRARY: Final = genuine.Table.of(
+    *(type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, range),
+    *(type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
+)
+
 #: Greatest integer that plain JSON carries exactly.
 _GREATEST: Final = 2**53
 
@@ -57,6 +64,8 @@ def data_kind(obj: Any, *, exact: bool = True) -> str | None:
 
 def kind_of(cls: type, *, exact: bool = True) -> str | None:
     """As ``data_kind``, for the instances of a class."""
+    if cls in _OF_NO_LIBRARY:
+        return None
     roots = {genuine.module_name(base).partition(".")[0] for base in genuine.mro(cls)}
     for root in roots & DATA_CLASSES.keys():
         found = genuine.library_class(cls, root, *DATA_CLASSES[root])

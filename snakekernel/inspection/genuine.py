@@ -90,7 +90,11 @@ def mro(cls: type) -> tuple[type, ...]:
 
 def is_kind(obj: Any, *kinds: type) -> bool:
     """``isinstance`` that neither believes ``__class__`` nor runs ``__instancecheck__``."""
-    return any(base is kind for base in mro(type(obj)) for kind in kinds)
+    for base in _MRO(type(obj)):
+        for kind in kinds:
+            if base is kind:
+                return True
+    return False
 
 
 def type_name(cls: type) -> str:
