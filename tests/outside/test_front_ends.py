@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.outside]
 PATIENCE = 90
 
 
-def _run(arguments: list[str], env: dict[str, str], *, stdin: str = "") -> str:
+def _run(arguments: list[str], env: dict[str, str], *, stdin: str = "", patience: float = PATIENCE) -> str:
     """The standard output of ``python <arguments>``."""
     process = subprocess.Popen(
         [sys.executable, *arguments],
@@ -39,7 +39,7 @@ def _run(arguments: list[str], env: dict[str, str], *, stdin: str = "") -> str:
         text=True,
     )
     with running(process):
-        out, err = process.communicate(stdin, timeout=PATIENCE)
+        out, err = process.communicate(stdin, timeout=patience)
     assert process.returncode == 0, out + err
     return out
 
@@ -91,7 +91,16 @@ def test_nbclient_runs_a_notebook(tmp_path: Path, jupyter_env: dict[str, str]) -
 
 def test_the_console_runs_cells(jupyter_env: dict[str, str]) -> None:
     arguments = ["-m", "jupyter", "console", "--kernel", "snakekernel", "--simple-prompt"]
-    out = _run(arguments, jupyter_env, stdin=f"6 * 7\n{_IMPLEMENTATION}\nexit\n")
+    # The console does not wait for its subscription to what cells show: fed at once, it misses the end of the
+    # first cell now and then, and waits for ever, on stock's kernel as on ours.
+    for patience in (20, 20, 20, PATIENCE):
+        try:
+            out = _run(arguments, jupyter_env, stdin=f"6 * 7\n{_IMPLEMENTATION}\nexit\n", patience=patience)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    else:
+        pytest.fail("the console hung each time")
     assert "42" in out
     assert "'snakekernel'" in out
 

@@ -71,7 +71,8 @@ def test_objects_open_as_trees_page_by_page(lab: Front) -> None:
     scroll_to(lab, more)
     more.click()
     scroll_to(lab, lab.panel.get_by_text("Show more (50 left)"))
-    assert [content["offset"] for _, content in lab.sent.ours("inspect") if content["limit"]] == [0, 0, 100]
+    # A page may be asked for again, where the watch on it began after it came; none before its time.
+    assert {content["offset"] for _, content in lab.sent.ours("inspect") if content["limit"]} == {0, 100}
     scroll_to(lab, row(lab, "ports"))
     toggle(lab, "ports")
     for name in ("deep", "er", "1"):

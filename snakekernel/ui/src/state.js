@@ -177,23 +177,25 @@ export class PanelState {
     const missed = this.version !== null && content.since > this.version;
     if (typeof content.version === "number") this.version = content.version;
     const names = new Map();
-    const note = (source, name, action) => {
+    const note = (source, name, action, version) => {
       if (!source) return;
       if (!names.has(source)) names.set(source, new Set());
       names.get(source).add(name);
       if (action === "deleted") this.#forget(source, name);
-      // What comes before the first listing is not new to anybody.
-      else if (marking && source.count !== null) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
+      // What is in a listing, or comes before the first, is not new to anybody.
+      else if (marking && source.count !== null && !(action === "stored" && version <= source.version)) {
+        this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
+      }
     };
     const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
     let sessions = Boolean(content.sessions?.length);
-    for (const { action, name, session_id: id } of content.changes ?? []) {
+    for (const { action, name, session_id: id, version } of content.changes ?? []) {
       const source = id === null || id === undefined ? this.stored : this.sessions.get(id);
       // How many a folded session has is told by the list of sessions.
       if (!source || (source.kind === "session" && this.isCollapsed(source))) sessions = true;
-      note(source, name, action);
+      note(source, name, action, version);
     }
-    for (const { action, name } of content.variables ?? []) note(this.variables, name, action);
+    for (const { action, name } of content.variables ?? []) note(this.variables, name, action, Infinity);
     for (const [source, some] of names) {
       source.invalidate();
       this.#touch(source, some);

@@ -1391,6 +1391,8 @@ export class ObjectSource {
     this.leave();
     /** How many objects there are; null before the first answer. */
     this.count = null;
+    /** The store's version of the newest answer; null before it, and for variables. */
+    this.version = null;
     this.error = null;
     this.pages = new Map();
     this.positions = new Map();
@@ -1507,6 +1509,7 @@ export class ObjectSource {
     content.objects.forEach((object, n) => this.positions.set(object.name, number * SOURCE_PAGE + n));
     this.pages.set(number, { objects: content.objects, tick });
     this.count = content.count;
+    this.version = this.kind === "variables" ? null : content.version;
     const last = Math.ceil(content.count / SOURCE_PAGE);
     for (const page of [...this.pages.keys()]) if (page >= last && page > 0) this.pages.delete(page);
   }
@@ -4102,23 +4105,25 @@ export class PanelState {
     const missed = this.version !== null && content.since > this.version;
     if (typeof content.version === "number") this.version = content.version;
     const names = new Map();
-    const note = (source, name, action) => {
+    const note = (source, name, action, version) => {
       if (!source) return;
       if (!names.has(source)) names.set(source, new Set());
       names.get(source).add(name);
       if (action === "deleted") this.#forget(source, name);
-      // What comes before the first listing is not new to anybody.
-      else if (marking && source.count !== null) this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
+      // What is in a listing, or comes before the first, is not new to anybody.
+      else if (marking && source.count !== null && !(action === "stored" && version <= source.version)) {
+        this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
+      }
     };
     const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
     let sessions = Boolean(content.sessions?.length);
-    for (const { action, name, session_id: id } of content.changes ?? []) {
+    for (const { action, name, session_id: id, version } of content.changes ?? []) {
       const source = id === null || id === undefined ? this.stored : this.sessions.get(id);
       // How many a folded session has is told by the list of sessions.
       if (!source || (source.kind === "session" && this.isCollapsed(source))) sessions = true;
-      note(source, name, action);
+      note(source, name, action, version);
     }
-    for (const { action, name } of content.variables ?? []) note(this.variables, name, action);
+    for (const { action, name } of content.variables ?? []) note(this.variables, name, action, Infinity);
     for (const [source, some] of names) {
       source.invalidate();
       this.#touch(source, some);
