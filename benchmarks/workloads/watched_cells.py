@@ -1,8 +1,8 @@
 """Cells with the inspector's panel open over a thousand stored objects, and with it closed.
 
-Rules: one kernel, whose cells are run turn by turn while a client watches the notebook's variables and as many
-objects as a panel has in view, which is what an open panel does; while it watches all objects, which none does;
-and while nobody watches. A stock client runs the cells.
+Rules: one kernel, whose cells are run turn by turn while a client watches the notebook's variables and as
+many objects as a panel has in view, which is what an open panel does; while it watches all objects, which
+none does; and while nobody watches. A stock client runs the cells.
 """
 
 from __future__ import annotations

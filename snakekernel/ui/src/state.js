@@ -320,7 +320,10 @@ export class PanelState {
   /** What changed in place after it was listed, and before it was watched, is seen now. */
   #watchBegan() {
     if (!this.live) return;
-    for (const source of this.sources) source.invalidate();
+    for (const source of this.sources) {
+      source.invalidate();
+      this.#touch(source, null);
+    }
     this.changed();
   }
 
