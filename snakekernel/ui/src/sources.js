@@ -44,8 +44,8 @@ export class ObjectSource {
     this.leave();
     /** How many objects there are; null before the first answer. */
     this.count = null;
-    /** The store's version of the newest answer; null before it, and for variables. */
-    this.version = null;
+    /** The version of the first answer since anybody looked: what came by then is not new. */
+    this.version = Infinity;
     this.error = null;
     this.pages = new Map();
     this.positions = new Map();
@@ -162,7 +162,7 @@ export class ObjectSource {
     content.objects.forEach((object, n) => this.positions.set(object.name, number * SOURCE_PAGE + n));
     this.pages.set(number, { objects: content.objects, tick });
     this.count = content.count;
-    this.version = this.kind === "variables" ? null : content.version;
+    if (this.version === Infinity) this.version = content.version;
     const last = Math.ceil(content.count / SOURCE_PAGE);
     for (const page of [...this.pages.keys()]) if (page >= last && page > 0) this.pages.delete(page);
   }

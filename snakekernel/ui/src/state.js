@@ -141,6 +141,7 @@ export class PanelState {
   refresh() {
     for (const source of this.sources) {
       source.error = null;
+      source.version = Infinity;
       source.invalidate();
       this.#touch(source, null);
     }
@@ -182,7 +183,7 @@ export class PanelState {
       if (!names.has(source)) names.set(source, new Set());
       names.get(source).add(name);
       if (action === "deleted") this.#forget(source, name);
-      // What is in a listing, or comes before the first, is not new to anybody.
+      // What is in the first listing, or comes before it, is not new to anybody.
       else if (marking && source.count !== null && !(action === "stored" && version <= source.version)) {
         this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
       }

@@ -1391,8 +1391,8 @@ export class ObjectSource {
     this.leave();
     /** How many objects there are; null before the first answer. */
     this.count = null;
-    /** The store's version of the newest answer; null before it, and for variables. */
-    this.version = null;
+    /** The version of the first answer since anybody looked: what came by then is not new. */
+    this.version = Infinity;
     this.error = null;
     this.pages = new Map();
     this.positions = new Map();
@@ -1509,7 +1509,7 @@ export class ObjectSource {
     content.objects.forEach((object, n) => this.positions.set(object.name, number * SOURCE_PAGE + n));
     this.pages.set(number, { objects: content.objects, tick });
     this.count = content.count;
-    this.version = this.kind === "variables" ? null : content.version;
+    if (this.version === Infinity) this.version = content.version;
     const last = Math.ceil(content.count / SOURCE_PAGE);
     for (const page of [...this.pages.keys()]) if (page >= last && page > 0) this.pages.delete(page);
   }
@@ -4069,6 +4069,7 @@ export class PanelState {
   refresh() {
     for (const source of this.sources) {
       source.error = null;
+      source.version = Infinity;
       source.invalidate();
       this.#touch(source, null);
     }
@@ -4110,7 +4111,7 @@ export class PanelState {
       if (!names.has(source)) names.set(source, new Set());
       names.get(source).add(name);
       if (action === "deleted") this.#forget(source, name);
-      // What is in a listing, or comes before the first, is not new to anybody.
+      // What is in the first listing, or comes before it, is not new to anybody.
       else if (marking && source.count !== null && !(action === "stored" && version <= source.version)) {
         this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
       }
