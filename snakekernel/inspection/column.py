@@ -7,7 +7,6 @@ directions; orders are stable. Typed columns work on numpy arrays at once, witho
 from __future__ import annotations
 
 import datetime
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -15,7 +14,7 @@ from snakekernel.inspection import genuine, masks, operands
 from snakekernel.inspection.kinds import Kind
 from snakekernel.inspection.list_column import ListColumn, cell_texts, hashed
 from snakekernel.inspection.masks import Mask, Positions
-from snakekernel.inspection.operands import Instant, Mismatch, TextTest
+from snakekernel.inspection.operands import OPERATORS, Instant, Mismatch, TextTest
 from snakekernel.inspection.table_query import Comparison
 
 
@@ -66,14 +65,6 @@ class Column(Protocol):
         """A hash of the cells."""
         ...
 
-
-_OPERATORS: Final[dict[Comparison, Callable[[Any, Any], Any]]] = {
-    "eq": operator.eq,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-}
 
 #: Nanoseconds in a unit of numpy's times.
 NANOSECONDS: Final = {
@@ -166,9 +157,9 @@ class NumberColumn:
         if type(value) is not int and type(value) is not bool:
             value = float(value)  # a Decimal; numpy compares arrays with floats
         try:
-            return _OPERATORS[op](self.values, value)
+            return OPERATORS[op](self.values, value)
         except OverflowError:  # an integer beyond what a float can be
-            return _OPERATORS[op](self.values, float("inf") if value > 0 else float("-inf"))
+            return OPERATORS[op](self.values, float("inf") if value > 0 else float("-inf"))
 
     def _present(self, mask: Any) -> Any:
         return mask if self.gone is None else mask & ~self.gone
@@ -245,7 +236,7 @@ class TimeColumn(NumberColumn):
         if rest and op == "eq":
             return masks.numpy().zeros(len(self.values), bool)
         above = below + 1 if rest else below
-        return _OPERATORS[op](self.values, above if op in ("lt", "ge") else below)
+        return OPERATORS[op](self.values, above if op in ("lt", "ge") else below)
 
     def _utc(self, value: Instant) -> int:
         if self.zone is None:
@@ -294,7 +285,7 @@ class CategoryColumn:
         place = ListColumn(self.labels).compare("eq", value)
         if True not in place:
             raise Mismatch("a column of ordered categories is compared with one of them")
-        return _OPERATORS[op](self.codes, place.index(True)) & ~self.missing()
+        return OPERATORS[op](self.codes, place.index(True)) & ~self.missing()
 
     def among(self, values: list[Any]) -> Any:
         return self._of_labels(ListColumn(self.labels).among(values))

@@ -10,7 +10,6 @@ import datetime
 import decimal
 import hashlib
 import marshal
-import operator
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
@@ -18,7 +17,7 @@ from typing import Any, Final
 from snakekernel.inspection import facts, genuine, kinds, masks, operands, timed
 from snakekernel.inspection.kinds import Kind
 from snakekernel.inspection.masks import Positions
-from snakekernel.inspection.operands import Mismatch, TextTest
+from snakekernel.inspection.operands import OPERATORS, Mismatch, TextTest
 from snakekernel.inspection.table_query import Comparison
 from snakekernel.inspection.task import Task
 from snakekernel.inspection.text import object_text
@@ -42,14 +41,6 @@ _HASHABLE: Final = genuine.Table.of(int, float, bool, str, bytes, decimal.Decima
 
 #: Types that marshal writes exactly.
 _MARSHALLED: Final = genuine.Table.of(int, float, bool, str, bytes, type(None))
-
-_OPERATORS: Final[dict[Comparison, Callable[[Any, Any], Any]]] = {
-    "eq": operator.eq,
-    "lt": operator.lt,
-    "le": operator.le,
-    "gt": operator.gt,
-    "ge": operator.ge,
-}
 
 
 def hashed(*parts: Any) -> bytes:
@@ -126,7 +117,7 @@ class ListColumn:
             value = datetime.timedelta(microseconds=operands.span(value) / 1_000)
         elif self.kind in operands.CHECKS:
             operands.CHECKS[self.kind](value)
-        compare = _OPERATORS[op]
+        compare = OPERATORS[op]
         kept: list[bool] = []
         try:
             for chunk in self._chunks():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ from typing import Any, Final
 
 from snakekernel.inspection import genuine, timed
 from snakekernel.inspection.kinds import Kind
-from snakekernel.inspection.table_query import Match
+from snakekernel.inspection.table_query import Comparison, Match
+
+#: What compares a cell, or a whole column, with a value.
+OPERATORS: Final[dict[Comparison, Callable[[Any, Any], Any]]] = {
+    "eq": operator.eq,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
 
 _NUMBERS: Final = genuine.Table.of(int, float, decimal.Decimal)
 

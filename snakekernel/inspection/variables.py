@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
+from snakekernel.inspection import genuine
+
 #: Put there by this kernel.
 _OURS: Final = frozenset({"stored"})
 
@@ -12,7 +14,8 @@ _OURS: Final = frozenset({"stored"})
 def variables(namespace: MutableMapping[str, Any], hidden: Mapping[str, Any]) -> dict[str, Any]:
     """The variables that are a person's own: a copy, made without running code of any."""
     kept: dict[str, Any] = {}
-    for name, value in _items(namespace):
+    unread: list[tuple[Any, Any]] = []
+    for name, value in genuine.settled(lambda: list(namespace.items()), unread):
         if type(name) is not str or name.startswith("_") or name in _OURS:
             continue
         # IPython's own names are the person's where they have another value now.
@@ -20,12 +23,3 @@ def variables(namespace: MutableMapping[str, Any], hidden: Mapping[str, Any]) ->
             continue
         kept[name] = value
     return kept
-
-
-def _items(namespace: Any) -> list[tuple[Any, Any]]:
-    for _ in range(5):
-        try:
-            return list(namespace.items())
-        except RuntimeError:  # another thread assigned a new one meanwhile
-            continue
-    return []

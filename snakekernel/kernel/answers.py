@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ..inspection import Describer, facts, genuine, inspection_page, part_of
+from ..inspection import Describer, facts, genuine, inspection_page, part_of, records
 from ..objects.target import follow_static
 from ..wire.errors import SnakeError
 from ..wire.path import Attr, Item, path_text
@@ -168,8 +168,9 @@ class Answers:
 
 def labels_of(obj: Any) -> list[str]:
     """Names of an object's items: keys of a dict, columns of a table, fields of a DSPy record."""
-    if genuine.library_kind(obj, "dspy", "Example") is not None:
-        obj = genuine.own(obj, "_store")
+    fields = records.fields_of(obj)
+    if fields is not None:
+        obj = fields
     if genuine.is_kind(obj, dict):
         return [key for key, _ in genuine.dict_page(obj, 0, _MOST) if type(key) is str]
     read = _COLUMNS.get(facts.data_kind(obj) or "")
