@@ -134,7 +134,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             secrets=secrets,
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
-            buffers_bound=is_plain_tcp(self.parent) and not is_loopback(self.parent),
+            buffers_bound=self._binds_buffers and not is_loopback(self.parent),
             user_namespace=self._user_namespace,
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,

@@ -25,11 +25,9 @@ anywhere else (``unusable``) the kernel runs as stock does.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import selectors
 import sys
 import threading
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +37,7 @@ import zmq.backend
 from zmq import zmq_poll
 
 from ..wire.frame import DELIMITER, BadFrame, unpack_any_header
+from . import threads
 from .follower import Follower
 from .incoming import split
 from .main_queue import MainQueue, Place
@@ -200,7 +199,7 @@ class Lane:
         manager.get_shell_channel_to_subshell_socket = to_subshell
         manager.get_subshell_to_shell_channel_socket = from_subshell
         self._stream.send_multipart = self.send_multipart
-        self._on_channel(self._join, timeout=60)
+        threads.on_loop(self._channel, self._join, timeout=60)
         self._loop.add_reader(self.descriptor, self._queue.consume)
         self._selector.lane = self
         # The stream may have consumed the edge of what came before.
@@ -210,19 +209,6 @@ class Lane:
         """On the channel thread: the stream stops watching the socket, the follower begins."""
         self._stream.io_loop.remove_handler(self._socket)
         self.follower.join()
-
-    def _on_channel(self, function: Callable[[], None], timeout: float) -> None:
-        done: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-        def work() -> None:
-            try:
-                function()
-                done.set_result(None)
-            except BaseException as error:  # handed to the thread that waits
-                done.set_exception(error)
-
-        self._channel.call_soon_threadsafe(work)
-        done.result(timeout)
 
     @property
     def is_forked(self) -> bool:
@@ -236,7 +222,7 @@ class Lane:
             if not self._loop.is_closed():
                 self._loop.remove_reader(self.descriptor)
             try:
-                self._on_channel(self.follower.leave, timeout=1)
+                threads.on_loop(self._channel, self.follower.leave, timeout=1)
             except (RuntimeError, TimeoutError):
                 # That thread's loop has ended before, or is about to.
                 pass

@@ -1,4 +1,4 @@
-"""Threads of the kernel's own, and what they have the main thread do."""
+"""Threads of the kernel's own, and what one has another do."""
 
 from __future__ import annotations
 
@@ -24,6 +24,15 @@ def on_main(loop: asyncio.AbstractEventLoop | None, function: Callable[[], T]) -
     """What a function gives on the main thread, whose ``loop`` it is; before that runs, on this one."""
     if threading.current_thread() is threading.main_thread() or loop is None:
         return function()
+    return on_loop(loop, function)
+
+
+def on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], T], timeout: float | None = None) -> T:
+    """What a function gives on another thread, whose ``loop`` it is.
+
+    Raises what the function raises, TimeoutError where it takes longer, and RuntimeError where the loop is
+    closed.
+    """
     future: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def work() -> None:
@@ -33,4 +42,4 @@ def on_main(loop: asyncio.AbstractEventLoop | None, function: Callable[[], T]) -
             future.set_exception(error)
 
     loop.call_soon_threadsafe(work)
-    return future.result()
+    return future.result(timeout)
