@@ -187,7 +187,7 @@ def _growth(figures: _Figures) -> Iterator[_Line]:
 
 def _watched(figures: _Figures) -> Iterator[_Line]:
     closed, *others = figures.peers("watched_cells") or [""]
-    for name in others[:1]:
+    for name in others:
         for key, what in (("small_us", "x = 1"), ("loop_us", "a loop"), ("change_us", "a change in place")):
             few, many = (figures.get("watched_cells", peer, key) for peer in (closed, name))
             ratio = None if few is None or many is None else many / few

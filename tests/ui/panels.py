@@ -80,3 +80,16 @@ def scroll_to(front: Front, wanted: Locator) -> None:
 
     front.until(there, f"{wanted} in the list")
     wanted.scroll_into_view_if_needed()
+
+
+def is_watched(front: Front, name: str) -> None:
+    """Wait until the kernel looks at a stored object, and what was known of it before was asked for again."""
+
+    def asked_again() -> bool:
+        sent = front.sent.ours()
+        watches = [
+            n for n, (op, asked) in enumerate(sent) if op == "watch" and [None, name] in asked["stored"]
+        ]
+        return bool(watches) and any(op == "list_stored" for op, _ in sent[watches[0] :])
+
+    front.until(asked_again, f"the watch of {name}")

@@ -32,7 +32,8 @@ class SharedWatch {
     this.connected = false;
     this.forget = null;
     this.renewal = 0;
-    this.begun = "";
+    /** What the kernel looks at: JSON of each `[session id, name]` and variable's name; `variables` for their coming. */
+    this.begun = new Set();
     this.began = new Set();
     this.due = debounce(() => this._send(), SHARED_WAIT);
   }
@@ -53,7 +54,10 @@ class SharedWatch {
     else this._end();
   }
 
-  /** `fn` is called once the kernel looks at something new: what changed before then was not told. Returns what ends that. */
+  /**
+   * `fn` is called with `{stored, variables, coming}` once the kernel looks at these anew, and at variables' coming:
+   * what changed before then was not told. Returns what ends that.
+   */
   onBegan(fn) {
     this.began.add(fn);
     return () => this.began.delete(fn);
@@ -63,8 +67,10 @@ class SharedWatch {
     const back = connected && supported && (restarted || !this.connected);
     this.connected = connected && supported;
     if (restarted) this.serves = true;
-    if (back) this.begun = "";
-    if (back) this.due();
+    if (back) {
+      this.begun.clear();
+      this.due();
+    }
   }
 
   async _send() {
@@ -79,15 +85,25 @@ class SharedWatch {
     };
     try {
       await this.transport.request("watch", { ...watched, lease: SHARED_LEASE });
-      const begun = JSON.stringify(watched);
-      if (begun !== this.begun) for (const fn of this.began) fn();
-      this.begun = begun;
+      if (this.wants.size) this._begin(watched);
     } catch (error) {
       if (error.code === "unknown_operation") this.serves = false;
     }
   }
 
+  _begin({ stored, variables }) {
+    const before = this.begun;
+    const named = variables ?? [];
+    this.begun = new Set([...stored, ...named].map((one) => JSON.stringify(one)));
+    if (variables) this.begun.add("variables");
+    const isNew = (one) => !before.has(JSON.stringify(one));
+    const coming = variables !== null && !before.has("variables");
+    const anew = { stored: stored.filter(isNew), variables: named.filter(isNew), coming };
+    if (coming || anew.stored.length || anew.variables.length) for (const fn of this.began) fn(anew);
+  }
+
   _end() {
+    this.begun.clear();
     this.due.cancel();
     clearTimeout(this.renewal);
     const { connected } = this;

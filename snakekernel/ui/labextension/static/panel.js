@@ -2014,7 +2014,8 @@ class SharedWatch {
     this.connected = false;
     this.forget = null;
     this.renewal = 0;
-    this.begun = "";
+    /** What the kernel looks at: JSON of each `[session id, name]` and variable's name; `variables` for their coming. */
+    this.begun = new Set();
     this.began = new Set();
     this.due = debounce(() => this._send(), SHARED_WAIT);
   }
@@ -2035,7 +2036,10 @@ class SharedWatch {
     else this._end();
   }
 
-  /** `fn` is called once the kernel looks at something new: what changed before then was not told. Returns what ends that. */
+  /**
+   * `fn` is called with `{stored, variables, coming}` once the kernel looks at these anew, and at variables' coming:
+   * what changed before then was not told. Returns what ends that.
+   */
   onBegan(fn) {
     this.began.add(fn);
     return () => this.began.delete(fn);
@@ -2045,8 +2049,10 @@ class SharedWatch {
     const back = connected && supported && (restarted || !this.connected);
     this.connected = connected && supported;
     if (restarted) this.serves = true;
-    if (back) this.begun = "";
-    if (back) this.due();
+    if (back) {
+      this.begun.clear();
+      this.due();
+    }
   }
 
   async _send() {
@@ -2061,15 +2067,25 @@ class SharedWatch {
     };
     try {
       await this.transport.request("watch", { ...watched, lease: SHARED_LEASE });
-      const begun = JSON.stringify(watched);
-      if (begun !== this.begun) for (const fn of this.began) fn();
-      this.begun = begun;
+      if (this.wants.size) this._begin(watched);
     } catch (error) {
       if (error.code === "unknown_operation") this.serves = false;
     }
   }
 
+  _begin({ stored, variables }) {
+    const before = this.begun;
+    const named = variables ?? [];
+    this.begun = new Set([...stored, ...named].map((one) => JSON.stringify(one)));
+    if (variables) this.begun.add("variables");
+    const isNew = (one) => !before.has(JSON.stringify(one));
+    const coming = variables !== null && !before.has("variables");
+    const anew = { stored: stored.filter(isNew), variables: named.filter(isNew), coming };
+    if (coming || anew.stored.length || anew.variables.length) for (const fn of this.began) fn(anew);
+  }
+
   _end() {
+    this.begun.clear();
     this.due.cancel();
     clearTimeout(this.renewal);
     const { connected } = this;
@@ -3949,6 +3965,13 @@ const MARKS_MOST = 200;
 /** Milliseconds that a new or changed row stays marked. */
 const MARK_LASTS = { new: 6_000, changed: 1_600 };
 
+/** Adds a name to those of its group, where that is known. */
+function noteIn(names, source, name) {
+  if (!source) return;
+  if (!names.has(source)) names.set(source, new Set());
+  names.get(source).add(name);
+}
+
 export class PanelState {
   /**
    * @param {object} transport  see mountPanel
@@ -3971,7 +3994,7 @@ export class PanelState {
     this.listSessions = paced(() => this.#listSessions(), this.gap);
     this.#reset();
     this.off = [
-      this.watch.onBegan(() => this.#watchBegan()),
+      this.watch.onBegan((anew) => this.#watchBegan(anew)),
       transport.onStatus((status) => this.#onStatus(status)),
       transport.onChanged((content) => this.#onChanged(content)),
     ];
@@ -4108,30 +4131,39 @@ export class PanelState {
     const names = new Map();
     const note = (source, name, action, version) => {
       if (!source) return;
-      if (!names.has(source)) names.set(source, new Set());
-      names.get(source).add(name);
+      noteIn(names, source, name);
       if (action === "deleted") this.#forget(source, name);
       // What is in the first listing, or comes before it, is not new to anybody.
       else if (marking && source.count !== null && !(action === "stored" && version <= source.version)) {
         this.#mark(`${source.key}\u0000${name}`, action === "stored" ? "new" : "changed");
       }
     };
-    const marking = (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
+    const marking = this.visible && (content.changes?.length ?? 0) + (content.variables?.length ?? 0) <= MARKS_MOST;
     let sessions = Boolean(content.sessions?.length);
     for (const { action, name, session_id: id, version } of content.changes ?? []) {
-      const source = id === null || id === undefined ? this.stored : this.sessions.get(id);
+      const source = this.#sourceOf(id);
       // How many a folded session has is told by the list of sessions.
       if (!source || (source.kind === "session" && this.isCollapsed(source))) sessions = true;
       note(source, name, action, version);
     }
     for (const { action, name } of content.variables ?? []) note(this.variables, name, action, Infinity);
+    this.#outdate(names);
+    if (missed) for (const source of this.sources) source.invalidate();
+    if (this.live && (sessions || missed)) this.listSessions();
+    if (this.visible) this.changed();
+  }
+
+  /** The group of a session's objects, or of the kernel-wide ones; undefined where it is not known. */
+  #sourceOf(id) {
+    return id === null || id === undefined ? this.stored : this.sessions.get(id);
+  }
+
+  /** Sets of names by their groups: what is shown of them is asked for anew. */
+  #outdate(names) {
     for (const [source, some] of names) {
       source.invalidate();
       this.#touch(source, some);
     }
-    if (missed) for (const source of this.sources) source.invalidate();
-    if (this.live && (sessions || missed)) this.listSessions();
-    if (this.visible) this.changed();
   }
 
   /** What is open in the objects of these names (null: of all) is asked for anew. */
@@ -4201,7 +4233,7 @@ export class PanelState {
     this.changed();
   }
 
-  /** Whether a group is folded. Sessions are at first: to read one renews its time to live. */
+  /** Whether a group is folded. Sessions are at first: there may be many, and each is listed by itself. */
   isCollapsed(source) {
     return this.collapsed.has(source.key) !== (source.kind === "session");
   }
@@ -4247,12 +4279,13 @@ export class PanelState {
   }
 
   /** What changed in place after it was listed, and before it was watched, is seen now. */
-  #watchBegan() {
+  #watchBegan({ stored, variables, coming }) {
     if (!this.live) return;
-    for (const source of this.sources) {
-      source.invalidate();
-      this.#touch(source, null);
-    }
+    if (coming) this.variables.invalidate();
+    const names = new Map();
+    for (const [id, name] of stored) noteIn(names, this.#sourceOf(id), name);
+    for (const name of variables) noteIn(names, this.variables, name);
+    this.#outdate(names);
     this.changed();
   }
 
