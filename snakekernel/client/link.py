@@ -31,6 +31,7 @@ from ..wire.frame import (
     bind_buffers,
     flattened,
     pack_json,
+    unpack_header,
     unpack_object,
 )
 from ..wire.names import request_type
@@ -49,10 +50,22 @@ GONE: Final = "The kernel is gone: it ended before the reply came."
 _WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _SEGMENTS: Final = SEGMENTS.encode()
+#: How the types of replies end, and no other.
+_REPLY: Final = b'_reply"'
 _TORN: Final = "An exception broke into the sending or reading of a message, so replies under way are lost."
 _BROKE_IN: Final = (
     "A signal handler or a finalizer used the client while its own thread was in the middle of a message."
 )
+
+
+def _event_type(header: bytes) -> str | None:
+    """The type of a message that is no reply, or None; a glance at the bytes decides for most."""
+    if _REPLY in header:
+        return None
+    try:
+        return unpack_header(header).msg_type
+    except BadFrame:
+        return None
 
 
 class Link:
@@ -68,6 +81,9 @@ class Link:
         self._is_within: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]
         self._slots: dict[int, Slot] = {}
         self._outbox: list[Message] = []
+        #: Takes the messages beside replies, with their type and the number of the request they belong to;
+        #: called under the lock, so it only takes note. None while nobody expects any.
+        self.events: Callable[[str, int, Received], None] | None = None
         self._lost = False
         self._closed = False
         self._pid = os.getpid()
@@ -323,7 +339,7 @@ class Link:
 
     def _deliver(self, frames: list[bytes], buffers: Sequence[memoryview]) -> None:
         # A DEALER gets no routing identities: the delimiter comes first.
-        delimiter, signature, _, parent, metadata, content = frames
+        delimiter, signature, header, parent, metadata, content = frames
         if delimiter != DELIMITER or not self._signer.check(signature, frames[2:]):
             # Nobody we know signed this; there is nothing to answer and nobody to tell.
             return
@@ -341,6 +357,10 @@ class Link:
             reply = self._open_segments(content, metadata, buffers)
         else:
             reply = Received(content, metadata, buffers, self._generation)
+        if self.events is not None and (kind := _event_type(header)) is not None:
+            if isinstance(reply, Received):
+                self.events(kind, number, reply)
+            return
         slot = self._slots.get(number)
         if slot is not None:
             slot(reply)

@@ -34,6 +34,7 @@ from .failures import content_of, from_our_bug, from_user_code
 from .interrupts import Interrupts
 from .outcomes import Packed, Pending
 from .reading import to_request
+from .requester import Requester
 from .runtime import Runtime
 from .scope import Scope
 from .suspending import Failed, Suspended, move, suspend
@@ -59,6 +60,7 @@ class Run:
 
     Args:
         tell: told ``(done, total, text)`` of the progress of a task.
+        requester: reaches who asked, beside the reply.
 
     Attributes:
         task: the request as one for the inspector's thread, once it is known to be one.
@@ -68,6 +70,7 @@ class Run:
         "_door",
         "_owns",
         "_replay",
+        "_requester",
         "_tell",
         "_work",
         "frame",
@@ -86,6 +89,7 @@ class Run:
         *,
         interrupts: Interrupts | None = None,
         tell: Callable[[int, int, str], None] | None = None,
+        requester: Requester | None = None,
     ) -> None:
         self.frame = frame
         self.runtime = runtime
@@ -93,6 +97,7 @@ class Run:
         self.reply_type = reply_type(self.op)
         self._door = door
         self._tell = tell
+        self._requester = requester
         self.task: Task | None = None
         self.interrupts = interrupts or Interrupts()
         self._owns: str | None = None
@@ -163,6 +168,8 @@ class Run:
                 interrupts=self.interrupts,
                 op=command.op,
                 client=frame.username,
+                requester=self._requester,
+                lease=request.lease,
             )
             if self._door in _BESIDE:
                 scope.static = self._door == "control" or command.control

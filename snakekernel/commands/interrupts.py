@@ -8,7 +8,8 @@ that is half sent, are never interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 
@@ -35,6 +36,18 @@ class Interrupts:
     def __exit__(self, *exc_info: object) -> Literal[False]:
         self._armed = False
         return False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Our own lines within user code, on its thread: an interrupt strikes after them."""
+        was_armed, self._armed = self._armed, False
+        try:
+            yield
+        finally:
+            self._armed = was_armed
+            if was_armed and self._pending:
+                self._pending = self._armed = False
+                raise KeyboardInterrupt
 
     def disarm(self) -> None:
         """User code is over, even if an interrupt struck while the block was left."""

@@ -19,7 +19,7 @@ from .failures import content_of
 from .reading import to_request
 from .scope import NO_RESULT, Scope
 
-_OF_THE_WHOLE: Final = frozenset({"session_id", "call_id", "epoch"})
+_OF_THE_WHOLE: Final = frozenset({"session_id", "call_id", "epoch", "lease", "callback_call"})
 #: A step without these is a call as it stands, and most are.
 _TELLING: Final = _OF_THE_WHOLE | {"op"}
 

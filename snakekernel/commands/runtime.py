@@ -17,6 +17,7 @@ from .. import inspection
 from ..inspection.variables import variables
 from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
+from ..objects.leases import Leases
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
@@ -89,6 +90,8 @@ class Runtime:
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)
+    #: What clients hold for as long as they are heard of.
+    leases: Leases = field(default_factory=Leases)
     #: What clients watch for changes in place.
     watches: Watches = field(default_factory=Watches)
     limits: Limits = field(default_factory=Limits)

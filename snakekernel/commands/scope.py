@@ -7,7 +7,7 @@ the scope resolves and describes without running any.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, Final, TypeVar
 
@@ -42,6 +42,7 @@ from .failures import from_user_code
 from .following import follow_beside
 from .interrupts import Interrupts
 from .reading import to_request
+from .requester import Requester
 from .runtime import Runtime
 from .suspending import Failed, suspend
 
@@ -63,6 +64,8 @@ class Scope:
         buffers: the reply's buffers. static: whether no user code may run, as on control.
         op, client: the operation, and the user name of who asks. label: what is called, where something is.
         is_task: whether it runs on the inspector's thread.
+        lease: seconds for which the caller wants what it holds kept; None where it did not say.
+        requester: sends messages beside the reply, or None where none can be sent, as through the comm.
     """
 
     __slots__ = (
@@ -77,8 +80,10 @@ class Scope:
         "interrupts",
         "is_task",
         "label",
+        "lease",
         "op",
         "produced",
+        "requester",
         "results",
         "runtime",
         "sender",
@@ -100,8 +105,12 @@ class Scope:
         interrupts: Interrupts | None = None,
         op: str = "",
         client: str = "",
+        requester: Requester | None = None,
+        lease: float | None = None,
     ) -> None:
         self.runtime = runtime
+        self.requester = requester
+        self.lease = lease
         self.door = door
         self.op = op
         self.client = client
@@ -177,6 +186,10 @@ class Scope:
             raise SessionExpired(
                 f"The session {self.session.id!r} was closed while this request ran.", at="$.session_id"
             )
+
+    def hold(self, key: Hashable, release: Callable[[], object]) -> None:
+        """Have the caller hold something until it drops it or its lease runs out; see ``Leases.hold``."""
+        self.runtime.leases.hold(self.sender, key, release, self.lease)
 
     def entry(self, name: str, *, at: str = "$.id") -> Entry:
         """The entry a name means here: the session's own, else the kernel-wide one."""

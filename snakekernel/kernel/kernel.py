@@ -12,21 +12,20 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 from ipykernel.subshell_manager import UnknownSubshellError
-from tornado.ioloop import IOLoop
 from traitlets import Bool, Float, Integer, List, Unicode
 
 from .._version import __version__
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
 from ..commands.runtime import Runtime
-from ..commands.suspending import Moving
+from ..commands.suspending import Moving, Suspended
 from ..memory.attachments import Attachments
-from ..memory.exchange import FROM_BYTES, SEGMENTS
+from ..memory.exchange import FROM_BYTES
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
@@ -47,10 +46,12 @@ from .expiry import Expiry
 from .incoming import Incoming, split
 from .inspector import Inspector
 from .lane import Lane, LaneSelector, unusable
+from .leasing import Leasing
 from .logs import keep_secrets_out
 from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .notebook import Notebook
+from .outgoing import RequesterOf, frames_to, send_on_control
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .transport import is_loopback, is_plain_tcp
@@ -108,9 +109,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         # Told, not looked up: asking for the process id is a system call.
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
-        self._binds_buffers = is_plain_tcp(self.parent)
+        self.binds_buffers = is_plain_tcp(self.parent)
         secrets = Secrets()
         keep_secrets_out(secrets)
+        #: Requests on control that wait for something.
+        self._on_control: set[asyncio.Task[None]] = set()
         self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
         # Without the price of a trait, for every request asks.
         self.envelope: Any = self.session
@@ -134,12 +137,13 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             secrets=secrets,
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
-            buffers_bound=self._binds_buffers and not is_loopback(self.parent),
+            buffers_bound=self.binds_buffers and not is_loopback(self.parent),
             user_namespace=self._user_namespace,
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
             cancel=self._cancel,
             on_seen=changes.seen,
+            leases=Leasing(self._call_later_on_control).leases,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         notebook = Notebook(self, self._own_shell)
@@ -259,26 +263,29 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             return
         try:
             tell = partial(self._publish_progress, incoming)
-            run = Run(admitted(self, incoming), self.runtime, "control", tell=tell)
+            requester = RequesterOf(self, incoming, "control")
+            run = Run(admitted(self, incoming), self.runtime, "control", tell=tell, requester=requester)
         except BadFrame as error:
             self.dropped(error)
             return
         step = run.resume()
+        if isinstance(step, Outcome):
+            self._reply_on_control(incoming, run, run.pack(step))
+        elif isinstance(step, Moving):
+            self.inspector.submit(run, partial(self._reply_on_control, incoming, run))
+        else:
+            # Not awaited here: control serves one message at a time, and cancelling is one.
+            task = asyncio.get_running_loop().create_task(self._finish_on_control(incoming, run, step))
+            self._on_control.add(task)
+            task.add_done_callback(self._on_control.discard)
+
+    async def _finish_on_control(self, incoming: Incoming, run: Run, step: Suspended | Outcome) -> None:
         while not isinstance(step, Outcome):
-            if isinstance(step, Moving):
-                # Not awaited: control serves one message at a time, and cancelling is one.
-                self.inspector.submit(run, partial(self._reply_on_control, incoming, run))
-                return
             step = await awaited(run, step.awaitable)
         self._reply_on_control(incoming, run, run.pack(step))
 
     def _reply_on_control(self, incoming: Incoming, run: Run, packed: Packed) -> None:
-        frames = self.reply_frames(incoming, run, packed)
-        loop = self._control_loop
-        if loop is IOLoop.current(instance=False):
-            self.control_stream.send_multipart(frames)
-        else:
-            loop.add_callback(self.control_stream.send_multipart, frames)
+        send_on_control(self, frames_to(self, incoming, run.frame.session, run.reply_type, packed))
         self.expiry.arm()
 
     def _publish_progress(self, incoming: Incoming, done: int, total: int, text: str) -> None:
@@ -295,7 +302,9 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         refusal = NotFound(
             f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
         )
-        self.shell_stream.send_multipart(self.reply_frames(incoming, run, run.pack(run.fail(refusal))))
+        packed = run.pack(run.fail(refusal))
+        frames = frames_to(self, incoming, run.frame.session, run.reply_type, packed)
+        self.shell_stream.send_multipart(frames)
 
     def _ours(self, msg: list[Any]) -> Incoming | None:
         try:
@@ -309,29 +318,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         """Count and log a message that cannot be trusted."""
         self.runtime.frames_dropped += 1
         self.log.error("Dropped a frame: %s", error)
-
-    def reply_frames(self, incoming: Incoming, run: Run, packed: Packed) -> list[Any]:
-        """The frames of a request's reply."""
-        buffers: Sequence[memoryview] = packed.buffers
-        metadata: dict[str, Any] = {}
-        if buffers:
-            try:
-                sent = self.runtime.attachments.send(run.frame.session, buffers)
-            except Exception:  # whatever went wrong, the reply goes out: by the socket
-                self.log.exception("Shared memory could not be used for a reply")
-                sent = None
-            if sent is not None:
-                buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
-        frames: list[Any] = self.envelope.reply_parts(
-            incoming.identities,
-            run.reply_type,
-            incoming.signed[1],
-            packed.content,
-            buffers,
-            metadata,
-            bind=self._binds_buffers,
-        )
-        return frames
 
     def _is_busy(self) -> bool:
         return self.activities.any or self._main_asyncio_lock.locked()
@@ -373,12 +359,12 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     def _call_later_on_control(self, delay: float, function: Callable[[], None]) -> None:
         # The main loop may be busy for long.
-        loop = self._control_loop
+        loop = self.control_loop
         loop.add_callback(loop.call_later, delay, function)
 
     @property
-    def _control_loop(self) -> Any:
-        # A kernel without a control thread has no other loop.
+    def control_loop(self) -> Any:
+        """The control thread's; a kernel without one has no other loop."""
         return self.control_thread.io_loop if self.control_thread is not None else self.io_loop
 
     def _publish_changed(self, content: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from ..wire.frame import Frame
 from ..wire.names import Door
 from .awaiting import awaited
 from .incoming import Incoming
+from .outgoing import RequesterOf, frames_to
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -127,7 +128,8 @@ class Serving:
         self._incoming = incoming
         self._send = send
         self.is_over = False
-        self.run = Run(admitted(kernel, incoming), kernel.runtime, door)
+        frame, requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
+        self.run = Run(frame, kernel.runtime, door, requester=requester)
         self._on_main = threading.get_ident() == _MAIN
 
     def begin(self) -> Suspended | Outcome:
@@ -181,7 +183,8 @@ class Serving:
 
     def _frames(self, outcome: Outcome) -> list[Any]:
         packed = self.run.pack(outcome, output=self._activity.outputs)
-        return self._kernel.reply_frames(self._incoming, self.run, packed)
+        run = self.run
+        return frames_to(self._kernel, self._incoming, run.frame.session, run.reply_type, packed)
 
 
 def _flush_output(kernel: SnakeKernel) -> None:

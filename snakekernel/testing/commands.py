@@ -113,7 +113,7 @@ class CommandTests:
     def test_it_refuses_mistyped_common_fields(self, runtime: Runtime) -> None:
         for name in sorted(_COMMON_REQUEST_FIELDS):
             for content in [{}, *self.good()]:
-                reply = ask(runtime, self.command.op, {**content, name: 5})
+                reply = ask(runtime, self.command.op, {**content, name: [5]})
                 assert reply.get("code") == "invalid_request", name
                 assert not content or reply["at"] == f"$.{name}"
 

@@ -37,13 +37,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Fields that any request may have.
 
     session_id: the object namespace. call_id: idempotency key. epoch: the kernel process the caller
-    believes it talks to. client: anything, kept for the audit log.
+    believes it talks to. client: anything, kept for the audit log. lease: seconds for which what this request
+    leaves with the caller (a stream, its functions, references) is kept after the caller was last heard of.
+    callback_call: the call of the caller's function that this request is made within.
     """
 
     session_id: Name | None = None
     call_id: Name | None = None
     epoch: str | None = None
     client: dict[str, Any] | None = None
+    lease: Seconds | None = None
+    callback_call: Name | None = None
 
 
 class Reply(msgspec.Struct, kw_only=True):

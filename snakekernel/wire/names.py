@@ -20,6 +20,14 @@ CHANGED: Final = "snake_changed"
 #: Type of the iopub message that tells how far a task is.
 PROGRESS: Final = "snake_progress"
 
+#: Types of the messages that go to a requester alone, as children of its request: an item of a stream, a call
+#: of one of its functions, and the ids of those that the kernel has let go.
+ITEM: Final = "snake_item"
+CALLBACK: Final = "snake_callback_request"
+CALLBACK_RELEASED: Final = "snake_callback_released"
+#: What a client answers a call of its function with, on control; it gets no reply of its own.
+CALLBACK_REPLY: Final = "snake_callback_reply"
+
 #: Where a request came in.
 Door = Literal["shell", "subshell", "control", "comm"]
 

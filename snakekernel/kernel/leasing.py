@@ -1,0 +1,36 @@
+"""Letting go of what clients hold when they are heard of no more, on the control thread's loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ..objects.leases import Leases
+
+#: Seconds between two looks, at least: leases are renewed all the time, and most ends never come.
+_SOONEST: Final = 0.25
+
+
+class Leasing:
+    """Looks when the next lease may run out, for as long as anybody holds anything.
+
+    Args:
+        call_later: has the control thread call a function after some seconds; on any thread.
+    """
+
+    def __init__(self, call_later: Callable[[float, Callable[[], None]], None]) -> None:
+        self.leases = Leases(on_hold=self._arm)
+        self._call_later = call_later
+        self._is_armed = False
+
+    def _arm(self) -> None:
+        seconds = self.leases.next_end()
+        if seconds is not None and not self._is_armed:
+            self._is_armed = True
+            self._call_later(max(_SOONEST, seconds), self._look)
+
+    def _look(self) -> None:
+        self._is_armed = False
+        for release in self.leases.expire():
+            release()
+        self._arm()
