@@ -31,6 +31,8 @@ from .watch import Watch
 class AsyncClient(Operations):
     """An asyncio client of one kernel: ``async with AsyncClient.start() as snake: await snake.call(…)``."""
 
+    _is_async = True
+
     def __init__(self, open: Callable[[AsyncClient], Awaitable[None]]) -> None:
         self._open = open
         self._link: Link | None = None

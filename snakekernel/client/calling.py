@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .keeper import LEASE
 from .payload import Target
 
 
@@ -29,6 +30,8 @@ def call_fields(
         fields["store_as"] = store_as
     if returns != "auto":
         fields["returns"] = returns
+        if returns in ("ref", "proxy"):
+            fields["lease"] = LEASE
     if string_refs:
         fields["string_refs"] = True
     if call_id is not None:

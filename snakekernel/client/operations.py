@@ -14,6 +14,7 @@ from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
 from .calling import call_fields
 from .inspecting import Inspecting
+from .keeper import LEASE
 from .message import Channel
 from .payload import Target, check_plain, field, inspected, pictured, whole
 from .programs import Programs
@@ -75,8 +76,9 @@ class Operations(Inspecting, Programs):
         Many calls may be under way at once; the kernel runs them in the order they were submitted.
         """
         fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
-        content, buffers = self._encoded("call", fields, session_id)
-        return self._begin("call", content, buffers, self._in_session(session_id)._called)
+        finish = self._in_session(session_id)._called
+        content, buffers, kept = self._prepared("call", fields, finish, session_id)
+        return self._begin("call", content, buffers, kept)
 
     def store(
         self,
@@ -101,7 +103,8 @@ class Operations(Inspecting, Programs):
         timeout: float | None = None,
     ) -> Any:
         """A stored object's value, or its Description where it has no lossless one."""
-        fields = {"id": id, "target": target, "returns": returns}
+        lease = LEASE if returns in ("ref", "proxy") else None
+        fields = {"id": id, "target": target, "returns": returns, "lease": lease}
         return self._send("retrieve", fields, self._retrieved(session_id, id, target), session_id, timeout)
 
     def list_stored(
@@ -160,7 +163,10 @@ class Operations(Inspecting, Programs):
         in the step's place.
         """
         requests = [dict(step) for step in steps]
-        fields = {"steps": requests, "stop_on_error": stop_on_error}
+        holds = any(step.get("returns") in ("ref", "proxy") for step in requests)
+        fields: dict[str, Any] = {"steps": requests, "stop_on_error": stop_on_error}
+        if holds:
+            fields["lease"] = LEASE
         owner = self._in_session(session_id)
 
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> list[Any]:
