@@ -24,6 +24,7 @@ from .link import GONE, Link
 from .message import Channel, Message, Received
 from .operations import Operations
 from .payload import Finish
+from .record import AsyncRecord
 from .shield import Shield
 from .watch import Watch
 
@@ -209,6 +210,14 @@ class AsyncClient(Operations):
             session_id: the session whose namespace is used.
         """
         return AsyncBatch(self._in_session(session_id), timeout)
+
+    def record(self, *, timeout: float | None = None, session_id: str | None = None) -> AsyncRecord:
+        """As ``Client.record``: ``async with snake.record() as r: …``; within the block nothing is awaited.
+
+        Args:
+            timeout, session_id: as for ``batch``.
+        """
+        return AsyncRecord(self._in_session(session_id), timeout)
 
     # -- requests ----------------------------------------------------------------------------------
 

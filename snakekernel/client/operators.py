@@ -46,7 +46,6 @@ _AT_ONCE: Final = {
     "float": "builtins.float",
     "complex": "builtins.complex",
     "index": "operator.index",
-    "str": "builtins.str",
     "bytes": "builtins.bytes",
 }
 
@@ -81,7 +80,7 @@ class Operators(ABC):
         return self._apply("builtins.round", self, digits)
 
     def __format__(self, spec: str) -> str:
-        return str(self._now("builtins.format", self, spec))
+        return str(self._now("builtins.format", self, spec)) if spec else str(self)
 
     def __contains__(self, item: Any) -> bool:
         return bool(self._now("operator.contains", self, item))

@@ -241,6 +241,9 @@ class RemoteObject(Operators):
         shown._proxy = None
         return f"<remote {repr(shown)[1:]}"
 
+    def __str__(self) -> str:
+        return repr(self) if self._client._is_async else str(self._now("builtins.str", self))
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         shown = self._shown()
         if shown is None:
