@@ -18,6 +18,7 @@ from .batch import AsyncBatch
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
+from .keeper import LoopKeeper
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel, Message, Received
@@ -90,6 +91,7 @@ class AsyncClient(Operations):
         self._link = link
         self._loop = asyncio.get_running_loop()
         self._post = _Post(link, self._loop)
+        self._keeper = LoopKeeper(link, self._loop, self._post.send)
         self._descriptors = link.descriptors()
         for descriptor in self._descriptors:
             self._loop.add_reader(descriptor, self._post.read, descriptor)
@@ -154,6 +156,7 @@ class AsyncClient(Operations):
         if link is not None and self._loop is not None:
             for descriptor in self._descriptors:
                 self._loop.remove_reader(descriptor)
+            self._keeper.close()
             link.close()
         if self._watch is not None:
             self._watch.close()

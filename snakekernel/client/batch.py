@@ -61,6 +61,7 @@ class BaseBatch(Operations):
     def __init__(self, client: Operations, timeout: float | None) -> None:
         self._client = client
         self._link = client._link
+        self._keeper = client._keeper
         self._session_id = client._session_id
         self._timeout = timeout
         self._steps: list[_Step] = []

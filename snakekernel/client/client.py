@@ -18,6 +18,7 @@ from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .connection import find
 from .future import Future
+from .keeper import ThreadKeeper
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel
@@ -67,6 +68,7 @@ class Client(Operations):
         self._link = link
         self._launch = launch
         self._turns = Turns(link, None if launch is None else launch.manager)
+        self._keeper = ThreadKeeper(link, self._turns)
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -170,6 +172,7 @@ class Client(Operations):
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.check_free()
         try:
+            self._keeper.close()
             self._link.close()
         finally:
             try:

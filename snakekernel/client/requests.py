@@ -33,6 +33,8 @@ class Requests(ABC):
     _session_id: str | None = None
     #: The connection; the async client has none before it is opened.
     _link: Any = None
+    #: Keeps what this client holds in the kernel, over all its sessions; made with the connection.
+    _keeper: Any = None
 
     @abstractmethod
     def _submit(

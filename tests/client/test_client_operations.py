@@ -19,7 +19,7 @@ from snakekernel.plugins.load import CommandTable
 pytestmark = pytest.mark.kernel
 
 #: What a connection does by itself.
-_NOT_OFFERED = {"attach"}
+_NOT_OFFERED = {"attach", "renew"}
 #: Parameters that say how to ask, not what.
 _CLIENT_SIDE = {"timeout", "details", "channel"}
 

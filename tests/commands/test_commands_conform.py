@@ -53,6 +53,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     ],
     "preview": [{"target": "stored.x"}, {"target": "stored.x", "width": 100, "height": 50, "budget": 1}],
     "ping": [{}],
+    "renew": [{}, {"release": ["~1"], "lease": 5}],
     "attach": [{"pid": 1, "descriptor": 0, "name": "0" * 32}],
     "create_session": [{"session_id": "new"}, {"ttl": 5}],
     "close_session": [{"session_id": "s"}],
@@ -94,6 +95,7 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "preview": [({"target": "stored.x", "width": 0}, "$.width"), ({}, "$")],
     "inspect": [({"target": "json.dumps", "limit": 10_000}, "$.limit"), ({}, "$")],
     "configure": [({"framework": "x", "config": []}, "$.config"), ({}, "$")],
+    "renew": [({"release": [""]}, "$.release[0]"), ({"lease": -1}, "$.lease")],
     "create_session": [({"ttl": -1}, "$.ttl"), ({"session_id": "s"}, "$.session_id")],
     "close_session": [({}, "$.session_id")],
 }

@@ -231,6 +231,7 @@ class TestControl:
             "table",
             "summarize",
             "preview",
+            "renew",
         }
 
     def test_list_rename_delete(self, stock: Stock, name: str) -> None:
