@@ -12,6 +12,7 @@ from typing import Any
 from ..commands.reading import to_request
 from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
+from .calling import call_fields
 from .inspecting import Inspecting
 from .message import Channel
 from .payload import Target, check_plain, field, inspected, pictured, whole
@@ -54,7 +55,7 @@ class Operations(Inspecting, Programs):
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
-        fields = _call(target, args, kwargs, store_as, returns, string_refs, call_id)
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
         return self._send("call", fields, self._in_session(session_id)._called, session_id, timeout)
 
     def submit(
@@ -73,7 +74,7 @@ class Operations(Inspecting, Programs):
 
         Many calls may be under way at once; the kernel runs them in the order they were submitted.
         """
-        fields = _call(target, args, kwargs, store_as, returns, string_refs, call_id)
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
         content, buffers = self._encoded("call", fields, session_id)
         return self._begin("call", content, buffers, self._in_session(session_id)._called)
 
@@ -371,31 +372,3 @@ class Operations(Inspecting, Programs):
 
     def _proxy(self, path: tuple[Any, ...]) -> StoredProxy:
         return StoredProxy(self, path)
-
-
-def _call(
-    target: Target,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any] | None,
-    store_as: str | None,
-    returns: str,
-    string_refs: bool,
-    call_id: str | None,
-) -> dict[str, Any]:
-    # What stands at its default is not sent: a small call feels every field.
-    fields: dict[str, Any] = {"target": target}
-    if not isinstance(args, list | tuple):
-        args = list(args)
-    if args:
-        fields["args"] = args
-    if kwargs:
-        fields["kwargs"] = kwargs
-    if store_as is not None:
-        fields["store_as"] = store_as
-    if returns != "auto":
-        fields["returns"] = returns
-    if string_refs:
-        fields["string_refs"] = True
-    if call_id is not None:
-        fields["call_id"] = call_id
-    return fields
