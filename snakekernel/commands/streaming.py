@@ -26,7 +26,8 @@ from .scope import Scope
 
 #: Items that may be granted at once.
 MOST_CREDIT: Final = 100_000
-_END: Final = object()
+#: Stands for the next item of what has no more.
+END: Final = object()
 
 
 class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,9 +53,9 @@ async def run(options: Stream, result: Any, scope: Scope, returns: str, *, is_ma
     scope.hold(held, flow.lose)
     sender = _Sender(flow, scope, returns)
     try:
-        if is_async(result):
+        if has_method(result, "__aiter__"):
             await _send_async(result, sender, is_made)
-        elif is_iterable(result):
+        elif has_method(result, "__iter__") or has_method(result, "__getitem__"):
             await _send_sync(result, sender, is_made)
         else:
             raise InvalidRequest(f"A {type_name(result)} cannot be iterated.", at="$.stream")
@@ -68,17 +69,8 @@ async def run(options: Stream, result: Any, scope: Scope, returns: str, *, is_ma
     return flow.sent, flow.is_closed
 
 
-def is_async(obj: Any) -> bool:
-    """Whether an object is iterated by ``async for``; runs none of its code."""
-    return _has(obj, "__aiter__")
-
-
-def is_iterable(obj: Any) -> bool:
-    """Whether an object is iterated by ``for``; runs none of its code."""
-    return _has(obj, "__iter__") or _has(obj, "__getitem__")
-
-
-def _has(obj: Any, method: str) -> bool:
+def has_method(obj: Any, method: str) -> bool:
+    """Whether an object's class has a method; runs none of its code."""
     return any(method in vars(cls) for cls in type.__getattribute__(type(obj), "__mro__"))
 
 
@@ -114,15 +106,15 @@ async def _send_sync(iterable: Any, sender: _Sender, is_made: bool) -> None:
     # Asked before its first step: a generator that runs was somebody's before.
     is_made = is_made and _is_fresh(iterable)
     iterator = scope.invoke(iter, (iterable,))
-    closes = (is_made or iterator is not iterable) and _has(iterator, "close")
+    closes = (is_made or iterator is not iterable) and has_method(iterator, "close")
     try:
         while True:
             if not flow.may_go_on:
                 await scope.wait(flow.ready())
             if flow.is_closed:
                 break
-            item = scope.invoke(next, (iterator, _END))
-            if item is _END:
+            item = scope.invoke(next, (iterator, END))
+            if item is END:
                 return
             if flow.is_closed:
                 break
@@ -166,7 +158,7 @@ class _Pump:
         flow = self._sender.flow
         iterator = aiter(source)
         self._is_made = self._is_made or iterator is not source
-        closes = self._is_made and _has(iterator, "aclose")
+        closes = self._is_made and has_method(iterator, "aclose")
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         flow.on_close = partial(self._strike_soon, loop, task)
@@ -178,7 +170,7 @@ class _Pump:
                 if flow.is_closed:
                     break
                 item = await self._next(iterator, task)
-                if item is _END:
+                if item is END:
                     return None
                 if flow.is_closed:
                     break
@@ -196,7 +188,7 @@ class _Pump:
     async def _next(self, iterator: Any, task: asyncio.Task[Any]) -> Any:
         self._asks = True
         try:
-            return await anext(iterator, _END)
+            return await anext(iterator, END)
         except asyncio.CancelledError:
             if self._struck and task.cancelling() == 1:
                 return None
