@@ -49,7 +49,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     is_async = has_method(iterator, "__anext__")
     if not (is_async or has_method(iterator, "__next__")):
         raise InvalidRequest(
-            f"A {type_name(iterator)} is no iterator and keeps no place; store what builtins.iter gives of it.",
+            f"A {type_name(iterator)} is no iterator and keeps no place; store what builtins.iter gives.",
             at="$.target",
         )
     until = None if request.budget is None else monotonic() + request.budget

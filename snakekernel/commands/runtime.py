@@ -7,7 +7,7 @@ main thread, the notebook's variables); tests assemble one with their own. Comma
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -71,6 +71,19 @@ class Frameworks(Protocol):
         """Plugins that failed to load, and why."""
 
 
+class Subshells(Protocol):
+    """The subshells that clients hold; ``kernel.subshells.Subshells``."""
+
+    async def open(self, count: int) -> list[str]:
+        """Open some more; returns their ids. Raises Unsupported, LimitExceeded."""
+
+    def retire(self, subshell_id: str) -> None:
+        """Let one go, on any thread, without waiting; what runs in it is cancelled."""
+
+    async def ended(self, ids: Sequence[str], seconds: float) -> int:
+        """Wait until those let go have ended, for so long at most; how many have not."""
+
+
 class Clock(Protocol):
     """Seconds since 1970."""
 
@@ -95,6 +108,8 @@ class Runtime:
     leases: Leases = field(default_factory=Leases)
     #: The streams under way.
     flows: Flows = field(default_factory=Flows)
+    #: None where there are none.
+    subshells: Subshells | None = None
     #: What clients watch for changes in place.
     watches: Watches = field(default_factory=Watches)
     limits: Limits = field(default_factory=Limits)

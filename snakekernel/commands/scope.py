@@ -377,10 +377,12 @@ class Scope:
                 raise
             raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
 
-    async def wait(self, awaitable: Awaitable[T], *, at: str | None = None) -> T:
-        """Await user code on the kernel's loop."""
+    async def wait(self, awaitable: Awaitable[T], *, at: str | None = None, trusted: bool = False) -> T:
+        """Await user code on the kernel's loop; ``trusted`` as for ``invoke``."""
         result: T | Failed = await suspend(awaitable)
         if isinstance(result, Failed):
+            if trusted and isinstance(result.error, SnakeError):
+                raise result.error
             raise from_user_code(result.error, at=at, interrupted=self.interrupts.requested)
         return result
 

@@ -54,6 +54,7 @@ from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
+from .subshells import Subshells
 from .transport import is_loopback, is_plain_tcp
 from .watching import Watching
 
@@ -124,6 +125,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
+        self.subshells = Subshells(self)
         self.runtime = Runtime(
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
@@ -144,6 +146,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             cancel=self._cancel,
             on_seen=changes.seen,
             leases=Leasing(self._call_later_on_control).leases,
+            subshells=self.subshells,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         notebook = Notebook(self, self._own_shell)
@@ -180,6 +183,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             super().start()
             if self.fast_lane:
                 self.log.warning("The fast lane is not used: %s.", reason)
+        self.subshells.start()
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
         self.main_loop = self.expiry.loop = self.io_loop.asyncio_loop
 
@@ -217,7 +221,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
                     raise UnknownSubshellError(subshell_id)
                 socket = self.shell_channel_thread.manager.get_shell_channel_to_subshell_socket(subshell_id)
             except UnknownSubshellError as error:
-                self._refuse_subshell(incoming, error)
+                self._refuse_subshell(incoming, error, self.shell_stream)
             else:
                 socket.send_multipart(msg, copy=False)
 
@@ -227,19 +231,24 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         """Serve ours here, all else the stock way."""
         incoming = self._ours(msg)
         if incoming is None:
-            await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+            if not self.subshells.is_end(subshell_id, msg):
+                await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
             return
         if self._supports_kernel_subshells:
             stream = self.shell_channel_thread.manager.get_subshell_to_shell_channel_socket(subshell_id)
         else:
             stream = self.shell_stream
+        if self.subshells.is_ending(subshell_id):
+            self._refuse_subshell(incoming, UnknownSubshellError(str(subshell_id)), stream)
+            return
         door: Door = "shell" if subshell_id is None else "subshell"
         try:
             serving = Serving(self, incoming, door, stream.send_multipart)
         except BadFrame as error:
             self.dropped(error)
         else:
-            await serving.finish(serving.begin())
+            with self.subshells.running(subshell_id, serving.run):
+                await serving.finish(serving.begin())
 
     def pre_handler_hook(self) -> None:
         """As stock, which has interrupts raise; a message that is the inspector's runs no cell."""
@@ -293,7 +302,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         parent, topic = incoming.parent(), self._topic(PROGRESS)
         self.envelope.send(self.iopub_socket, PROGRESS, content, parent, ident=topic)
 
-    def _refuse_subshell(self, incoming: Incoming, unknown: UnknownSubshellError) -> None:
+    def _refuse_subshell(self, incoming: Incoming, unknown: UnknownSubshellError, stream: Any) -> None:
         try:
             run = Run(admitted(self, incoming), self.runtime, "subshell")
         except BadFrame as error:
@@ -304,7 +313,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         )
         packed = run.pack(run.fail(refusal))
         frames = frames_to(self, incoming, run.frame.session, run.reply_type, packed)
-        self.shell_stream.send_multipart(frames)
+        stream.send_multipart(frames)
 
     def _ours(self, msg: list[Any]) -> Incoming | None:
         try:
