@@ -21,10 +21,11 @@ from .future import read_reply
 from .keeper import LoopKeeper
 from .launch import Launch
 from .link import GONE, Link
-from .message import Channel, Message, Received
+from .message import Channel, Message, Received, Slot
 from .operations import Operations
 from .payload import Finish
 from .shield import Shield
+from .streams import AsyncStream
 from .watch import Watch
 
 
@@ -245,6 +246,12 @@ class AsyncClient(Operations):
     ) -> asyncio.Future[Any]:
         return asyncio.ensure_future(self._sent(op, content, buffers, finish, "shell", None, keep=True))
 
+    def _streamed(
+        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+    ) -> AsyncStream:
+        _, post = self._opened()
+        return AsyncStream(self, post.give, content, buffers, credit, timeout)
+
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
         link, post = self._opened()
         return post.send(link.message(msg_type, b"{}", channel="control"))
@@ -279,15 +286,18 @@ class _Post:
     def send(self, message: Message) -> asyncio.Future[Received]:
         """A future of the reply; raises KernelLost where it cannot be sent."""
         future: asyncio.Future[Received] = self._loop.create_future()
-        slot = partial(_settle, future)
+        self.give(message, partial(_settle, future))
+        return future
+
+    def give(self, message: Message, slot: Slot) -> None:
+        """As ``send``, with a slot that gets the reply."""
         if self._sent_in_this_turn:
             self._link.send_later(message, slot)
-            return future
+            return
         with Shield():
             self._link.send(message, slot)
         self._sent_in_this_turn = True
         self._loop.call_soon(self._flush)
-        return future
 
     def _flush(self) -> None:
         self._sent_in_this_turn = False

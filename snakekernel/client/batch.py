@@ -139,6 +139,9 @@ class BaseBatch(Operations):
     def _begin(self, *args: Any) -> Any:
         raise InvalidRequest("submit sends at once; within a batch, use call.")
 
+    def _streamed(self, *args: Any) -> Any:
+        raise InvalidRequest("A stream is a request of its own; it cannot be part of a batch.")
+
     def _decoder(self, buffers: Sequence[memoryview]) -> Any:
         return self._client._decoder(buffers)
 

@@ -24,6 +24,7 @@ from .link import GONE, Link
 from .message import Channel
 from .operations import Operations
 from .payload import Finish, whole
+from .streams import Stream
 from .waiting import Turns
 
 #: Seconds that operations on control may take: they run no user code.
@@ -240,6 +241,11 @@ class Client(Operations):
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
         message = self._link.message(request_type(op), content, buffers, keep=True)
         return self._turns.request(message, op, finish)
+
+    def _streamed(
+        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+    ) -> Stream:
+        return Stream(self, self._turns, content, buffers, credit, timeout)
 
 
 def _end(launch: Launch) -> None:

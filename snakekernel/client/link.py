@@ -275,6 +275,10 @@ class Link:
                 # An answer that is none: the socket serves.
                 return
 
+    def id_of(self, number: int) -> str:
+        """The message id of a request that this link sent."""
+        return f"{self._headers.session}_{number}"
+
     def forget(self, number: int) -> None:
         """Nobody waits for this reply any more."""
         with self.lock:

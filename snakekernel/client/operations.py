@@ -18,9 +18,10 @@ from .message import Channel
 from .payload import Target, check_plain, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
+from .streams import Streaming
 
 
-class Operations(Inspecting, Programs):
+class Operations(Inspecting, Programs, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from ..errors import ReplyTimeout
 from .future import SETTLED, Future, call_back, read_reply
 from .link import GONE, Link
-from .message import Message, Received
+from .message import Message, Received, Slot
 from .payload import Finish
 from .shield import Shield
 from .sleeper import Pipe, Sleeper
@@ -77,14 +77,18 @@ class Turns:
 
     def request(self, message: Message, op: str, finish: Finish) -> Future:
         """Send a request; raises KernelLost where it cannot be sent."""
+        future = Future(self, op, finish, message.number)
+        self.send(message, future._receive)
+        return future
+
+    def send(self, message: Message, slot: Slot) -> None:
+        """Send a message, whose slot gets its reply; raises KernelLost where it cannot be sent."""
         if self._watch is not None:
             self._watch.check()
-        future = Future(self, op, finish, message.number)
         with Shield():
-            self._link.send(message, future._receive)
+            self._link.send(message, slot)
         if self._to_call:
             self._run_callbacks()
-        return future
 
     def call(self, message: Message, op: str, finish: Finish, timeout: float | None) -> Any:
         """Send a request and wait for its result; where it cannot be waited for, it is given up."""

@@ -24,6 +24,7 @@ from ..objects.sessions import Session, SessionTable
 from ..objects.store import Entry, Store
 from ..values import Limits
 from .command import Command
+from .flow import Flows
 from .interrupts import Interrupts
 from .outcomes import Outcomes
 
@@ -109,6 +110,8 @@ class Runtime:
     attachments: Attachments = field(default_factory=Attachments)
     #: What clients hold for as long as they are heard of.
     leases: Leases = field(default_factory=Leases)
+    #: The streams under way.
+    flows: Flows = field(default_factory=Flows)
     #: None where there are none.
     subshells: Subshells | None = None
     #: What clients watch for changes in place.

@@ -93,6 +93,9 @@ class RequesterOf:
             packed = Packed(secrets.scrub(packed.content), scrubbed)
         frames = frames_to(kernel, self._incoming, self._sender, msg_type, packed)
         send = send_on_control if self._door == "control" else send_on_shell
+        if buffers and (send is send_on_control or kernel.lane is None):
+            # A stream sends at its loop's next turn, and a producer may fill the same buffer again by then.
+            frames = [bytes(frame) if type(frame) is memoryview else frame for frame in frames]
         # The main thread's handler may be one that raises, and half a message cannot be mended.
         if threading.current_thread() is threading.main_thread():
             kernel.interrupts.after(send, kernel, frames)
