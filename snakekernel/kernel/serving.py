@@ -15,6 +15,7 @@ import threading
 from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as swap_handler
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -88,6 +89,11 @@ class InterruptsOfRequests:
             swap_handler(_SIGINT, self._handler)
         return saved
 
+    def held(self) -> AbstractContextManager[None]:
+        """Our own lines within user code, on any thread: an interrupt of the request strikes after them."""
+        current = self._current
+        return nullcontext() if current is None or threading.get_ident() != _MAIN else current.held()
+
     def after(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
         saved = getsignal(_SIGINT)
@@ -121,21 +127,32 @@ class Serving:
         run: the request's run through the dispatcher. is_over: whether its reply is sent, or being sent.
     """
 
-    __slots__ = ("_activity", "_caught", "_incoming", "_kernel", "_on_main", "_send", "is_over", "run")
+    __slots__ = (
+        "_activity",
+        "_caught",
+        "_incoming",
+        "_kernel",
+        "_on_main",
+        "_requester",
+        "_send",
+        "is_over",
+        "run",
+    )
 
     def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door, send: Send) -> None:
         self._kernel = kernel
         self._incoming = incoming
         self._send = send
         self.is_over = False
-        frame, requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
-        self.run = Run(frame, kernel.runtime, door, requester=requester)
+        frame, self._requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
+        self.run = Run(frame, kernel.runtime, door, requester=self._requester)
         self._on_main = threading.get_ident() == _MAIN
 
     def begin(self) -> Suspended | Outcome:
         """Run until the request ends or awaits something."""
         kernel, parent = self._kernel, self._incoming.parent()
         self._activity = kernel.activities.begin(parent)
+        self._activity.requester = self._requester
         if self._on_main:
             self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:
