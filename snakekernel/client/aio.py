@@ -15,6 +15,7 @@ from ..errors import KernelLost, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
+from .calls_back_async import LoopFunctions
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
@@ -93,6 +94,7 @@ class AsyncClient(Operations):
         self._loop = asyncio.get_running_loop()
         self._post = _Post(link, self._loop)
         self._keeper = LoopKeeper(link, self._loop, self._post.send)
+        self._functions = link.functions = LoopFunctions(self, link, self._loop)
         self._descriptors = link.descriptors()
         for descriptor in self._descriptors:
             self._loop.add_reader(descriptor, self._post.read, descriptor)
@@ -159,6 +161,7 @@ class AsyncClient(Operations):
                 self._loop.remove_reader(descriptor)
             self._keeper.close()
             link.close()
+            self._functions.close()
         if self._watch is not None:
             self._watch.close()
         launch, self._launch = self._launch, None
@@ -222,7 +225,9 @@ class AsyncClient(Operations):
         timeout: float | None,
     ) -> Any:
         # Sent here, not in the coroutine, so that requests go out in the order they were made.
-        if timeout is None and channel == "control":
+        if self._is_within():
+            channel = "control"
+        elif timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
         return self._sent(op, content, buffers, finish, channel, timeout, keep=False)
 
@@ -244,7 +249,12 @@ class AsyncClient(Operations):
     def _begin(
         self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish
     ) -> asyncio.Future[Any]:
-        return asyncio.ensure_future(self._sent(op, content, buffers, finish, "shell", None, keep=True))
+        channel: Channel = "control" if self._is_within() else "shell"
+        return asyncio.ensure_future(self._sent(op, content, buffers, finish, channel, None, keep=True))
+
+    def _is_within(self) -> bool:
+        """Whether a call of one of our functions makes this request."""
+        return self._link is not None and self._link.functions and self._link.functions.within() is not None
 
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None

@@ -16,6 +16,7 @@ from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
+from .calls_back import ThreadFunctions
 from .connection import find
 from .future import Future
 from .keeper import ThreadKeeper
@@ -70,6 +71,7 @@ class Client(Operations):
         self._launch = launch
         self._turns = Turns(link, None if launch is None else launch.manager)
         self._keeper = ThreadKeeper(link, self._turns)
+        self._functions = link.functions = ThreadFunctions(self, link, self._turns)
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -178,6 +180,7 @@ class Client(Operations):
         finally:
             try:
                 self._turns.close()
+                self._functions.close()
             finally:
                 launch, self._launch = self._launch, None
                 if launch is not None and launch.is_ours:
@@ -233,13 +236,22 @@ class Client(Operations):
         channel: Channel,
         timeout: float | None,
     ) -> Any:
+        functions = self._functions
+        if functions:
+            if functions.within() is not None:
+                channel = "control"
+            elif timeout is None and channel == "control":
+                timeout = CONTROL_TIMEOUT
+            message = self._link.message(request_type(op), content, buffers, channel)
+            return functions.call(message, op, finish, timeout)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
-        message = self._link.message(request_type(op), content, buffers, keep=True)
+        channel: Channel = "control" if self._functions and self._functions.within() else "shell"
+        message = self._link.message(request_type(op), content, buffers, channel, keep=True)
         return self._turns.request(message, op, finish)
 
     def _streamed(

@@ -87,8 +87,13 @@ class Requests(ABC):
         keep_none: tuple[str, ...] = (),
     ) -> tuple[bytes, list[memoryview]]:
         session = session_id or self._session_id
-        content, buffers = encode_request(op, fields, RequestEncoder(self._link, session), keep_none)
-        return self._packed(content, session), buffers
+        encoder = RequestEncoder(self._link, session)
+        try:
+            content, buffers = encode_request(op, fields, encoder, keep_none)
+            return self._packed(content, session), buffers
+        except BaseException:
+            encoder.take_back()
+            raise
 
     def _packed(self, content: dict[str, Any], session_id: str | None) -> bytes:
         if session_id is not None:
@@ -98,6 +103,8 @@ class Requests(ABC):
         epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
         if epoch is not None:
             content.setdefault("epoch", epoch)
+        if link is not None and link.functions and (call := link.functions.within()) is not None:
+            content.setdefault("callback_call", call)
         return pack_json(content)
 
     # -- results -----------------------------------------------------------------------------------

@@ -90,6 +90,11 @@ class Turns:
         if self._to_call:
             self._run_callbacks()
 
+    def check(self) -> None:
+        """Raise KernelLost where the kernel's process is known to have ended."""
+        if self._watch is not None:
+            self._watch.check()
+
     def call(self, message: Message, op: str, finish: Finish, timeout: float | None) -> Any:
         """Send a request and wait for its result; where it cannot be waited for, it is given up."""
         if self._watch is not None:
@@ -264,6 +269,8 @@ class Turns:
         try:
             self._waiting[wait] = None
             future._sleeping.append(wait)
+            if (leader := self._leader) is not None and leader.yields:
+                leader.step_down()
             # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
             if future._came is None and not self._is_free():
                 left = _AT_MOST if deadline is None else deadline - time.monotonic()

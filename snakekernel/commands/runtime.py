@@ -23,6 +23,7 @@ from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
 from ..objects.store import Entry, Store
 from ..values import Limits
+from .callbacks import Callbacks
 from .command import Command
 from .flow import Flows
 from .interrupts import Interrupts
@@ -114,6 +115,8 @@ class Runtime:
     flows: Flows = field(default_factory=Flows)
     #: None where there are none.
     subshells: Subshells | None = None
+    #: Functions of the clients; None where nobody can be called back.
+    callbacks: Callbacks | None = None
     #: What clients watch for changes in place.
     watches: Watches = field(default_factory=Watches)
     limits: Limits = field(default_factory=Limits)

@@ -26,7 +26,7 @@ from ..objects.target import (
     parse,
     resolve_import,
 )
-from ..values import PLAIN, Decoder, Encoder, PackingEncoder
+from ..values import PLAIN, Callback, Decoder, Encoder, PackingEncoder
 from ..wire.errors import (
     InvalidRequest,
     SessionExpired,
@@ -78,6 +78,7 @@ class Scope:
         "buffers",
         "client",
         "door",
+        "has_functions",
         "interrupts",
         "is_task",
         "label",
@@ -131,6 +132,8 @@ class Scope:
         #: Made when the first value comes that is not plain; its limits count over the whole request.
         self._decoder: Decoder | None = None
         self._at = "$"
+        #: Whether the request brought functions of its client's.
+        self.has_functions = False
         #: Calls user code; made when the first is called.
         self._run: Callable[..., Any] | None = None
 
@@ -251,6 +254,7 @@ class Scope:
                 resolve_ref=self._referenced,
                 resolve_step=self._step_result,
                 resolve_name=self._named,
+                resolve_callback=self._function,
             )
         self._at = at
         return decoder.decode(data, at)
@@ -301,6 +305,13 @@ class Scope:
                 return follow(result, step.steps, at=at)
         except (UserCodeRaised, KeyboardInterrupt) as error:
             raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
+
+    def _function(self, callback: Callback) -> Callable[..., Any]:
+        callbacks = self.runtime.callbacks
+        if callbacks is None or self.requester is None:
+            raise Unsupported("Nobody can be called back through this door.", at=self._at)
+        self.has_functions = True
+        return callbacks.function(callback, self)
 
     def _named(self, name: str) -> Any:
         return self.resolve(parse(name.replace(":", "."), at=self._at), at=self._at)

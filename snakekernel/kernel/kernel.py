@@ -37,6 +37,7 @@ from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSI
 from . import threads
 from .activity import Activities
 from .awaiting import awaited
+from .callbacks import Callbacks
 from .changes import ChangeFeed
 from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
@@ -128,6 +129,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.subshells = Subshells(self)
+        self.callbacks = Callbacks(self, self._call_later_on_control)
         self.runtime = Runtime(
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
@@ -150,6 +152,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             on_seen=changes.seen,
             leases=Leasing(self._call_later_on_control).leases,
             subshells=self.subshells,
+            callbacks=self.callbacks,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         notebook = Notebook(self, self._own_shell)
@@ -277,6 +280,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         incoming = self._ours(msg)
         if incoming is None:
             await super().process_control(msg)
+            return
+        if self.callbacks.takes(incoming):
             return
         try:
             tell = partial(self._publish_progress, incoming)

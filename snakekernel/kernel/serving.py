@@ -16,6 +16,7 @@ import threading
 from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as swap_handler
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -91,6 +92,11 @@ class InterruptsOfRequests:
             swap_handler(_SIGINT, self._handler)
         return saved
 
+    def held(self) -> AbstractContextManager[None]:
+        """Our own lines within user code, on any thread: an interrupt of the request strikes after them."""
+        current = self._current
+        return nullcontext() if current is None or threading.get_ident() != _MAIN else current.held()
+
     def after(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
         if self._current is not None and threading.get_ident() == _MAIN:
@@ -141,6 +147,7 @@ class Serving:
         "_incoming",
         "_kernel",
         "_on_main",
+        "_requester",
         "_send",
         "is_over",
         "on_end",
@@ -152,16 +159,17 @@ class Serving:
         self._incoming = incoming
         self._send = send
         self.is_over = False
-        frame, requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
+        frame, self._requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
         self._on_main = threading.get_ident() == _MAIN
         interrupts = Interrupts() if self._on_main else ThreadInterrupts()
-        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=requester)
+        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self._requester)
         self.on_end: Callable[[Outcome], object] | None = None
 
     def begin(self) -> Suspended | Outcome:
         """Run until the request ends or awaits something."""
         kernel, parent = self._kernel, self._incoming.parent()
         self._activity = kernel.activities.begin(parent, self)
+        self._activity.requester = self._requester
         if self._on_main:
             self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:
