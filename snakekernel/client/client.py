@@ -18,6 +18,7 @@ from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .connection import find
 from .future import Future
+from .hearing import Outputs, begin_heard, stop_hearing
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel
@@ -237,6 +238,36 @@ class Client(Operations):
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
         message = self._link.message(request_type(op), content, buffers, keep=True)
         return self._turns.request(message, op, finish)
+
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+    ) -> Any:
+        future = self._begin_listened(op, content, buffers, finish, outputs, keep=False)
+        try:
+            return future.result(timeout)
+        finally:
+            stop_hearing(self._link, future._number)
+            if future._came is None:
+                self._link.forget(future._number)
+
+    def _begin_listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        *,
+        keep: bool = True,
+    ) -> Future:
+        message = self._link.message(request_type(op), content, buffers, keep=keep)
+        return begin_heard(self._turns, message, op, finish, outputs)
 
 
 def _end(launch: Launch) -> None:
