@@ -19,6 +19,7 @@ from .calls_back_async import LoopFunctions
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
+from .hearing import Outputs, heard, welcomed
 from .keeper import LoopKeeper
 from .launch import Launch
 from .link import GONE, Link
@@ -262,6 +263,51 @@ class AsyncClient(Operations):
         _, post = self._opened()
         return AsyncStream(self, post.give, content, buffers, credit, timeout)
 
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+        *,
+        keep: bool = False,
+    ) -> asyncio.Future[Any]:
+        link, post = self._opened()
+        message = link.message(request_type(op), content, buffers, keep=keep)
+        ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
+        at_once = self._listen(link, post, outputs, message.number, ready)
+        # Where it can be, so that requests go out in the order they were made.
+        reply = post.send(message) if at_once else None
+
+        async def begin() -> asyncio.Future[Received]:
+            if reply is not None:
+                return reply
+            await welcomed(ready)
+            return post.send(message)
+
+        async def result() -> Any:
+            received = await heard(link, message.number, op, begin, outputs, timeout)
+            return _read(link, received, finish)
+
+        return asyncio.ensure_future(result())
+
+    def _begin_listened(
+        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish, outputs: Outputs
+    ) -> asyncio.Future[Any]:
+        return self._listened(op, content, buffers, finish, outputs, None, keep=True)
+
+    def _listen(
+        self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]
+    ) -> bool:
+        with Shield(), link.lock:
+            if link.listening is None:
+                descriptor = link.listen().door.descriptor
+                self._descriptors.append(descriptor)
+                asyncio.get_running_loop().add_reader(descriptor, post.read, descriptor)
+            return outputs.listen(link.listen(), number, partial(_settle, ready))
+
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
         link, post = self._opened()
         return post.send(link.message(msg_type, b"{}", channel="control"))
@@ -345,6 +391,10 @@ async def _finished(
     except asyncio.CancelledError:
         link.forget(number)
         raise
+    return _read(link, received, finish)
+
+
+def _read(link: Link, received: Received, finish: Finish) -> Any:
     content = read_reply(received)
     link.learn(content, received.generation)
     return finish(content, received.buffers)

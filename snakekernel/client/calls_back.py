@@ -73,7 +73,7 @@ class _Listening(Future):
 
     def step_down(self) -> None:
         """Leave the reading to others. On any thread."""
-        with self._turns._link.lock:
+        with self._turns.link.lock:
             self._receive(_WOKEN)
 
 

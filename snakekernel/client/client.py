@@ -19,6 +19,7 @@ from .batch import Batch
 from .calls_back import ThreadFunctions
 from .connection import find
 from .future import Future
+from .hearing import Outputs, begin_heard, stop_hearing
 from .keeper import ThreadKeeper
 from .launch import Launch
 from .link import GONE, Link
@@ -258,6 +259,36 @@ class Client(Operations):
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
     ) -> Stream:
         return Stream(self, self._turns, content, buffers, credit, timeout)
+
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+    ) -> Any:
+        future = self._begin_listened(op, content, buffers, finish, outputs, keep=False)
+        try:
+            return future.result(timeout)
+        finally:
+            stop_hearing(self._link, future._number)
+            if future._came is None:
+                self._link.forget(future._number)
+
+    def _begin_listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        *,
+        keep: bool = True,
+    ) -> Future:
+        message = self._link.message(request_type(op), content, buffers, keep=keep)
+        return begin_heard(self._turns, message, op, finish, outputs)
 
 
 def _end(launch: Launch) -> None:

@@ -13,6 +13,7 @@ from ..commands.reading import to_request
 from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
 from .calling import call_fields
+from .hearing import OnOutput, OnProgress, Outputs
 from .inspecting import Inspecting
 from .message import Channel
 from .payload import Target, check_plain, field, inspected, pictured, whole
@@ -39,6 +40,8 @@ class Operations(Inspecting, Programs, Streaming):
         string_refs: bool = False,
         call_id: str | None = None,
         timeout: float | None = None,
+        on_output: OnOutput | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """Call a target in the kernel, or read it where it is not callable.
 
@@ -51,13 +54,19 @@ class Operations(Inspecting, Programs, Streaming):
             string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
             call_id: the same id again within one kernel process gives the first outcome and runs nothing.
             timeout: seconds to wait for the reply; None waits as long as the kernel lives.
+            on_output: gets each ``Output`` of the call, what it prints, logs or shows, while it runs.
+            on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known.
 
         Raises:
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
         fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
-        return self._send("call", fields, self._in_session(session_id)._called, session_id, timeout)
+        finish = self._in_session(session_id)._called
+        if on_output is None and on_progress is None:
+            return self._send("call", fields, finish, session_id, timeout)
+        content, buffers = self._encoded("call", fields, session_id)
+        return self._listened("call", content, buffers, finish, Outputs(on_output, on_progress), timeout)
 
     def submit(
         self,
@@ -70,14 +79,20 @@ class Operations(Inspecting, Programs, Streaming):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        on_output: OnOutput | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """As ``call``, without waiting for the result: returns a ``Future`` of it, the async client a task.
 
         Many calls may be under way at once; the kernel runs them in the order they were submitted.
+        What listens to a ``Future``'s call is called by whoever asks for its result.
         """
         fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
         content, buffers = self._encoded("call", fields, session_id)
-        return self._begin("call", content, buffers, self._in_session(session_id)._called)
+        finish = self._in_session(session_id)._called
+        if on_output is None and on_progress is None:
+            return self._begin("call", content, buffers, finish)
+        return self._begin_listened("call", content, buffers, finish, Outputs(on_output, on_progress))
 
     def store(
         self,

@@ -17,6 +17,7 @@ from ..wire.errors import InvalidRequest, Unsupported
 from ..wire.frame import pack_json
 from ..wire.path import Item
 from .description import Description
+from .hearing import Outputs
 from .message import Channel
 from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
 from .proxy import StoredProxy
@@ -52,6 +53,24 @@ class Requests(ABC):
     @abstractmethod
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Any:
         """Send a request on shell; returns a future of its result."""
+
+    @abstractmethod
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+    ) -> Any:
+        """As ``_submit`` on shell, with what the request puts out heard."""
+
+    @abstractmethod
+    def _begin_listened(
+        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish, outputs: Outputs
+    ) -> Any:
+        """As ``_begin``, with what the request puts out heard."""
 
     @abstractmethod
     def _proxy(self, path: tuple[Any, ...]) -> StoredProxy:
