@@ -140,8 +140,17 @@ class BaseBatch(Operations):
             "execute and exchange are requests of their own; they cannot be part of a batch."
         )
 
+    def _listened(self, *args: Any) -> Any:
+        raise InvalidRequest("A batch's steps have no output of their own; call outside of it to hear it.")
+
+    def _begin_listened(self, *args: Any) -> Any:
+        return self._begin(*args)
+
     def _begin(self, *args: Any) -> Any:
         raise InvalidRequest("submit sends at once; within a batch, use call.")
+
+    def _streamed(self, *args: Any) -> Any:
+        raise InvalidRequest("A stream is a request of its own; it cannot be part of a batch.")
 
     def _decoder(self, buffers: Sequence[memoryview]) -> Any:
         return self._client._decoder(buffers)

@@ -9,6 +9,11 @@ from .keeper import LEASE
 from .payload import Target
 
 
+def lease_of(returns: str | None) -> float | None:
+    """Seconds for which what a result leaves in the kernel is held; None where it leaves nothing."""
+    return LEASE if returns == "ref" or returns == "proxy" else None
+
+
 def call_fields(
     target: Target,
     args: Sequence[Any],
@@ -30,8 +35,9 @@ def call_fields(
         fields["store_as"] = store_as
     if returns != "auto":
         fields["returns"] = returns
-        if returns in ("ref", "proxy"):
-            fields["lease"] = LEASE
+        lease = lease_of(returns)
+        if lease is not None:
+            fields["lease"] = lease
     if string_refs:
         fields["string_refs"] = True
     if call_id is not None:

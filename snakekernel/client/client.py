@@ -16,8 +16,10 @@ from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
+from .calls_back import ThreadFunctions
 from .connection import find
 from .future import Future
+from .hearing import Outputs, begin_heard, stop_hearing
 from .keeper import ThreadKeeper
 from .launch import Launch
 from .link import GONE, Link
@@ -25,6 +27,7 @@ from .message import Channel
 from .operations import Operations
 from .payload import Finish, whole
 from .record import Record
+from .streams import Stream
 from .waiting import Turns
 
 #: Seconds that operations on control may take: they run no user code.
@@ -70,6 +73,7 @@ class Client(Operations):
         self._launch = launch
         self._turns = Turns(link, None if launch is None else launch.manager)
         self._keeper = ThreadKeeper(link, self._turns)
+        self._functions = link.functions = ThreadFunctions(self, link, self._turns)
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -178,6 +182,7 @@ class Client(Operations):
         finally:
             try:
                 self._turns.close()
+                self._functions.close()
             finally:
                 launch, self._launch = self._launch, None
                 if launch is not None and launch.is_ours:
@@ -242,14 +247,58 @@ class Client(Operations):
         channel: Channel,
         timeout: float | None,
     ) -> Any:
+        functions = self._functions
+        if functions:
+            if functions.within() is not None:
+                channel = "control"
+            elif timeout is None and channel == "control":
+                timeout = CONTROL_TIMEOUT
+            message = self._link.message(request_type(op), content, buffers, channel)
+            return functions.call(message, op, finish, timeout)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
-        message = self._link.message(request_type(op), content, buffers, keep=True)
+        channel: Channel = "control" if self._functions and self._functions.within() else "shell"
+        message = self._link.message(request_type(op), content, buffers, channel, keep=True)
         return self._turns.request(message, op, finish)
+
+    def _streamed(
+        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+    ) -> Stream:
+        return Stream(self, self._turns, content, buffers, credit, timeout)
+
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+    ) -> Any:
+        future = self._begin_listened(op, content, buffers, finish, outputs, keep=False)
+        try:
+            return future.result(timeout)
+        finally:
+            stop_hearing(self._link, future._number)
+            if future._came is None:
+                self._link.forget(future._number)
+
+    def _begin_listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        *,
+        keep: bool = True,
+    ) -> Future:
+        message = self._link.message(request_type(op), content, buffers, keep=keep)
+        return begin_heard(self._turns, message, op, finish, outputs)
 
 
 def _end(launch: Launch) -> None:

@@ -10,12 +10,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..values import Codec, Decoder, Encoder, NotLossless, PackingEncoder, registry
+from ..values import Codec, Decoder, Encoder, NotLossless, PackingEncoder, Registry, registry
 from ..values.bounds import member
 from ..wire.errors import InvalidRequest, Unserializable
 from ..wire.model import Reply
 from ..wire.path import Attr, Item, Ref
 from .description import Description, Inspection, Picture
+from .lendable import lendable
 from .proxy import ModuleProxy, StoredProxy
 from .remote import Held, RemoteObject
 
@@ -32,16 +33,32 @@ class RequestEncoder(PackingEncoder):
         extra: exact type -> ``(obj, encoder) -> finished data``, before every codec.
     """
 
-    __slots__ = ("_link", "_session_id", "named")
+    __slots__ = ("_lent", "_link", "_session_id", "named")
 
     def __init__(
         self, link: Any, session_id: str | None, extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
     ) -> None:
-        super().__init__(extra=extra)
+        super().__init__(extra=extra, registry=_OR_LENT)
         self._link = link
         self._session_id = session_id
         #: What keeps the remote objects that the message names.
         self.named: list[Held] = []
+        #: Ids of the functions mentioned so far.
+        self._lent: list[str] = []
+
+    def lend(self, function: Any) -> dict[str, Any]:
+        """What is told of a function that stays here and can be called from there."""
+        if self._link is None:
+            raise NotLossless("a function can be sent by a client that is connected")
+        told: dict[str, Any] = self._link.functions.lend(function, self._session_id)
+        self._lent.append(told["id"])
+        return told
+
+    def take_back(self) -> None:
+        """What was encoded is not sent."""
+        if self._lent:
+            self._link.functions.take_back(self._lent)
+            self._lent = []
 
     def path(self, proxy: StoredProxy | RemoteObject) -> tuple[Any, ...]:
         """The proxy's path; raises NotLossless where it would lead to another object here."""
@@ -65,6 +82,28 @@ def _encode_proxy(proxy: StoredProxy | RemoteObject | Description, encoder: Enco
     return _ref.encode(Ref(path[0], path[1:]), encoder)
 
 
+class _OrLent(Registry):
+    """The codec table, where what has no codec and can be called stays here and is called from there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # One table with that of all encoders.
+        self.__dict__ = registry.__dict__
+
+    def handler(self, kind: type) -> Any:
+        try:
+            return super().handler(kind)
+        except NotLossless:
+            if kind is ModuleProxy or not lendable(kind):
+                raise
+            return _lend
+
+
+def _lend(function: Any, encoder: Any) -> dict[str, Any]:
+    return {"$callback": encoder.lend(function)}
+
+
+_OR_LENT: Final = _OrLent()
 _ref: Final = registry.tags["ref"]
 registry.register(Codec("ref", (StoredProxy, RemoteObject, Description), _encode_proxy, _ref.decode))
 

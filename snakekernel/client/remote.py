@@ -9,7 +9,7 @@ is gone. Names that begin with an underscore are Python's own.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ..errors import SnakeError, Unresolvable
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 2.0
 #: Items that one message of an iteration brings.
 _CHUNK: Final = 256
+#: Seconds after which a slow iterator's items are brought, few as they may be.
+_AT_A_TIME: Final = 0.05
 #: Exceptions that are not made from a message alone.
 _NOT_OF_TEXT: Final = (UnicodeError, BaseExceptionGroup)
 _OWN_NAMES: Final = ("fetch", "inspect")
@@ -131,24 +133,30 @@ class RemoteObject(Operators):
         return self._items()
 
     def _items(self) -> Iterator[Any]:
-        client = self._client
-        iterator = client.call("builtins.iter", args=[self], returns="ref")
+        # In chunks, and by no stream: between two items other calls may run.
+        iterator = self._client.call("builtins.iter", args=[self], returns="ref")
         while True:
-            items = client.pipeline(
-                [
-                    {"target": "itertools.islice", "args": [iterator, _CHUNK], "returns": "none"},
-                    {"target": "builtins.list", "args": [Step(0)], "returns": "ref"},
-                    {"target": "builtins.len", "args": [Step(1)]},
-                ]
-            )
-            count = items[2]
-            yield from client.pipeline(
-                [
-                    {"op": "retrieve", "target": ["stored", *items[1][n]._path], "returns": "proxy"}
-                    for n in range(count)
-                ]
-            )
-            if count < _CHUNK:
+            chunk = self._client.pull(iterator, _CHUNK, returns="proxy", budget=_AT_A_TIME)
+            yield from chunk.items
+            if chunk.failure is not None:
+                raise chunk.failure
+            if chunk.done:
+                return
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        client = self._client
+        try:
+            iterator = await client.call("builtins.aiter", args=[self], returns="ref")
+        except TypeError:
+            # It is no asynchronous one.
+            iterator = await client.call("builtins.iter", args=[self], returns="ref")
+        while True:
+            chunk = await client.pull(iterator, _CHUNK, returns="proxy", budget=_AT_A_TIME)
+            for item in chunk.items:
+                yield item
+            if chunk.failure is not None:
+                raise chunk.failure
+            if chunk.done:
                 return
 
     # -- contexts ----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from ..wire.errors import InvalidRequest, Unsupported
 from ..wire.frame import pack_json
 from ..wire.path import Attr, Item
 from .description import Description
+from .hearing import Outputs
 from .message import Channel
 from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
 from .proxy import StoredProxy
@@ -64,6 +65,24 @@ class Requests(ABC):
         """Send a request on shell; returns a future of its result."""
 
     @abstractmethod
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+    ) -> Any:
+        """As ``_submit`` on shell, with what the request puts out heard."""
+
+    @abstractmethod
+    def _begin_listened(
+        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish, outputs: Outputs
+    ) -> Any:
+        """As ``_begin``, with what the request puts out heard."""
+
+    @abstractmethod
     def _proxy(self, path: tuple[Any, ...]) -> StoredProxy:
         """The stored object at a path."""
 
@@ -79,7 +98,7 @@ class Requests(ABC):
         keep_none: tuple[str, ...] = (),
     ) -> Any:
         """Send a request of these fields; None among them is left out, but in those to be kept."""
-        content, buffers, finish = self._prepared(op, fields, finish, session_id, keep_none)
+        content, buffers, finish = self._encoded(op, fields, finish, session_id, keep_none)
         return self._submit(
             op,
             content,
@@ -89,7 +108,7 @@ class Requests(ABC):
             timeout=timeout,
         )
 
-    def _prepared(
+    def _encoded(
         self,
         op: str,
         fields: Mapping[str, Any],
@@ -104,21 +123,14 @@ class Requests(ABC):
         """
         session = session_id or self._session_id
         encoder = RequestEncoder(self._link, session)
-        content, buffers = encode_request(op, fields, encoder, keep_none)
-        if encoder.named:
-            finish = partial(_keeping, finish, encoder.named)
-        return self._packed(content, session), buffers, finish
-
-    def _encoded(
-        self,
-        op: str,
-        fields: Mapping[str, Any],
-        session_id: str | None,
-        keep_none: tuple[str, ...] = (),
-    ) -> tuple[bytes, list[memoryview]]:
-        """A request's content and its buffers, for who keeps by itself what the request names."""
-        content, buffers, _ = self._prepared(op, fields, whole, session_id, keep_none)
-        return content, buffers
+        try:
+            content, buffers = encode_request(op, fields, encoder, keep_none)
+            if encoder.named:
+                finish = partial(_keeping, finish, encoder.named)
+            return self._packed(content, session), buffers, finish
+        except BaseException:
+            encoder.take_back()
+            raise
 
     def _packed(self, content: dict[str, Any], session_id: str | None) -> bytes:
         if session_id is not None:
@@ -128,6 +140,8 @@ class Requests(ABC):
         epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
         if epoch is not None:
             content.setdefault("epoch", epoch)
+        if link is not None and link.functions and (call := link.functions.within()) is not None:
+            content.setdefault("callback_call", call)
         return pack_json(content)
 
     # -- results -----------------------------------------------------------------------------------

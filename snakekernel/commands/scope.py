@@ -7,8 +7,9 @@ the scope resolves and describes without running any.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from .. import inspection
@@ -24,7 +25,7 @@ from ..objects.target import (
     parse,
     resolve_import,
 )
-from ..values import PLAIN, Decoder
+from ..values import PLAIN, Callback, Decoder
 from ..wire.errors import (
     InvalidRequest,
     SessionExpired,
@@ -39,7 +40,7 @@ from ..wire.path import Ref, Step
 from .calling import caller
 from .failures import from_user_code
 from .following import follow_beside
-from .interrupts import Interrupts
+from .interrupts import Interrupts, stopped
 from .reading import to_request
 from .requester import Requester
 from .results import result
@@ -77,6 +78,7 @@ class Scope:
         "buffers",
         "client",
         "door",
+        "has_functions",
         "interrupts",
         "is_task",
         "label",
@@ -130,6 +132,8 @@ class Scope:
         #: Made when the first value comes that is not plain; its limits count over the whole request.
         self._decoder: Decoder | None = None
         self._at = "$"
+        #: Whether the request brought functions of its client's.
+        self.has_functions = False
         #: Calls user code; made when the first is called.
         self._run: Callable[..., Any] | None = None
 
@@ -240,7 +244,7 @@ class Scope:
             with self.interrupts:
                 return follow(obj, target.steps, at=at)
         except (UserCodeRaised, KeyboardInterrupt) as error:
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+            raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -254,6 +258,7 @@ class Scope:
                 resolve_ref=self._referenced,
                 resolve_step=self._referenced_step,
                 resolve_name=self._named,
+                resolve_callback=self._function,
             )
         self._at = at
         return decoder.decode(data, at)
@@ -303,6 +308,13 @@ class Scope:
             raise InvalidRequest(f"Step {index} failed and has no result.", at=at)
         return found
 
+    def _function(self, callback: Callback) -> Callable[..., Any]:
+        callbacks = self.runtime.callbacks
+        if callbacks is None or self.requester is None:
+            raise Unsupported("Nobody can be called back through this door.", at=self._at)
+        self.has_functions = True
+        return callbacks.function(callback, self)
+
     def _named(self, name: str) -> Any:
         return self.resolve(parse(name.replace(":", "."), at=self._at), at=self._at)
 
@@ -347,7 +359,7 @@ class Scope:
             self.interrupts.disarm()
             if trusted and isinstance(error, SnakeError):
                 raise
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+            raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
 
     async def wait(self, awaitable: Awaitable[T], *, at: str | None = None, trusted: bool = False) -> T:
         """Await user code on the kernel's loop; ``trusted`` as for ``invoke``."""
@@ -355,8 +367,24 @@ class Scope:
         if isinstance(result, Failed):
             if trusted and isinstance(result.error, SnakeError):
                 raise result.error
-            raise from_user_code(result.error, at=at, interrupted=self.interrupts.requested)
+            raise from_user_code(result.error, at=at, reason=self.interrupts.reason)
         return result
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Have what runs here stopped at its deadline, so many seconds after the request came.
+
+        Raises DeadlineExceeded where that is over already.
+        """
+        came = self.interrupts.came
+        left = seconds if came is None else seconds - (monotonic() - came)
+        if left <= 0:
+            raise stopped("deadline")
+        call_off = self.runtime.stop_after(self.interrupts, left)
+        try:
+            yield
+        finally:
+            call_off()
 
     def session_contexts(self) -> ExitStack:
         """The contexts of what this session configured for itself; enter it around user code."""

@@ -115,3 +115,13 @@ class Progress(msgspec.Struct, kw_only=True):
     done: int
     total: int
     text: str
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """Content of ``snake_item``: one item of a stream, described as the result of a ``call``.
+
+    seq: 0 for the first, then without a gap.
+    """
+
+    seq: int
+    item: dict[str, Any] | None
