@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .client.output import Output as Output
     from .client.proxy import ref as ref
     from .client.proxy import step as step
+    from .client.remote import RemoteObject as RemoteObject
     from .ui import panel as panel
 
     start = Client.start
@@ -29,6 +30,7 @@ __all__ = [
     "Description",
     "Future",
     "Output",
+    "RemoteObject",
     "__version__",
     "connect",
     "errors",
@@ -45,6 +47,7 @@ _HOMES = {
     "Description": "client.description",
     "Future": "client.future",
     "Output": "client.output",
+    "RemoteObject": "client.remote",
     "errors": "errors",
     "panel": "ui",
     "ref": "client.proxy",

@@ -90,6 +90,9 @@ class Recorded(Operators):
     def _now(self, function: str, *args: Any) -> NoReturn:
         raise TypeError(_LATER)
 
+    def __next__(self) -> Any:
+        return self._apply("builtins.next", self)
+
     def __iter__(self) -> NoReturn:
         raise TypeError(_LATER)
 

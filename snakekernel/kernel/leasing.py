@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -9,6 +10,8 @@ from ..objects.leases import Leases
 
 #: Seconds between two looks, at least: leases are renewed all the time, and most ends never come.
 _SOONEST: Final = 0.25
+#: Seconds that a look may come late.
+_HELD_UP: Final = 0.5
 
 
 class Leasing:
@@ -22,15 +25,20 @@ class Leasing:
         self.leases = Leases(on_hold=self._arm)
         self._call_later = call_later
         self._is_armed = False
+        self._due = 0.0
 
     def _arm(self) -> None:
         seconds = self.leases.next_end()
         if seconds is not None and not self._is_armed:
             self._is_armed = True
-            self._call_later(max(_SOONEST, seconds), self._look)
+            delay = max(_SOONEST, seconds)
+            self._due = time.monotonic() + delay
+            self._call_later(delay, self._look)
 
     def _look(self) -> None:
         self._is_armed = False
-        for release in self.leases.expire():
-            release()
+        # A loop that was held up, as by code that keeps the GIL, has renewals to read first.
+        if time.monotonic() - self._due < _HELD_UP:
+            for release in self.leases.expire():
+                release()
         self._arm()
