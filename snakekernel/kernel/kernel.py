@@ -53,6 +53,7 @@ from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
+from .parents import Parents
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .stopping import Stopping
@@ -162,6 +163,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         register_displays(self.shell)
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
+        self.parents = Parents(self)
+        self.parents.install()
         self.expiry = Expiry(self.runtime)
         self.inspector = Inspector(self.expiry.arm)
         self.watches = self.runtime.watches

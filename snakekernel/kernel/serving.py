@@ -173,7 +173,10 @@ class Serving:
         if self._on_main:
             self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:
-            kernel.set_parent(self._incoming.identities, parent, channel="shell")
+            if kernel.parents.of_cells:
+                kernel.parents.set_here(self._incoming.identities, parent)
+            else:
+                kernel.set_parent(self._incoming.identities, parent, channel="shell")
         except BaseException:  # it tells sys.stdout, and user code may have put anything there
             kernel.log.warning("sys.stdout or sys.stderr was replaced by what cannot be told its request")
         return self.run.resume()
