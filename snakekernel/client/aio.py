@@ -26,6 +26,7 @@ from .link import GONE, Link
 from .message import Channel, Message, Received, Slot
 from .operations import Operations
 from .payload import Finish
+from .record import AsyncRecord
 from .shield import Shield
 from .streams import AsyncStream
 from .watch import Watch
@@ -33,6 +34,8 @@ from .watch import Watch
 
 class AsyncClient(Operations):
     """An asyncio client of one kernel: ``async with AsyncClient.start() as snake: await snake.call(…)``."""
+
+    _is_async = True
 
     def __init__(self, open: Callable[[AsyncClient], Awaitable[None]]) -> None:
         self._open = open
@@ -212,6 +215,14 @@ class AsyncClient(Operations):
             session_id: the session whose namespace is used.
         """
         return AsyncBatch(self._in_session(session_id), timeout)
+
+    def record(self, *, timeout: float | None = None, session_id: str | None = None) -> AsyncRecord:
+        """As ``Client.record``: ``async with snake.record() as r: …``; within the block nothing is awaited.
+
+        Args:
+            timeout, session_id: as for ``batch``.
+        """
+        return AsyncRecord(self._in_session(session_id), timeout)
 
     # -- requests ----------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from .link import GONE, Link
 from .message import Channel
 from .operations import Operations
 from .payload import Finish, whole
+from .record import Record
 from .streams import Stream
 from .waiting import Turns
 
@@ -224,6 +225,15 @@ class Client(Operations):
             session_id: the session whose namespace is used.
         """
         return Batch(self._in_session(session_id), timeout)
+
+    def record(self, *, timeout: float | None = None, session_id: str | None = None) -> Record:
+        """Note what is done with objects of the kernel and send it as one message when the block ends:
+        ``with snake.record() as r: total = r.modules.pandas.read_csv("x.csv")["v"].sum()``.
+
+        Args:
+            timeout, session_id: as for ``batch``.
+        """
+        return Record(self._in_session(session_id), timeout)
 
     # -- requests ----------------------------------------------------------------------------------
 

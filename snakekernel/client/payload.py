@@ -18,6 +18,7 @@ from ..wire.path import Attr, Item, Ref
 from .description import Description, Inspection, Picture
 from .lendable import lendable
 from .proxy import ModuleProxy, StoredProxy
+from .remote import Held, RemoteObject
 
 #: Turns a reply's content and buffers into the result.
 Finish = Callable[[dict[str, Any], Sequence[memoryview]], Any]
@@ -32,7 +33,7 @@ class RequestEncoder(PackingEncoder):
         extra: exact type -> ``(obj, encoder) -> finished data``, before every codec.
     """
 
-    __slots__ = ("_lent", "_link", "_session_id")
+    __slots__ = ("_lent", "_link", "_session_id", "named")
 
     def __init__(
         self, link: Any, session_id: str | None, extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
@@ -40,6 +41,8 @@ class RequestEncoder(PackingEncoder):
         super().__init__(extra=extra, registry=_OR_LENT)
         self._link = link
         self._session_id = session_id
+        #: What keeps the remote objects that the message names.
+        self.named: list[Held] = []
         #: Ids of the functions mentioned so far.
         self._lent: list[str] = []
 
@@ -57,21 +60,23 @@ class RequestEncoder(PackingEncoder):
             self._link.functions.take_back(self._lent)
             self._lent = []
 
-    def path(self, proxy: StoredProxy) -> tuple[Any, ...]:
+    def path(self, proxy: StoredProxy | RemoteObject) -> tuple[Any, ...]:
         """The proxy's path; raises NotLossless where it would lead to another object here."""
         if proxy._client._link is not self._link:
             raise NotLossless(f"{proxy!r} is an object of another kernel; send its value: fetch() it first")
         theirs = proxy._client._session_id
         if theirs is not None and theirs != self._session_id:
             raise NotLossless(f"{proxy!r} is an object of session {theirs!r}; share() it first")
+        if type(proxy) is RemoteObject:
+            self.named.append(proxy._held)
         return proxy._path
 
 
-def _encode_proxy(proxy: StoredProxy | Description, encoder: Encoder) -> Any:
+def _encode_proxy(proxy: StoredProxy | RemoteObject | Description, encoder: Encoder) -> Any:
     if not isinstance(encoder, RequestEncoder):
         raise NotLossless("a reference to a stored object is sent by its client only")
     try:
-        path = encoder.path(proxy if isinstance(proxy, StoredProxy) else proxy.proxy)
+        path = encoder.path(proxy.proxy if isinstance(proxy, Description) else proxy)
     except LookupError as error:
         raise NotLossless(str(error)) from None
     return _ref.encode(Ref(path[0], path[1:]), encoder)
@@ -100,7 +105,7 @@ def _lend(function: Any, encoder: Any) -> dict[str, Any]:
 
 _OR_LENT: Final = _OrLent()
 _ref: Final = registry.tags["ref"]
-registry.register(Codec("ref", (StoredProxy, Description), _encode_proxy, _ref.decode))
+registry.register(Codec("ref", (StoredProxy, RemoteObject, Description), _encode_proxy, _ref.decode))
 
 
 def encode_request(
@@ -173,7 +178,7 @@ def _encode_target(target: Any, encoder: RequestEncoder) -> Any:
         return target
     if isinstance(target, Description):
         target = target.proxy
-    if isinstance(target, StoredProxy):
+    if isinstance(target, StoredProxy | RemoteObject):
         target = ["stored", *encoder.path(target)]
     elif isinstance(target, ModuleProxy):
         return ".".join(target._names)

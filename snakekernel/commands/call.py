@@ -17,6 +17,7 @@ from ..wire.model import Request as BaseRequest
 from ..wire.model import Target as RawTarget
 from . import streaming
 from .command import Command
+from .results import REFERENCES, reference
 from .scope import Scope
 from .streaming import Stream
 
@@ -90,11 +91,12 @@ async def run(request: Request, scope: Scope) -> Reply:
     stored_as = request.store_as
     if stored_as is not None:
         scope.put(stored_as, result)
-    if request.returns == "ref":
-        stored_as = stored_as or scope.put_anonymous(result).name
-        reply: Any = {**scope.kind(result), "value": {"$ref": stored_as}}
+    if request.returns in REFERENCES:
+        reply = reference(scope, result, request.returns, stored_as)
+        if stored_as is None and type(reply["value"]) is dict:
+            stored_as = reply["value"].get("$ref")
     else:
-        reply = scope.result(result, request.returns, preview=request.store_as is not None)
+        reply = scope.result(result, request.returns, preview=stored_as is not None)
     return Reply(result=reply, stored_as=stored_as, target=request.target)
 
 
