@@ -19,10 +19,11 @@ from .batch import Batch
 from .connection import find
 from .future import Future
 from .keeper import ThreadKeeper
+from .lanes import Spare
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel
-from .operations import Operations
+from .parallel import Parallel
 from .payload import Finish, whole
 from .waiting import Turns
 
@@ -54,7 +55,7 @@ def check_kernel_info(content: dict[str, Any]) -> None:
     check_identity(content[FEATURE])
 
 
-class Client(Operations):
+class Client(Parallel):
     """A blocking client of one kernel; made by ``start`` or ``connect``.
 
     A signal handler may use it while its thread waits. Where the handler breaks into the sending or reading
@@ -69,6 +70,7 @@ class Client(Operations):
         self._launch = launch
         self._turns = Turns(link, None if launch is None else launch.manager)
         self._keeper = ThreadKeeper(link, self._turns)
+        self._spare = Spare()
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -172,6 +174,8 @@ class Client(Operations):
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.check_free()
         try:
+            if self._launch is None:
+                self._close_spare()
             self._keeper.close()
             self._link.close()
         finally:
@@ -234,10 +238,22 @@ class Client(Operations):
     ) -> Any:
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
+            with self._lanes.turn() as lane:
+                message = self._link.message(request_type(op), content, buffers, subshell=lane.subshell)
+                return self._turns.call(message, op, finish, timeout)
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
+        if self._lanes is not None and self._lanes.is_open:
+            with self._lanes.turn() as lane:
+                message = self._link.message(
+                    request_type(op), content, buffers, keep=True, subshell=lane.subshell
+                )
+                future = self._turns.request(message, op, finish)
+                lane.pending.append(future)
+                return future
         message = self._link.message(request_type(op), content, buffers, keep=True)
         return self._turns.request(message, op, finish)
 

@@ -154,4 +154,3 @@ class Subshells:
             return 0
         _, busy = await asyncio.wait(map(asyncio.wrap_future, waiting), timeout=seconds)
         return len(busy)
-
