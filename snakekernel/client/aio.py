@@ -32,6 +32,8 @@ from .watch import Watch
 class AsyncClient(AsyncParallel):
     """An asyncio client of one kernel: ``async with AsyncClient.start() as snake: await snake.call(…)``."""
 
+    _overlaps = True
+
     def __init__(self, open: Callable[[AsyncClient], Awaitable[None]]) -> None:
         self._open = open
         self._link: Link | None = None

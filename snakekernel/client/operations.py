@@ -24,6 +24,9 @@ class Operations(Inspecting, Programs):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
+    #: Whether calls overlap others where they await, if nothing else is said.
+    _overlaps = False
+
     # -- the dynamic operations --------------------------------------------------------------------
 
     def call(
@@ -37,6 +40,7 @@ class Operations(Inspecting, Programs):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        concurrent: bool | None = None,
         timeout: float | None = None,
     ) -> Any:
         """Call a target in the kernel, or read it where it is not callable.
@@ -49,13 +53,16 @@ class Operations(Inspecting, Programs):
             returns: ``"auto"``, ``"value"``, ``"preview"``, ``"ref"`` or ``"none"``.
             string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
             call_id: the same id again within one kernel process gives the first outcome and runs nothing.
+            concurrent: whether the kernel serves others while this awaits, where the target is a coroutine
+                function; if not given, the async client says so, and the blocking one does not.
             timeout: seconds to wait for the reply; None waits as long as the kernel lives.
 
         Raises:
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
+        concurrent = self._overlaps if concurrent is None else concurrent
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
         return self._send("call", fields, self._in_session(session_id)._called, session_id, timeout)
 
     def submit(
@@ -69,12 +76,14 @@ class Operations(Inspecting, Programs):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        concurrent: bool = False,
     ) -> Any:
         """As ``call``, without waiting for the result: returns a ``Future`` of it, the async client a task.
 
-        Many calls may be under way at once; the kernel runs them in the order they were submitted.
+        Many calls may be under way at once; the kernel runs them in the order they were submitted, each to
+        its end but for those that are ``concurrent``.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
         content, buffers = self._encoded("call", fields, session_id)
         return self._begin("call", content, buffers, self._in_session(session_id)._called)
 

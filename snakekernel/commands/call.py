@@ -23,7 +23,8 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     """Call ``target`` with data of the grammar; ``store_as`` keeps the result, ``returns`` says how it comes.
 
     string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
-    deadline (seconds), concurrent, stream: not served by this build yet.
+    concurrent: where the result is to be awaited, the main shell serves others meanwhile.
+    deadline (seconds), stream: not served by this build yet.
     """
 
     target: RawTarget
@@ -47,8 +48,8 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
-    if request.deadline is not None or request.concurrent or request.stream is not None:
-        scope.refuse(request, "deadline", "concurrent", "stream")
+    if request.deadline is not None or request.stream is not None:
+        scope.refuse(request, "deadline", "stream")
     target = scope.target(request.target)
     scope.label = request.target
     args, kwargs = request.args, request.kwargs
@@ -66,12 +67,15 @@ async def run(request: Request, scope: Scope) -> Reply:
     if scope.session is None or not scope.session.frameworks:
         result = _called(target, args, kwargs, scope)
         if _is_awaitable(result):
-            result = await scope.wait(result)
+            result = await scope.wait(result, concurrent=request.concurrent)
     else:
         with scope.session_contexts():
             result = _called(target, args, kwargs, scope)
-            if _is_awaitable(result):
+            if not request.concurrent and _is_awaitable(result):
                 result = await scope.wait(result)
+        if request.concurrent and _is_awaitable(result):
+            # Not within the contexts that others would see meanwhile.
+            result = await scope.wait(_in_contexts(result, scope), concurrent=True)
     scope.produced = result
     stored_as = request.store_as
     if stored_as is not None:
@@ -82,6 +86,11 @@ async def run(request: Request, scope: Scope) -> Reply:
     else:
         reply = scope.result(result, request.returns, preview=request.store_as is not None)
     return Reply(result=reply, stored_as=stored_as, target=request.target)
+
+
+async def _in_contexts(awaitable: Any, scope: Scope) -> Any:
+    with scope.session_contexts():
+        return await awaitable
 
 
 #: Identities of built-in classes, which cannot change; hashing a class may run its metaclass.

@@ -49,6 +49,11 @@ class Interrupts:
                 self._pending = self._armed = False
                 raise KeyboardInterrupt
 
+    @property
+    def holds_thread(self) -> bool:
+        """Whether the request has the thread: user code of it runs, or it does not await anything."""
+        return self._armed or self.cancel is None
+
     def disarm(self) -> None:
         """User code is over, even if an interrupt struck while the block was left."""
         self._armed = False

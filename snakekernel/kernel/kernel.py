@@ -52,6 +52,7 @@ from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
+from .overlapping import Overlapping
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .subshells import Subshells
@@ -126,6 +127,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.subshells = Subshells(self)
+        self.overlapping = Overlapping(self)
         self.runtime = Runtime(
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
@@ -247,8 +249,10 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         except BadFrame as error:
             self.dropped(error)
         else:
-            with self.subshells.running(subshell_id, serving.run):
-                await serving.finish(serving.begin())
+            if subshell_id is None:
+                await self.overlapping.serve(serving)
+            else:
+                await self.subshells.serve(serving, subshell_id)
 
     def pre_handler_hook(self) -> None:
         """As stock, which has interrupts raise; a message that is the inspector's runs no cell."""

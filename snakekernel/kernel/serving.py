@@ -23,7 +23,7 @@ from ..commands.interrupts import Interrupts
 from ..commands.suspending import Suspended
 from ..wire.frame import Frame
 from ..wire.names import Door
-from .awaiting import awaited
+from .awaiting import ALONE, awaited
 from .incoming import Incoming
 from .outgoing import RequesterOf, frames_to
 
@@ -68,6 +68,8 @@ class InterruptsOfRequests:
 
     def __init__(self) -> None:
         self._current: Interrupts | None = None
+        #: Of requests that await beside others.
+        self.awaiting: set[Interrupts] = set()
         self._handler = self._struck
 
     def install(self) -> None:
@@ -110,8 +112,29 @@ class InterruptsOfRequests:
             swap_handler(_SIGINT, saved)
 
     def _struck(self, signum: int, frame: Any) -> None:
-        if self._current is not None:
-            self._current.request()
+        current = self._current
+        if current is None or not current.holds_thread:
+            for interrupts in self.awaiting - {current}:
+                interrupts.request()
+        if current is not None:
+            current.request()
+
+
+class _Piece:
+    """A piece of a request's code that runs between others': it gets the interrupts."""
+
+    __slots__ = ("_caught", "_interrupts", "_owner")
+
+    def __init__(self, owner: InterruptsOfRequests, interrupts: Interrupts) -> None:
+        self._owner = owner
+        self._interrupts = interrupts
+
+    def __enter__(self) -> None:
+        self._caught = self._owner.catch(self._interrupts)
+
+    def __exit__(self, *exc_info: object) -> None:
+        # As what ran may have been long, and what it stands in may have a handler of its own.
+        self._owner.release(self._caught, was_long=True)
 
 
 class Serving:
@@ -121,7 +144,17 @@ class Serving:
         run: the request's run through the dispatcher. is_over: whether its reply is sent, or being sent.
     """
 
-    __slots__ = ("_activity", "_caught", "_incoming", "_kernel", "_on_main", "_send", "is_over", "run")
+    __slots__ = (
+        "_activity",
+        "_caught",
+        "_incoming",
+        "_kernel",
+        "_on_main",
+        "_piece",
+        "_send",
+        "is_over",
+        "run",
+    )
 
     def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door, send: Send) -> None:
         self._kernel = kernel
@@ -131,6 +164,8 @@ class Serving:
         frame, requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
         self.run = Run(frame, kernel.runtime, door, requester=requester)
         self._on_main = threading.get_ident() == _MAIN
+        #: Where it goes on beside others.
+        self._piece: _Piece | None = None
 
     def begin(self) -> Suspended | Outcome:
         """Run until the request ends or awaits something."""
@@ -144,11 +179,19 @@ class Serving:
             kernel.log.warning("sys.stdout or sys.stderr was replaced by what cannot be told its request")
         return self.run.resume()
 
+    def detach(self) -> None:
+        """It awaits on the main thread, and others are served meanwhile: only its own code is its own."""
+        interrupts = self._kernel.interrupts
+        interrupts.release(self._caught, was_long=True)
+        interrupts.awaiting.add(self.run.interrupts)
+        self._piece = _Piece(interrupts, self.run.interrupts)
+
     async def finish(self, step: Suspended | Outcome) -> None:
         """Await what the request awaits, on to its end, and reply."""
+        piece = self._piece or ALONE
         try:
             while not isinstance(step, Outcome):
-                step = await awaited(self.run, step.awaitable)
+                step = await awaited(self.run, step.awaitable, piece)
         except BaseException as error:
             self.end(self.run.fail(error))
             raise
@@ -158,6 +201,9 @@ class Serving:
         """Reply."""
         kernel = self._kernel
         self.is_over = True
+        if self._piece is not None:
+            kernel.interrupts.awaiting.discard(self.run.interrupts)
+            self._caught = kernel.interrupts.catch(self.run.interrupts)
         if self._on_main:
             self.run.interrupts.disarm()
             kernel.interrupts.hold()

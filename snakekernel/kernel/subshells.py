@@ -8,15 +8,16 @@ refused, and its thread ends behind that: a message of ours, the last in its que
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ipykernel.subshell_manager import UnknownSubshellError
 
 from ..commands.dispatch import Run
 from ..wire.errors import LimitExceeded, Unsupported
+from .serving import Serving
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -107,15 +108,11 @@ class Subshells:
         """Whether a subshell was let go: it begins nothing any more."""
         return subshell_id in self._ending
 
-    @contextmanager
-    def running(self, subshell_id: str | None, run: Run) -> Iterator[None]:
-        """A subshell serves a request of ours."""
-        if subshell_id is None:
-            yield
-            return
-        self._runs[subshell_id] = run
+    async def serve(self, serving: Serving, subshell_id: str) -> None:
+        """Serve a request on the subshell's thread."""
+        self._runs[subshell_id] = serving.run
         try:
-            yield
+            await serving.finish(serving.begin())
         finally:
             del self._runs[subshell_id]
 
