@@ -23,8 +23,9 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     """Call ``target`` with data of the grammar; ``store_as`` keeps the result, ``returns`` says how it comes.
 
     string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
+    deadline: seconds from receipt, after which it is stopped.
     concurrent: where the result is to be awaited, the main shell serves others meanwhile.
-    deadline (seconds), stream: not served by this build yet.
+    stream: not served by this build yet.
     """
 
     target: RawTarget
@@ -49,7 +50,10 @@ class Reply(BaseReply, kw_only=True):
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
     if request.deadline is not None or request.stream is not None:
-        scope.refuse(request, "deadline", "stream")
+        scope.refuse(request, "stream")
+        assert request.deadline is not None
+        with scope.limited(request.deadline):
+            return await run(msgspec.structs.replace(request, deadline=None), scope)
     target = scope.target(request.target)
     scope.label = request.target
     args, kwargs = request.args, request.kwargs

@@ -19,7 +19,6 @@ from ..inspection.task import Task
 from ..memory.exchange import SEGMENTS
 from ..objects.secrets import Secrets
 from ..wire.errors import (
-    Interrupted,
     InvalidRequest,
     OutcomeUnknown,
     SnakeError,
@@ -31,7 +30,7 @@ from ..wire.model import Reply
 from ..wire.names import PROTOCOL_VERSION, Door, op_of, reply_type, request_type
 from .command import Command
 from .failures import content_of, from_our_bug, from_user_code
-from .interrupts import Interrupts
+from .interrupts import Interrupts, stopped
 from .outcomes import Packed, Pending
 from .reading import to_request
 from .requester import Requester
@@ -73,6 +72,7 @@ class Run:
         "_requester",
         "_tell",
         "_work",
+        "call_id",
         "frame",
         "interrupts",
         "op",
@@ -101,6 +101,8 @@ class Run:
         self.task: Task | None = None
         self.interrupts = interrupts or Interrupts()
         self._owns: str | None = None
+        #: The call id that this request is the first with.
+        self.call_id: str | None = None
         self._replay: Packed | None = None
         self._work: Coroutine[Any, Any, Outcome] | None = None
 
@@ -126,9 +128,9 @@ class Run:
         """The outcome of a request that something outside its own code ended."""
         if isinstance(error, SnakeError):
             return Outcome(content_of(error), [])
-        if isinstance(error, KeyboardInterrupt) and self.interrupts.requested:
-            error = Interrupted("The request was interrupted.", ename="KeyboardInterrupt")
-            return Outcome(content_of(error), [])
+        reason = self.interrupts.reason
+        if isinstance(error, KeyboardInterrupt) and reason is not None:
+            return Outcome(content_of(stopped(reason)), [])
         _log.error("Request %s failed in the kernel", self.frame.msg_type, exc_info=error)
         return Outcome(content_of(from_our_bug(error)), [])
 
@@ -150,7 +152,10 @@ class Run:
                 self._replay = await self._first_outcome(request.call_id)
                 if self._replay is not None:
                     return Outcome({}, [])
-                self._owns = request.call_id
+                self._owns = self.call_id = request.call_id
+            if self.interrupts.reason is not None:
+                # Before it began.
+                raise stopped(self.interrupts.reason)
             now = runtime.clock()
             runtime.expire(now)
             if request.session_id is not None and not command.names_session:
@@ -176,9 +181,9 @@ class Run:
                 if command.task and command.is_task(request):
                     self.task = Task(tell=self._tell)
                     scope.become(self.task)
-                    stopped = await move()
-                    if isinstance(stopped, Failed):
-                        raise stopped.error
+                    moved = await move()
+                    if isinstance(moved, Failed):
+                        raise moved.error
             reply = await command.run(request, scope)
             if not isinstance(reply, Reply):
                 raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
@@ -213,7 +218,9 @@ class Run:
         # On a thread of its own: this one's loop may be what the first request waits for.
         failed = await suspend(asyncio.to_thread(found.done.wait))
         if isinstance(failed, Failed):
-            raise from_user_code(failed.error, interrupted=self.interrupts.requested)
+            if isinstance(failed.error, SnakeError):
+                raise failed.error
+            raise from_user_code(failed.error, reason=self.interrupts.reason)
         return found.packed
 
     def _command(self) -> Command:

@@ -7,8 +7,9 @@ the scope resolves and describes without running any.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from .. import inspection
@@ -40,7 +41,7 @@ from ..wire.path import Ref, Step
 from .calling import caller
 from .failures import from_user_code
 from .following import follow_beside
-from .interrupts import Interrupts
+from .interrupts import Interrupts, stopped
 from .reading import to_request
 from .requester import Requester
 from .runtime import Runtime
@@ -236,7 +237,7 @@ class Scope:
             with self.interrupts:
                 return follow(obj, target.steps, at=at)
         except (UserCodeRaised, KeyboardInterrupt) as error:
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+            raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -299,7 +300,7 @@ class Scope:
             with self.interrupts:
                 return follow(result, step.steps, at=at)
         except (UserCodeRaised, KeyboardInterrupt) as error:
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+            raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
 
     def _named(self, name: str) -> Any:
         return self.resolve(parse(name.replace(":", "."), at=self._at), at=self._at)
@@ -375,7 +376,7 @@ class Scope:
             self.interrupts.disarm()
             if trusted and isinstance(error, SnakeError):
                 raise
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+            raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
 
     async def wait(
         self,
@@ -393,8 +394,24 @@ class Scope:
         if isinstance(result, Failed):
             if trusted and isinstance(result.error, SnakeError):
                 raise result.error
-            raise from_user_code(result.error, at=at, interrupted=self.interrupts.requested)
+            raise from_user_code(result.error, at=at, reason=self.interrupts.reason)
         return result
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Have what runs here stopped at its deadline, so many seconds after the request came.
+
+        Raises DeadlineExceeded where that is over already.
+        """
+        came = self.interrupts.came
+        left = seconds if came is None else seconds - (monotonic() - came)
+        if left <= 0:
+            raise stopped("deadline")
+        call_off = self.runtime.stop_after(self.interrupts, left)
+        try:
+            yield
+        finally:
+            call_off()
 
     def session_contexts(self) -> ExitStack:
         """The contexts of what this session configured for itself; enter it around user code."""

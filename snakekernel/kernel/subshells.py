@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from ipykernel.subshell_manager import UnknownSubshellError
 
 from ..commands.dispatch import Run
-from ..wire.errors import LimitExceeded, Unsupported
-from .serving import Serving
+from ..wire.errors import LimitExceeded, NotFound, Unsupported
+from ..wire.frame import BadFrame
+from .incoming import Incoming
+from .outgoing import frames_to
+from .serving import Serving, admitted
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -118,8 +121,8 @@ class Subshells:
 
     def _stop(self, subshell_id: str) -> None:
         run = self._runs.get(subshell_id)
-        if run is not None and (cancel := run.interrupts.cancel) is not None:
-            cancel()
+        if run is not None:
+            self._kernel.stopping.stop(run.interrupts, "cancelled")
 
     def is_end(self, subshell_id: str | None, msg: Sequence[Any]) -> bool:
         """On a subshell's thread: whether a message is its last; then its thread ends."""
@@ -138,6 +141,20 @@ class Subshells:
             with suppress(UnknownSubshellError):
                 manager._delete_subshell(subshell_id)
         self._ending.pop(subshell_id).set_result(None)
+
+    def refuse(self, incoming: Incoming, unknown: UnknownSubshellError, stream: Any) -> None:
+        """Answer a request for a subshell that is not there."""
+        kernel = self._kernel
+        try:
+            run = Run(admitted(kernel, incoming), kernel.runtime, "subshell")
+        except BadFrame as error:
+            kernel.dropped(error)
+            return
+        refusal = NotFound(
+            f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
+        )
+        packed = run.pack(run.fail(refusal))
+        stream.send_multipart(frames_to(kernel, incoming, run.frame.session, run.reply_type, packed))
 
     async def ended(self, ids: Sequence[str], seconds: float) -> int:
         """Wait until subshells that were let go have ended, for so long at most; how many have not."""
