@@ -31,7 +31,6 @@ from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, Installed, PluginTable
-from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSION, Door
 from . import threads
@@ -53,6 +52,8 @@ from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
+from .overlapping import Overlapping
+from .parents import Parents
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .stopping import Stopping
@@ -130,6 +131,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         installed = Installed()
         self.subshells = Subshells(self)
         self.callbacks = Callbacks(self, self._call_later_on_control)
+        self.overlapping = Overlapping(self)
         self.runtime = Runtime(
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
@@ -162,6 +164,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         register_displays(self.shell)
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
+        self.parents = Parents(self)
+        self.parents.install()
         self.expiry = Expiry(self.runtime)
         self.inspector = Inspector(self.expiry.arm)
         self.watches = self.runtime.watches
@@ -228,7 +232,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
                     raise UnknownSubshellError(subshell_id)
                 socket = self.shell_channel_thread.manager.get_shell_channel_to_subshell_socket(subshell_id)
             except UnknownSubshellError as error:
-                self._refuse_subshell(incoming, error, self.shell_stream)
+                self.subshells.refuse(incoming, error, self.shell_stream)
             else:
                 self.stopping.waits(incoming)
                 socket.send_multipart(msg, copy=False)
@@ -249,7 +253,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         else:
             stream = self.shell_stream
         if self.subshells.is_ending(subshell_id):
-            self._refuse_subshell(incoming, UnknownSubshellError(str(subshell_id)), stream)
+            self.subshells.refuse(incoming, UnknownSubshellError(subshell_id or ""), stream)
             return
         door: Door = "shell" if subshell_id is None else "subshell"
         try:
@@ -258,8 +262,10 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         except BadFrame as error:
             self.dropped(error)
         else:
-            with self.subshells.running(subshell_id, serving.run):
-                await serving.finish(serving.begin())
+            if subshell_id is None:
+                await self.overlapping.serve(serving)
+            else:
+                await self.subshells.serve(serving, subshell_id)
 
     def pre_handler_hook(self) -> None:
         """As stock, which has interrupts raise; a message that is the inspector's runs no cell."""
@@ -314,19 +320,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         content = {"done": done, "total": total, "text": text}
         parent, topic = incoming.parent(), self._topic(PROGRESS)
         self.envelope.send(self.iopub_socket, PROGRESS, content, parent, ident=topic)
-
-    def _refuse_subshell(self, incoming: Incoming, unknown: UnknownSubshellError, stream: Any) -> None:
-        try:
-            run = Run(admitted(self, incoming), self.runtime, "subshell")
-        except BadFrame as error:
-            self.dropped(error)
-            return
-        refusal = NotFound(
-            f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
-        )
-        packed = run.pack(run.fail(refusal))
-        frames = frames_to(self, incoming, run.frame.session, run.reply_type, packed)
-        stream.send_multipart(frames)
 
     def _ours(self, msg: list[Any]) -> Incoming | None:
         try:

@@ -7,14 +7,17 @@ import concurrent.futures
 import os
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+#: How the names of our own threads begin, which belong to no request.
+OWN: Final = "snakekernel"
 
 
 def start(target: Callable[[], None], name: str) -> threading.Thread:
     """Start a daemon thread that a debugger leaves alone, as it does ipykernel's: it passes breakpoints."""
-    thread = threading.Thread(target=target, name=f"snakekernel {name}", daemon=True)
+    thread = threading.Thread(target=target, name=f"{OWN} {name}", daemon=True)
     for mark in ("pydev_do_not_trace", "is_pydev_daemon_thread"):
         setattr(thread, mark, True)
     thread.start()
