@@ -34,6 +34,7 @@ class Peer:
         put_frame, get_frame: the same as put and get with a pandas DataFrame.
         loop: ten calls, each adding 1 to the result of the one before, one after the other; gives the last.
         chain: the same ten steps by one message or whatever comes nearest.
+        refer: has the peer make so many objects, and refers to each until the next is there.
         pids: the processes that serve it, the one that answers first.
         prepare: run once, after the first call; what it does is not measured.
     """
@@ -50,6 +51,7 @@ class Peer:
     get_frame: Callable[[], Any] | None = None
     loop: Callable[[], Any] | None = None
     chain: Callable[[], Any] | None = None
+    refer: Callable[[int], object] | None = None
     pids: Sequence[int] = field(default=())
     prepare: Callable[[], object] = lambda: None
 

@@ -57,10 +57,15 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
                     under_way.append(snake.submit(_ADD, args=(len(under_way), 1)))
             return got
 
+        def refer(count: int) -> None:
+            for _ in range(count):
+                call("builtins.list", returns="ref")
+
         yield Peer(
             call=lambda: call(_ADD, args=(2, 3)),
             in_flight=in_flight,
             batch=batch,
+            refer=refer,
             swap=lambda record: call("stored.kept.swap", args=(record,)),
             put=lambda array: snake.store("array", array),
             get=lambda: snake.retrieve("array", returns="value"),

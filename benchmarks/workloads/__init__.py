@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from ..workload import Workload
-from . import array, dict_method, frame, growth, in_flight, small_call, start_up, steps, watched_cells
+from . import (
+    array,
+    dict_method,
+    frame,
+    growth,
+    in_flight,
+    references,
+    small_call,
+    start_up,
+    steps,
+    watched_cells,
+)
 
 WORKLOADS: Final[list[Workload]] = [
     small_call.WORKLOAD,
@@ -16,5 +27,6 @@ WORKLOADS: Final[list[Workload]] = [
     frame.WORKLOAD,
     start_up.WORKLOAD,
     growth.WORKLOAD,
+    references.WORKLOAD,
     watched_cells.WORKLOAD,
 ]
