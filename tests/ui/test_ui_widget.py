@@ -57,7 +57,7 @@ def test_a_call_from_the_widget_waits_for_the_cell(alone: Front) -> None:
     # The first look at it opens the details, which moves the rows: a double click may miss one half.
     row = _widget(alone).get_by_role("treeitem", name="say").first
     row.click()
-    expect(_widget(alone).locator(".snk-details")).to_contain_text("stored.say")
+    expect(_widget(alone).locator(".snk-details")).to_contain_text("Signature")
     row.dblclick()
     form = _widget(alone).locator("form")
     form.get_by_role("textbox", name="what", exact=True).fill("hello")
