@@ -7,7 +7,7 @@ nothing here waits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ..commands.reading import to_request
 from ..plugins.load import CommandTable
@@ -39,8 +39,8 @@ class Operations(Inspecting, Programs):
         string_refs: bool = False,
         call_id: str | None = None,
         timeout: float | None = None,
-        on_output: OnOutput | None = None,
-        on_progress: OnProgress | None = None,
+        on_output: OnOutput | Literal[True] | None = None,
+        on_progress: OnProgress | Literal[True] | None = None,
     ) -> Any:
         """Call a target in the kernel, or read it where it is not callable.
 
@@ -54,7 +54,8 @@ class Operations(Inspecting, Programs):
             call_id: the same id again within one kernel process gives the first outcome and runs nothing.
             timeout: seconds to wait for the reply; None waits as long as the kernel lives.
             on_output: gets each ``Output`` of the call, what it prints, logs or shows, while it runs.
-            on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known.
+            on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known. True for
+                either shows it here: as text, as a notebook's display, as a bar.
 
         Raises:
             RemoteError: the called code raised (also caught as the built-in it stands for).
@@ -78,8 +79,8 @@ class Operations(Inspecting, Programs):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
-        on_output: OnOutput | None = None,
-        on_progress: OnProgress | None = None,
+        on_output: OnOutput | Literal[True] | None = None,
+        on_progress: OnProgress | Literal[True] | None = None,
     ) -> Any:
         """As ``call``, without waiting for the result: returns a ``Future`` of it, the async client a task.
 
