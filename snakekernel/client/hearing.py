@@ -196,7 +196,7 @@ def begin_heard(turns: Turns, message: Message, op: str, finish: Finish, outputs
                 raise ReplyTimeout(_SILENT)
             if isinstance(ready._came, BaseException):
                 raise ready._came
-        turns.send(message, future)
+        turns.send(message, future._receive)
     except BaseException:
         stop_hearing(turns.link, message.number)
         raise

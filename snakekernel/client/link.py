@@ -85,6 +85,8 @@ class Link:
         #: Takes the messages beside replies, with their type and the number of the request they belong to;
         #: called under the lock, so it only takes note. None while nobody expects any.
         self.events: Callable[[str, int, Received], None] | None = None
+        #: The functions that are lent over this connection; its client makes the table.
+        self.functions: Any = None
         self._lost = False
         self._closed = False
         self._pid = os.getpid()
@@ -145,22 +147,24 @@ class Link:
         channel: Channel = "shell",
         *,
         keep: bool = False,
+        shared: bool = True,
     ) -> Message:
         """A request ready to be sent.
 
         Args:
             keep: its buffers are kept as they are now, whatever their owner writes to them later.
+            shared: they may go through shared memory, which is free again when the reply comes.
         """
         number, header = self._headers.next(msg_type, time.time())
         metadata, leases = b"{}", None
         if buffers:
-            metadata, buffers, leases = self._place(number, buffers, keep)
+            metadata, buffers, leases = self._place(number, buffers, keep, shared)
         signed = [header, b"{}", metadata, content]
         frames = [DELIMITER, self._signer.sign(signed), *signed]
         return Message(number, self._doors[channel], frames, buffers, leases)
 
     def _place(
-        self, number: int, buffers: Sequence[memoryview], keep: bool
+        self, number: int, buffers: Sequence[memoryview], keep: bool, shared: bool
     ) -> tuple[bytes, Sequence[memoryview], list[Lease] | None]:
         """The metadata and frames of a request's buffers: big ones go through shared memory."""
         self.check_process()
@@ -170,7 +174,7 @@ class Link:
         metadata: dict[str, Any] = {}
         leases = None
         with Shield():
-            sent = self._attachment.send(number, buffers)
+            sent = self._attachment.send(number, buffers) if shared else None
             if sent is not None:
                 # The message's until it is sent, and let go with it.
                 leases = self._attachment.leases.pop(number)
@@ -288,6 +292,10 @@ class Link:
             except SnakeError:
                 # An answer that is none: the socket serves.
                 return
+
+    def id_of(self, number: int) -> str:
+        """The message id of a request that this link sent."""
+        return f"{self._headers.session}_{number}"
 
     def forget(self, number: int) -> None:
         """Nobody waits for this reply any more."""

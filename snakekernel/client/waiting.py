@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import ReplyTimeout
 from .future import SETTLED, Future, call_back, read_reply
 from .link import GONE, Link
-from .message import Message, Received
+from .message import Message, Received, Slot
 from .payload import Finish
 from .shield import Shield
 from .sleeper import Pipe, Sleeper
@@ -80,17 +80,23 @@ class Turns:
 
     def request(self, message: Message, op: str, finish: Finish) -> Future:
         """Send a request; raises KernelLost where it cannot be sent."""
-        return self.send(message, Future(self, op, finish, message.number))
+        future = Future(self, op, finish, message.number)
+        self.send(message, future._receive)
+        return future
 
-    def send(self, message: Message, future: Future) -> Future:
-        """Send a request whose reply goes to a future."""
+    def send(self, message: Message, slot: Slot) -> None:
+        """Send a message, whose slot gets its reply; raises KernelLost where it cannot be sent."""
         if self._watch is not None:
             self._watch.check()
         with Shield():
-            self.link.send(message, future._receive)
+            self.link.send(message, slot)
         if self._to_call:
             self._run_callbacks()
-        return future
+
+    def check(self) -> None:
+        """Raise KernelLost where the kernel's process is known to have ended."""
+        if self._watch is not None:
+            self._watch.check()
 
     def call(self, message: Message, op: str, finish: Finish, timeout: float | None) -> Any:
         """Send a request and wait for its result; where it cannot be waited for, it is given up."""
@@ -277,6 +283,8 @@ class Turns:
         try:
             self._waiting[wait] = None
             future._sleeping.append(wait)
+            if (leader := self._leader) is not None and leader.yields:
+                leader.step_down()
             # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
             if future._came is None and not self._is_free():
                 left = _AT_MOST if deadline is None else deadline - time.monotonic()

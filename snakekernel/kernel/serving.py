@@ -6,6 +6,7 @@ replies and puts back what ``begin`` changed. Whoever calls them holds the order
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -15,11 +16,12 @@ import threading
 from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as swap_handler
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..commands.dispatch import Outcome, Run
-from ..commands.interrupts import Interrupts
+from ..commands.interrupts import Interrupts, ThreadInterrupts
 from ..commands.suspending import Suspended
 from ..wire.frame import Frame
 from ..wire.names import Door
@@ -79,7 +81,9 @@ class InterruptsOfRequests:
         """Give interrupts to a request; returns what ``release`` puts back."""
         saved = self.hold()
         before, self._current = self._current, interrupts
-        return saved, before
+        # A request within another one's code: what is meant for that one waits.
+        was_armed = before is not None and before.hold()
+        return saved, before, was_armed
 
     def hold(self) -> Any:
         """No user code runs: what handler it may have left must not strike. Returns that handler."""
@@ -88,8 +92,19 @@ class InterruptsOfRequests:
             swap_handler(_SIGINT, self._handler)
         return saved
 
+    def held(self) -> AbstractContextManager[None]:
+        """Our own lines within user code, on any thread: an interrupt of the request strikes after them."""
+        current = self._current
+        return nullcontext() if current is None or threading.get_ident() != _MAIN else current.held()
+
     def after(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
+        if self._current is not None and threading.get_ident() == _MAIN:
+            with self._current.held():
+                return self._after_cell(work, *args)
+        return self._after_cell(work, *args)
+
+    def _after_cell(self, work: Callable[..., T], *args: Any) -> T:
         saved = getsignal(_SIGINT)
         if saved is self._handler or not callable(saved) or threading.get_ident() != _MAIN:
             return work(*args)
@@ -104,7 +119,11 @@ class InterruptsOfRequests:
 
     def release(self, caught: Any, *, was_long: bool) -> None:
         """The request is over."""
-        saved, self._current = caught
+        saved, before, was_armed = caught
+        self._current = before
+        if before is not None and before.let(was_armed):
+            # The loop is one that its code runs, and hands it on.
+            asyncio.get_running_loop().call_soon(before.request, before.reason)
         # Long ones may have loaded a library that changed the handler where Python does not see it.
         if was_long or getsignal(_SIGINT) is not saved:
             swap_handler(_SIGINT, saved)
@@ -119,23 +138,38 @@ class Serving:
 
     Attributes:
         run: the request's run through the dispatcher. is_over: whether its reply is sent, or being sent.
+        on_end: told how it ended, on its thread; for who wants it stopped.
     """
 
-    __slots__ = ("_activity", "_caught", "_incoming", "_kernel", "_on_main", "_send", "is_over", "run")
+    __slots__ = (
+        "_activity",
+        "_caught",
+        "_incoming",
+        "_kernel",
+        "_on_main",
+        "_requester",
+        "_send",
+        "is_over",
+        "on_end",
+        "run",
+    )
 
     def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door, send: Send) -> None:
         self._kernel = kernel
         self._incoming = incoming
         self._send = send
         self.is_over = False
-        frame, requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
-        self.run = Run(frame, kernel.runtime, door, requester=requester)
+        frame, self._requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
         self._on_main = threading.get_ident() == _MAIN
+        interrupts = Interrupts() if self._on_main else ThreadInterrupts()
+        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self._requester)
+        self.on_end: Callable[[Outcome], object] | None = None
 
     def begin(self) -> Suspended | Outcome:
         """Run until the request ends or awaits something."""
         kernel, parent = self._kernel, self._incoming.parent()
-        self._activity = kernel.activities.begin(parent)
+        self._activity = kernel.activities.begin(parent, self)
+        self._activity.requester = self._requester
         if self._on_main:
             self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:
@@ -161,8 +195,8 @@ class Serving:
         """Reply."""
         kernel = self._kernel
         self.is_over = True
+        self.run.interrupts.disarm()
         if self._on_main:
-            self.run.interrupts.disarm()
             kernel.interrupts.hold()
         try:
             if kernel.is_forked:
@@ -179,6 +213,8 @@ class Serving:
             self._send(frames)
         finally:
             kernel.activities.end(self._activity)
+            if self.on_end is not None:
+                self.on_end(outcome)
             if self._on_main:
                 was_long = monotonic() - self._activity.started > _LONG
                 kernel.interrupts.release(self._caught, was_long=was_long)

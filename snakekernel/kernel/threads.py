@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -21,6 +22,20 @@ def start(target: Callable[[], None], name: str) -> threading.Thread:
         setattr(thread, mark, True)
     thread.start()
     return thread
+
+
+def lives_with(thread: threading.Thread, loop: asyncio.AbstractEventLoop) -> None:
+    """Have a thread tell whether it is alive by the loop that it runs from its start to its end.
+
+    Before Python 3.13 an interrupt that strikes in ``is_alive`` marks a running thread as ended, for good.
+    """
+    process = os.getpid()
+
+    def is_alive() -> bool:
+        # A child that user code forks has none of its parent's threads.
+        return not loop.is_closed() and os.getpid() == process
+
+    thread.is_alive = is_alive  # type: ignore[method-assign]
 
 
 def on_main(loop: asyncio.AbstractEventLoop | None, function: Callable[[], T]) -> T:

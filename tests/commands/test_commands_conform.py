@@ -22,6 +22,11 @@ GOOD: dict[str, list[dict[str, Any]]] = {
         {"target": ["stored", "x", "a", 0], "returns": "value"},
         {"target": "builtins.dict", "kwargs": {"x": "stored.x"}, "string_refs": True, "session_id": "s"},
     ],
+    "credit": [{"msg_id": "m"}, {"msg_id": "m", "credit": 5}, {"msg_id": "m", "close": True}],
+    "pull": [
+        {"target": "stored.rows_left"},
+        {"target": "stored.rows_left", "count": 1, "returns": "preview", "budget": 1},
+    ],
     "store": [{"id": "y", "value": {"$tuple": [1]}}, {"id": "y", "value": None, "ttl": 5, "session_id": "s"}],
     "retrieve": [{"id": "x"}, {"target": "stored.x.a"}, {"id": "x", "returns": "ref"}],
     "list_stored": [{}, {"prefix": "x", "offset": 0, "limit": 1}],
@@ -53,6 +58,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     ],
     "preview": [{"target": "stored.x"}, {"target": "stored.x", "width": 100, "height": 50, "budget": 1}],
     "ping": [{}],
+    "renew": [{}, {"release": ["~1"], "lease": 5}],
     "attach": [{"pid": 1, "descriptor": 0, "name": "0" * 32}],
     "create_session": [{"session_id": "new"}, {"ttl": 5}],
     "close_session": [{"session_id": "s"}],
@@ -65,6 +71,12 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "call": [
         ({"target": "a..b"}, "$.target"),
         ({"target": "builtins.len", "args": [{"$x": 1}]}, "$.args[0]"),
+    ],
+    "credit": [({}, "$"), ({"msg_id": "m", "credit": -1}, "$.credit")],
+    "pull": [
+        ({"target": "stored.x"}, "$.target"),
+        ({"target": "stored.rows_left", "count": 0}, "$.count"),
+        ({"target": "stored.rows_left", "budget": 0}, "$.budget"),
     ],
     "store": [({"id": "", "value": 1}, "$.id"), ({"id": "y", "value": 1, "ttl": 0}, "$.ttl")],
     "retrieve": [
@@ -94,6 +106,7 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "preview": [({"target": "stored.x", "width": 0}, "$.width"), ({}, "$")],
     "inspect": [({"target": "json.dumps", "limit": 10_000}, "$.limit"), ({}, "$")],
     "configure": [({"framework": "x", "config": []}, "$.config"), ({}, "$")],
+    "renew": [({"release": [""]}, "$.release[0]"), ({"lease": -1}, "$.lease")],
     "create_session": [({"ttl": -1}, "$.ttl"), ({"session_id": "s"}, "$.session_id")],
     "close_session": [({}, "$.session_id")],
 }
@@ -115,6 +128,7 @@ def conformance(subject: Command) -> type[CommandTests]:
             """A stored object, rows of a table, and a session ``s``."""
             ask(runtime, "store", {"id": "x", "value": {"a": [1, 2]}})
             ask(runtime, "store", {"id": "rows", "value": [{"a": 1}, {"a": 2}]})
+            ask(runtime, "call", {"target": "builtins.iter", "args": [[1, 2]], "store_as": "rows_left"})
             for made in ("new", "s"):
                 ask(runtime, "close_session", {"session_id": made})
             ask(runtime, "create_session", {"session_id": "s"})
