@@ -21,10 +21,11 @@ from .connection import find
 from .future import read_reply
 from .hearing import Outputs, heard, welcomed
 from .keeper import LoopKeeper
+from .lanes import Spare
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel, Message, Received, Slot
-from .operations import Operations
+from .parallel import AsyncParallel
 from .payload import Finish
 from .record import AsyncRecord
 from .shield import Shield
@@ -32,10 +33,11 @@ from .streams import AsyncStream
 from .watch import Watch
 
 
-class AsyncClient(Operations):
+class AsyncClient(AsyncParallel):
     """An asyncio client of one kernel: ``async with AsyncClient.start() as snake: await snake.call(…)``."""
 
     _is_async = True
+    _overlaps = True
 
     def __init__(self, open: Callable[[AsyncClient], Awaitable[None]]) -> None:
         self._open = open
@@ -45,6 +47,7 @@ class AsyncClient(Operations):
         self._post: _Post | None = None
         self._descriptors: list[int] = []
         self._watch: Watch | None = None
+        self._spare = Spare()
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -159,6 +162,8 @@ class AsyncClient(Operations):
 
     async def close(self) -> None:
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
+        if self._launch is None:
+            await self._close_spare()
         link, self._link = self._link, None
         if link is not None and self._loop is not None:
             for descriptor in self._descriptors:
@@ -255,6 +260,12 @@ class AsyncClient(Operations):
         keep: bool,
     ) -> Coroutine[Any, Any, Any]:
         link, post = self._opened()
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
+            with self._lanes.turn() as lane:
+                message = link.message(request_type(op), content, buffers, keep=keep, subshell=lane.subshell)
+                reply = post.send(message)
+                lane.pending.append(reply)
+            return _finished(link, message.number, op, reply, finish, timeout)
         message = link.message(request_type(op), content, buffers, channel, keep=keep)
         return _finished(link, message.number, op, post.send(message), finish, timeout)
 
@@ -286,7 +297,8 @@ class AsyncClient(Operations):
         keep: bool = False,
     ) -> asyncio.Future[Any]:
         link, post = self._opened()
-        message = link.message(request_type(op), content, buffers, keep=keep)
+        channel: Channel = "control" if self._is_within() else "shell"
+        message = link.message(request_type(op), content, buffers, channel, keep=keep)
         ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
         at_once = self._listen(link, post, outputs, message.number, ready)
         # Where it can be, so that requests go out in the order they were made.

@@ -22,6 +22,7 @@ def call_fields(
     returns: str,
     string_refs: bool,
     call_id: str | None,
+    concurrent: bool = False,
 ) -> dict[str, Any]:
     """The request of these options: one at its default is not sent, for a small call feels every field."""
     fields: dict[str, Any] = {"target": target}
@@ -42,4 +43,6 @@ def call_fields(
         fields["string_refs"] = True
     if call_id is not None:
         fields["call_id"] = call_id
+    if concurrent:
+        fields["concurrent"] = True
     return fields

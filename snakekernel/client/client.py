@@ -21,10 +21,11 @@ from .connection import find
 from .future import Future
 from .hearing import Outputs, begin_heard, stop_hearing
 from .keeper import ThreadKeeper
+from .lanes import Spare
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel
-from .operations import Operations
+from .parallel import Parallel
 from .payload import Finish, whole
 from .record import Record
 from .streams import Stream
@@ -58,7 +59,7 @@ def check_kernel_info(content: dict[str, Any]) -> None:
     check_identity(content[FEATURE])
 
 
-class Client(Operations):
+class Client(Parallel):
     """A blocking client of one kernel; made by ``start`` or ``connect``.
 
     A signal handler may use it while its thread waits. Where the handler breaks into the sending or reading
@@ -74,6 +75,7 @@ class Client(Operations):
         self._turns = Turns(link, None if launch is None else launch.manager)
         self._keeper = ThreadKeeper(link, self._turns)
         self._functions = link.functions = ThreadFunctions(self, link, self._turns)
+        self._spare = Spare()
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -177,6 +179,8 @@ class Client(Operations):
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.check_free()
         try:
+            if self._launch is None:
+                self._close_spare()
             self._keeper.close()
             self._link.close()
         finally:
@@ -257,11 +261,24 @@ class Client(Operations):
             return functions.call(message, op, finish, timeout)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
+            with self._lanes.turn() as lane:
+                message = self._link.message(request_type(op), content, buffers, subshell=lane.subshell)
+                return self._turns.call(message, op, finish, timeout)
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
-        channel: Channel = "control" if self._functions and self._functions.within() else "shell"
+        within = bool(self._functions) and self._functions.within() is not None
+        if self._lanes is not None and self._lanes.is_open and not within:
+            with self._lanes.turn() as lane:
+                message = self._link.message(
+                    request_type(op), content, buffers, keep=True, subshell=lane.subshell
+                )
+                future = self._turns.request(message, op, finish)
+                lane.pending.append(future)
+                return future
+        channel: Channel = "control" if within else "shell"
         message = self._link.message(request_type(op), content, buffers, channel, keep=True)
         return self._turns.request(message, op, finish)
 
@@ -297,7 +314,8 @@ class Client(Operations):
         *,
         keep: bool = True,
     ) -> Future:
-        message = self._link.message(request_type(op), content, buffers, keep=keep)
+        channel: Channel = "control" if self._functions and self._functions.within() else "shell"
+        message = self._link.message(request_type(op), content, buffers, channel, keep=keep)
         return begin_heard(self._turns, message, op, finish, outputs)
 
 

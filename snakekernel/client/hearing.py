@@ -39,8 +39,9 @@ PATIENCE: Final = 2.0
 
 _SILENT: Final = f"The kernel's iopub channel did not answer within {CONNECT_TIMEOUT} s."
 
-OnOutput = Callable[[Output], object]
-OnProgress = Callable[[int, int, str], object]
+#: True for either has it shown here.
+OnOutput = Callable[[Output], object] | Literal[True]
+OnProgress = Callable[[int, int, str], object] | Literal[True]
 
 
 class _Count(msgspec.Struct):
@@ -52,12 +53,9 @@ class Outputs:
 
     Args:
         on_output: gets each ``Output``. on_progress: gets ``(done, total, text)``; a total of 0 is unknown.
-            True for either has it shown here.
     """
 
-    def __init__(
-        self, on_output: OnOutput | Literal[True] | None, on_progress: OnProgress | Literal[True] | None
-    ) -> None:
+    def __init__(self, on_output: OnOutput | None, on_progress: OnProgress | None) -> None:
         self._on_output = show if on_output is True else on_output
         self._shown = shown_here() if on_progress is True else None
         self._on_progress = self._shown if on_progress is True else on_progress

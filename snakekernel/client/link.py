@@ -148,14 +148,16 @@ class Link:
         *,
         keep: bool = False,
         shared: bool = True,
+        subshell: str | None = None,
     ) -> Message:
         """A request ready to be sent.
 
         Args:
+            subshell: the id of the subshell that is to serve it; None for the main shell.
             keep: its buffers are kept as they are now, whatever their owner writes to them later.
             shared: they may go through shared memory, which is free again when the reply comes.
         """
-        number, header = self._headers.next(msg_type, time.time())
+        number, header = self._headers.next(msg_type, time.time(), subshell)
         metadata, leases = b"{}", None
         if buffers:
             metadata, buffers, leases = self._place(number, buffers, keep, shared)

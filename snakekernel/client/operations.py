@@ -7,7 +7,7 @@ nothing here waits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from ..commands.reading import to_request
 from ..plugins.load import CommandTable
@@ -26,6 +26,9 @@ class Operations(Inspecting, Programs, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
+    #: Whether calls overlap others where they await, if nothing else is said.
+    _overlaps = False
+
     # -- the dynamic operations --------------------------------------------------------------------
 
     def call(
@@ -39,9 +42,10 @@ class Operations(Inspecting, Programs, Streaming):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        concurrent: bool | None = None,
         timeout: float | None = None,
-        on_output: OnOutput | Literal[True] | None = None,
-        on_progress: OnProgress | Literal[True] | None = None,
+        on_output: OnOutput | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """Call a target in the kernel, or read it where it is not callable.
 
@@ -54,6 +58,8 @@ class Operations(Inspecting, Programs, Streaming):
                 ``"proxy"`` for one where it is no small scalar.
             string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
             call_id: the same id again within one kernel process gives the first outcome and runs nothing.
+            concurrent: whether the kernel serves others while this awaits, where the target is a coroutine
+                function; if not given, the async client says so, and the blocking one does not.
             timeout: seconds to wait for the reply; None waits as long as the kernel lives.
             on_output: gets each ``Output`` of the call, what it prints, logs or shows, while it runs.
             on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known. True for
@@ -63,7 +69,8 @@ class Operations(Inspecting, Programs, Streaming):
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
+        concurrent = self._overlaps if concurrent is None else concurrent
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
         finish: Finish = self._in_session(session_id)._called
         if on_output is None and on_progress is None:
             return self._send("call", fields, finish, session_id, timeout)
@@ -81,15 +88,17 @@ class Operations(Inspecting, Programs, Streaming):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
-        on_output: OnOutput | Literal[True] | None = None,
-        on_progress: OnProgress | Literal[True] | None = None,
+        concurrent: bool = False,
+        on_output: OnOutput | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """As ``call``, without waiting for the result: returns a ``Future`` of it, the async client a task.
 
-        Many calls may be under way at once; the kernel runs them in the order they were submitted.
+        Many calls may be under way at once; the kernel runs them in the order they were submitted, each to
+        its end but for those that are ``concurrent``.
         What listens to a ``Future``'s call is called by whoever asks for its result.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
         finish: Finish = self._in_session(session_id)._called
         content, buffers, finish = self._encoded("call", fields, finish, session_id)
         if on_output is None and on_progress is None:

@@ -138,7 +138,7 @@ def encode_fields(
             if encode is not None:
                 content[name] = encode(value, encoder)
             else:
-                if type(value) is not str:
+                if type(value) is not str and value is not True:
                     check_plain(value, f"{at}.{name}")
                 content[name] = value
     except NotLossless as error:

@@ -168,6 +168,11 @@ class Turns:
         self._run_callbacks()
         return True
 
+    def settle(self, future: Future) -> None:
+        """End a future of ours that no request stands behind."""
+        with self.link.lock:
+            future._receive(SETTLED)
+
     def note_callback(self, future: Future, function: Callable[[Future], object]) -> bool:
         """Whether the callback is to be called later, because nothing has come yet."""
         with self.link.lock:

@@ -27,8 +27,8 @@ class Request(BaseRequest, frozen=True, kw_only=True):
 
     string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
     deadline: seconds from receipt, after which it is stopped.
+    concurrent: where the result is to be awaited, the main shell serves others meanwhile.
     stream: iterate the result and send each item by itself; ``returns`` says how each comes.
-    concurrent: not served by this build yet.
     """
 
     target: RawTarget
@@ -57,9 +57,7 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
-    if request.deadline is not None or request.concurrent:
-        scope.refuse(request, "concurrent")
-        assert request.deadline is not None
+    if request.deadline is not None:
         with scope.limited(request.deadline):
             return await run(msgspec.structs.replace(request, deadline=None), scope)
     target = scope.target(request.target)
@@ -81,12 +79,15 @@ async def run(request: Request, scope: Scope) -> Reply:
     if scope.session is None or not scope.session.frameworks:
         result = _called(target, args, kwargs, scope)
         if _is_awaitable(result):
-            result = await scope.wait(result)
+            result = await scope.wait(result, concurrent=request.concurrent)
     else:
         with scope.session_contexts():
             result = _called(target, args, kwargs, scope)
-            if _is_awaitable(result):
+            if not request.concurrent and _is_awaitable(result):
                 result = await scope.wait(result)
+        if request.concurrent and _is_awaitable(result):
+            # Not within the contexts that others would see meanwhile.
+            result = await scope.wait(_in_contexts(result, scope), concurrent=True)
     scope.produced = result
     stored_as = request.store_as
     if stored_as is not None:
@@ -118,6 +119,11 @@ async def _streamed(
         is_made = scope.produced is not result
         items, closed = await streaming.run(stream, result, scope, request.returns, is_made=is_made)
     return Reply(result=None, stored_as=None, target=request.target, items=items, closed=closed)
+
+
+async def _in_contexts(awaitable: Any, scope: Scope) -> Any:
+    with scope.session_contexts():
+        return await awaitable
 
 
 #: Identities of built-in classes, which cannot change; hashing a class may run its metaclass.

@@ -72,6 +72,11 @@ class Interrupts:
                 self._pending = self._armed = False
                 raise KeyboardInterrupt
 
+    @property
+    def holds_thread(self) -> bool:
+        """Whether the request has the thread: user code of it runs, or it does not await anything."""
+        return self._armed or self.cancel is None
+
     def hold(self) -> bool:
         """Have what comes wait until ``let``, which takes what this returns."""
         was_armed, self._armed = self._armed, False

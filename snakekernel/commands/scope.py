@@ -361,9 +361,19 @@ class Scope:
                 raise
             raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
 
-    async def wait(self, awaitable: Awaitable[T], *, at: str | None = None, trusted: bool = False) -> T:
-        """Await user code on the kernel's loop; ``trusted`` as for ``invoke``."""
-        result: T | Failed = await suspend(awaitable)
+    async def wait(
+        self,
+        awaitable: Awaitable[T],
+        *,
+        at: str | None = None,
+        trusted: bool = False,
+        concurrent: bool = False,
+    ) -> T:
+        """Await user code on the kernel's loop; ``trusted`` as for ``invoke``.
+
+        Where it is ``concurrent`` the main shell serves others meanwhile; a subshell does not.
+        """
+        result: T | Failed = await suspend(awaitable, concurrent)
         if isinstance(result, Failed):
             if trusted and isinstance(result.error, SnakeError):
                 raise result.error

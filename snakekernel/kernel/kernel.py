@@ -31,7 +31,6 @@ from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, Installed, PluginTable
-from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from . import threads
@@ -53,6 +52,7 @@ from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
+from .overlapping import Overlapping
 from .parents import Parents
 from .reports import Reports
 from .serving import InterruptsOfRequests, Serving, admitted
@@ -132,6 +132,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         installed = Installed()
         self.subshells = Subshells(self)
         self.callbacks = Callbacks(self, self._call_later_on_control)
+        self.overlapping = Overlapping(self)
         self.runtime = Runtime(
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
@@ -234,7 +235,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
                     raise UnknownSubshellError(subshell_id)
                 socket = self.shell_channel_thread.manager.get_shell_channel_to_subshell_socket(subshell_id)
             except UnknownSubshellError as error:
-                self._refuse_subshell(incoming, error, self.shell_stream)
+                self.subshells.refuse(incoming, error, self.shell_stream)
             else:
                 self.stopping.waits(incoming)
                 socket.send_multipart(msg, copy=False)
@@ -255,7 +256,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         else:
             stream = self.shell_stream
         if self.subshells.is_ending(subshell_id):
-            self._refuse_subshell(incoming, UnknownSubshellError(str(subshell_id)), stream)
+            self.subshells.refuse(incoming, UnknownSubshellError(subshell_id or ""), stream)
             return
         door: Door = "shell" if subshell_id is None else "subshell"
         try:
@@ -264,8 +265,10 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         except BadFrame as error:
             self.dropped(error)
         else:
-            with self.subshells.running(subshell_id, serving.run):
-                await serving.finish(serving.begin())
+            if subshell_id is None:
+                await self.overlapping.serve(serving)
+            else:
+                await self.subshells.serve(serving, subshell_id)
 
     def pre_handler_hook(self) -> None:
         """As stock, which has interrupts raise; a message that is the inspector's runs no cell."""
@@ -315,19 +318,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     def _reply_on_control(self, incoming: Incoming, run: Run, packed: Packed) -> None:
         send_on_control(self, frames_to(self, incoming, run.frame.session, run.reply_type, packed))
         self.expiry.arm()
-
-    def _refuse_subshell(self, incoming: Incoming, unknown: UnknownSubshellError, stream: Any) -> None:
-        try:
-            run = Run(admitted(self, incoming), self.runtime, "subshell")
-        except BadFrame as error:
-            self.dropped(error)
-            return
-        refusal = NotFound(
-            f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
-        )
-        packed = run.pack(run.fail(refusal))
-        frames = frames_to(self, incoming, run.frame.session, run.reply_type, packed)
-        stream.send_multipart(frames)
 
     def _ours(self, msg: list[Any]) -> Incoming | None:
         try:

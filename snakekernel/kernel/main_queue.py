@@ -65,6 +65,7 @@ class MainQueue:
         wake: Callable[[], None],
     ) -> None:
         self._kernel = kernel
+        self._overlapping = kernel.overlapping
         self._loop = loop
         self._reply = reply
         self._busy = busy
@@ -77,7 +78,7 @@ class MainQueue:
 
     def __bool__(self) -> bool:
         """Whether anything waits or runs."""
-        return bool(self._places or self._running)
+        return bool(self._places or self._running or self._overlapping)
 
     def put(self, entry: Incoming | Place) -> None:
         """The last in the queue."""
@@ -133,8 +134,12 @@ class MainQueue:
                 return True
             self._busy()
             awaits = self._context.run(self._serve, first)
-            if awaits is not None:
-                serving, step = awaits
+            if awaits is None:
+                return True
+            serving, step = awaits
+            if step.concurrent:
+                self._overlapping.go_on(serving, step, self._loop, self._context.copy())
+            else:
                 # Outside of the context, which a task that starts at once enters again.
                 self._run(self._locked(serving.finish(step)), serving)
             return True

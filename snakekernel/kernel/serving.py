@@ -25,7 +25,7 @@ from ..commands.interrupts import Interrupts, ThreadInterrupts
 from ..commands.suspending import Suspended
 from ..wire.frame import Frame
 from ..wire.names import Door
-from .awaiting import awaited
+from .awaiting import ALONE, awaited
 from .incoming import Incoming
 from .outgoing import RequesterOf, frames_to
 
@@ -70,6 +70,8 @@ class InterruptsOfRequests:
 
     def __init__(self) -> None:
         self._current: Interrupts | None = None
+        #: Of requests that await beside others.
+        self.awaiting: set[Interrupts] = set()
         self._handler = self._struck
 
     def install(self) -> None:
@@ -129,8 +131,29 @@ class InterruptsOfRequests:
             swap_handler(_SIGINT, saved)
 
     def _struck(self, signum: int, frame: Any) -> None:
-        if self._current is not None:
-            self._current.request()
+        current = self._current
+        if current is None or not current.holds_thread:
+            for interrupts in self.awaiting - {current}:
+                interrupts.request()
+        if current is not None:
+            current.request()
+
+
+class _Piece:
+    """A piece of a request's code that runs between others': it gets the interrupts."""
+
+    __slots__ = ("_caught", "_interrupts", "_owner")
+
+    def __init__(self, owner: InterruptsOfRequests, interrupts: Interrupts) -> None:
+        self._owner = owner
+        self._interrupts = interrupts
+
+    def __enter__(self) -> None:
+        self._caught = self._owner.catch(self._interrupts)
+
+    def __exit__(self, *exc_info: object) -> None:
+        # As what ran may have been long, and what it stands in may have a handler of its own.
+        self._owner.release(self._caught, was_long=True)
 
 
 class Serving:
@@ -147,6 +170,7 @@ class Serving:
         "_incoming",
         "_kernel",
         "_on_main",
+        "_piece",
         "_requester",
         "_send",
         "is_over",
@@ -164,6 +188,8 @@ class Serving:
         interrupts = Interrupts() if self._on_main else ThreadInterrupts()
         self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self._requester)
         self.on_end: Callable[[Outcome], object] | None = None
+        #: Where it goes on beside others.
+        self._piece: _Piece | None = None
 
     def begin(self) -> Suspended | Outcome:
         """Run until the request ends or awaits something."""
@@ -181,11 +207,19 @@ class Serving:
             kernel.log.warning("sys.stdout or sys.stderr was replaced by what cannot be told its request")
         return self.run.resume()
 
+    def detach(self) -> None:
+        """It awaits on the main thread, and others are served meanwhile: only its own code is its own."""
+        interrupts = self._kernel.interrupts
+        interrupts.release(self._caught, was_long=True)
+        interrupts.awaiting.add(self.run.interrupts)
+        self._piece = _Piece(interrupts, self.run.interrupts)
+
     async def finish(self, step: Suspended | Outcome) -> None:
         """Await what the request awaits, on to its end, and reply."""
+        piece = self._piece or ALONE
         try:
             while not isinstance(step, Outcome):
-                step = await awaited(self.run, step.awaitable)
+                step = await awaited(self.run, step.awaitable, piece)
         except BaseException as error:
             self.end(self.run.fail(error))
             raise
@@ -196,6 +230,9 @@ class Serving:
         kernel = self._kernel
         self.is_over = True
         self.run.interrupts.disarm()
+        if self._piece is not None:
+            kernel.interrupts.awaiting.discard(self.run.interrupts)
+            self._caught = kernel.interrupts.catch(self.run.interrupts)
         if self._on_main:
             kernel.interrupts.hold()
         try:

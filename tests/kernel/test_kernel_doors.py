@@ -233,6 +233,8 @@ class TestControl:
             "summarize",
             "preview",
             "renew",
+            "open_subshells",
+            "close_subshells",
         }
 
     def test_list_rename_delete(self, stock: Stock, name: str) -> None:
