@@ -103,7 +103,7 @@ class Operations(Inspecting, Programs, Streaming):
         content, buffers, finish = self._encoded("call", fields, finish, session_id)
         if on_output is None and on_progress is None:
             return self._begin("call", content, buffers, finish)
-        return self._begin_listened("call", content, buffers, finish, Outputs(on_output, on_progress))
+        return self._begin("call", content, buffers, finish, Outputs(on_output, on_progress))
 
     def store(
         self,

@@ -39,7 +39,7 @@ def noisy(stock: Stock) -> None:
         "def many(n):\n"
         "    for i in range(n): display(i)\n"
         "def from_threads(n):\n"
-        "    threads = [threading.Thread(target=says, args=[f'thread {i}']) for i in range(n)]\n"
+        "    threads = [threading.Thread(target=sys.stdout.write, args=[f'thread {i}\\n']) for i in range(n)]\n"
         "    for thread in threads: thread.start()\n"
         "    for thread in threads: thread.join()\n"
         "told = threading.Event()\n"
