@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .client.output import Output as Output
     from .client.proxy import ref as ref
     from .client.proxy import step as step
+    from .reporting.bars import progress as progress
     from .ui import panel as panel
 
     start = Client.start
@@ -33,6 +34,7 @@ __all__ = [
     "connect",
     "errors",
     "panel",
+    "progress",
     "ref",
     "start",
     "step",
@@ -47,6 +49,7 @@ _HOMES = {
     "Output": "client.output",
     "errors": "errors",
     "panel": "ui",
+    "progress": "reporting.bars",
     "ref": "client.proxy",
     "step": "client.proxy",
 }
