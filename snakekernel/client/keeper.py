@@ -21,6 +21,7 @@ from ..errors import KernelLost
 from ..wire.frame import pack_json
 from ..wire.names import request_type
 from .link import Link
+from .message import Received
 from .payload import whole
 from .shield import Shield
 from .waiting import Turns
@@ -47,6 +48,8 @@ class Keeper(ABC):
         self._held = 0
         #: The kernel process and the name of references held no more.
         self._released: deque[tuple[str | None, str]] = deque()
+        #: Requests that a finalizer could not send: the operation and the content.
+        self._unsent: deque[tuple[str, bytes]] = deque()
         self._is_closed = False
 
     def hold(self) -> None:
@@ -65,6 +68,26 @@ class Keeper(ABC):
         self._released.append((epoch, name))
         self._changes.append(-1)
 
+    def say(self, op: str, content: bytes) -> None:
+        """Send a request on control whose reply nobody needs, while something is held: at once where this
+        thread may, else with the next renewal. As ``let_go``."""
+        self._unsent.append((op, content))
+        if self._may_send() and not self._link._is_within():
+            with suppress(KernelLost):
+                self._send_unsent()
+
+    def _send_unsent(self) -> None:
+        with suppress(IndexError):
+            while True:
+                op, content = self._unsent.popleft()
+                message = self._link.message(request_type(op), content, channel="control")
+                with Shield():
+                    self._link.send(message, _ignore)
+
+    @abstractmethod
+    def _may_send(self) -> bool:
+        """Whether this thread may use the connection."""
+
     @abstractmethod
     def _begin(self) -> None:
         """See to it that the kernel is asked again, from now on."""
@@ -77,7 +100,7 @@ class Keeper(ABC):
         """Whether there is nothing to renew and nothing to tell. Called by whoever ticks, and it alone."""
         while self._changes:
             self._held += self._changes.popleft()
-        return self._held <= 0 and not self._released
+        return self._held <= 0 and not self._released and not self._unsent
 
     def _contents(self) -> list[bytes]:
         """The requests that tell of all references held no more; one at least."""
@@ -96,6 +119,10 @@ class Keeper(ABC):
                 content["epoch"] = known
             contents.append(pack_json(content))
         return contents
+
+
+def _ignore(answer: Received | BaseException) -> None:
+    """A slot for replies that tell nothing."""
 
 
 class ThreadKeeper(Keeper):
@@ -127,7 +154,7 @@ class ThreadKeeper(Keeper):
                 return
             with suppress(KernelLost):
                 is_late = time.monotonic() - asked > _PATIENCE
-                if self._released or answer is None or answer.done() or is_late:
+                if self._released or self._unsent or answer is None or answer.done() or is_late:
                     asked = time.monotonic()
                     answer = self._ask()
                 self._turns.look()
@@ -146,7 +173,11 @@ class ThreadKeeper(Keeper):
             self._thread = thread
             return False
 
+    def _may_send(self) -> bool:
+        return True
+
     def _ask(self) -> Any:
+        self._send_unsent()
         future = None
         for content in self._contents():
             message = self._link.message(request_type("renew"), content, channel="control")
@@ -201,19 +232,25 @@ class LoopKeeper(Keeper):
                 self._begin()
             return
         is_late = self._loop.time() - self._asked > _PATIENCE
-        if self._released or self._answer is None or self._answer.done() or is_late:
+        if self._released or self._unsent or self._answer is None or self._answer.done() or is_late:
             self._asked = self._loop.time()
             self._tell()
         self._wait()
 
+    def _may_send(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
     def _tell(self) -> None:
-        with suppress(RuntimeError):
-            # Raised on a thread without a loop: the next tick tells.
-            if asyncio.get_running_loop() is self._loop:
-                with suppress(KernelLost):
-                    for content in self._contents():
-                        message = self._link.message(request_type("renew"), content, channel="control")
-                        self._answer = self._send(message)
+        # Elsewhere the next tick tells.
+        if self._may_send():
+            with suppress(KernelLost):
+                self._send_unsent()
+                for content in self._contents():
+                    message = self._link.message(request_type("renew"), content, channel="control")
+                    self._answer = self._send(message)
 
     def close(self) -> None:
         """Ask no more; the client is being closed. Idempotent."""

@@ -15,8 +15,11 @@ from ..wire.model import NewName, Returns, Seconds
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from ..wire.model import Target as RawTarget
+from . import streaming
 from .command import Command
+from .results import REFERENCES, reference
 from .scope import Scope
+from .streaming import Stream
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
@@ -25,7 +28,7 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
     deadline: seconds from receipt, after which it is stopped.
     concurrent: where the result is to be awaited, the main shell serves others meanwhile.
-    stream: not served by this build yet.
+    stream: iterate the result and send each item by itself; ``returns`` says how each comes.
     """
 
     target: RawTarget
@@ -36,22 +39,25 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     string_refs: bool = False
     deadline: Seconds | None = None
     concurrent: bool = False
-    stream: dict[str, Any] | None = None
+    stream: Stream | None = None
 
 
 class Reply(BaseReply, kw_only=True):
-    """``result`` is a description with its value, a preview, or null for ``returns: "none"``."""
+    """``result`` is a description with its value, a preview, or null for ``returns: "none"``.
+
+    Of a stream, whose result is null: how many items went out before, and whether the caller closed it.
+    """
 
     result: dict[str, Any] | None
     stored_as: str | None
     target: Any
+    items: int | msgspec.UnsetType = msgspec.UNSET
+    closed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
-    if request.deadline is not None or request.stream is not None:
-        scope.refuse(request, "stream")
-        assert request.deadline is not None
+    if request.deadline is not None:
         with scope.limited(request.deadline):
             return await run(msgspec.structs.replace(request, deadline=None), scope)
     target = scope.target(request.target)
@@ -68,6 +74,8 @@ async def run(request: Request, scope: Scope) -> Reply:
     for name, value in kwargs.items():
         if is_key_name(name):
             scope.runtime.secrets.add(value)
+    if request.stream is not None:
+        return await _streamed(request, request.stream, target, args, kwargs, scope)
     if scope.session is None or not scope.session.frameworks:
         result = _called(target, args, kwargs, scope)
         if _is_awaitable(result):
@@ -84,12 +92,33 @@ async def run(request: Request, scope: Scope) -> Reply:
     stored_as = request.store_as
     if stored_as is not None:
         scope.put(stored_as, result)
-    if request.returns == "ref":
-        stored_as = stored_as or scope.put_anonymous(result).name
-        reply: Any = {**scope.kind(result), "value": {"$ref": stored_as}}
+    if request.returns in REFERENCES:
+        reply = reference(scope, result, request.returns, stored_as)
+        if stored_as is None and type(reply["value"]) is dict:
+            stored_as = reply["value"].get("$ref")
     else:
-        reply = scope.result(result, request.returns, preview=request.store_as is not None)
+        reply = scope.result(result, request.returns, preview=stored_as is not None)
     return Reply(result=reply, stored_as=stored_as, target=request.target)
+
+
+async def _streamed(
+    request: Request, stream: Stream, target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scope
+) -> Reply:
+    for field, why in (
+        ("store_as", "Its items are sent and gone; store the iterator by a call, then stream it."),
+        ("call_id", "Its items cannot be sent again."),
+    ):
+        if getattr(request, field) is not None:
+            raise InvalidRequest(f"A stream cannot have a {field}. {why}", at=f"$.{field}")
+    if scope.steps_follow:
+        raise InvalidRequest("A step of a pipeline cannot be a stream.", at="$.stream")
+    with scope.session_contexts():
+        result = _called(target, args, kwargs, scope)
+        if _is_awaitable(result):
+            result = await scope.wait(result)
+        is_made = scope.produced is not result
+        items, closed = await streaming.run(stream, result, scope, request.returns, is_made=is_made)
+    return Reply(result=None, stored_as=None, target=request.target, items=items, closed=closed)
 
 
 async def _in_contexts(awaitable: Any, scope: Scope) -> Any:
@@ -118,6 +147,8 @@ def _called(target: Target, args: list[Any], kwargs: dict[str, Any], scope: Scop
             f"{target} is a value of type {type(function).__name__!r}, which takes no arguments.",
             at="$.target",
         )
+    # Found, not made.
+    scope.produced = function
     return function
 
 

@@ -20,6 +20,7 @@ from ..memory.exchange import SEGMENTS
 from ..objects.secrets import Secrets
 from ..wire.errors import (
     InvalidRequest,
+    NotFound,
     OutcomeUnknown,
     SnakeError,
     UnknownOperation,
@@ -138,9 +139,16 @@ class Run:
         runtime, frame = self.runtime, self.frame
         runtime.requests_handled += 1
         session = scope = None
+        is_done = False
         try:
             command = self._command()
             request = to_request(frame.content, command.request)
+            if request.callback_call is not None and self._door != "callback":
+                raise NotFound(
+                    "No call of a function of this client's waits by that id; requests made within one go "
+                    "on control while it runs.",
+                    at="$.callback_call",
+                )
             if request.epoch is not None and request.epoch != runtime.epoch:
                 raise OutcomeUnknown(
                     "This is another kernel process than the one the request was meant for.", at="$.epoch"
@@ -187,6 +195,7 @@ class Run:
             reply = await command.run(request, scope)
             if not isinstance(reply, Reply):
                 raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
+            is_done = command.op != "pipeline"
             return Outcome(reply, scope.buffers)
         except SnakeError as error:
             # Only what an error reply holds of completed steps refers to buffers.
@@ -195,10 +204,17 @@ class Run:
         finally:
             # An interrupt that struck while user code was being left has left it armed.
             self.interrupts.disarm()
+            if not is_done or (scope is not None and scope.has_functions):
+                self._settle()
             if scope is not None:
                 scope.end()
             if session is not None:
                 runtime.release(session, renew=renew)
+
+    def _settle(self) -> None:
+        callbacks, requester = self.runtime.callbacks, self._requester
+        if callbacks is not None and requester is not None:
+            callbacks.settle(self.frame, requester)
 
     def _receive(self) -> Frame:
         """The request with its buffers, those in shared memory too. Raises InvalidRequest, LimitExceeded."""

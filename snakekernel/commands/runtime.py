@@ -23,7 +23,9 @@ from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
 from ..objects.store import Entry, Store
 from ..values import Limits
+from .callbacks import Callbacks
 from .command import Command
+from .flow import Flows
 from .interrupts import Interrupts
 from .outcomes import Outcomes
 
@@ -109,8 +111,12 @@ class Runtime:
     attachments: Attachments = field(default_factory=Attachments)
     #: What clients hold for as long as they are heard of.
     leases: Leases = field(default_factory=Leases)
+    #: The streams under way.
+    flows: Flows = field(default_factory=Flows)
     #: None where there are none.
     subshells: Subshells | None = None
+    #: Functions of the clients; None where nobody can be called back.
+    callbacks: Callbacks | None = None
     #: What clients watch for changes in place.
     watches: Watches = field(default_factory=Watches)
     limits: Limits = field(default_factory=Limits)

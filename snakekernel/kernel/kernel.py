@@ -36,6 +36,7 @@ from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSI
 from . import threads
 from .activity import Activities
 from .awaiting import awaited
+from .callbacks import Callbacks
 from .changes import ChangeFeed
 from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
@@ -52,6 +53,7 @@ from .namespace import StoredNamespace, forget_outputs
 from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
 from .overlapping import Overlapping
+from .parents import Parents
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .stopping import Stopping
@@ -128,6 +130,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.subshells = Subshells(self)
+        self.callbacks = Callbacks(self, self._call_later_on_control)
         self.overlapping = Overlapping(self)
         self.runtime = Runtime(
             table=CommandTable(installed),
@@ -151,6 +154,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             on_seen=changes.seen,
             leases=Leasing(self._call_later_on_control).leases,
             subshells=self.subshells,
+            callbacks=self.callbacks,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         notebook = Notebook(self, self._own_shell)
@@ -160,6 +164,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         register_displays(self.shell)
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
+        self.parents = Parents(self)
+        self.parents.install()
         self.expiry = Expiry(self.runtime)
         self.inspector = Inspector(self.expiry.arm)
         self.watches = self.runtime.watches
@@ -280,6 +286,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         incoming = self._ours(msg)
         if incoming is None:
             await super().process_control(msg)
+            return
+        if self.callbacks.takes(incoming):
             return
         try:
             tell = partial(self._publish_progress, incoming)

@@ -16,6 +16,7 @@ import threading
 from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as swap_handler
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -93,6 +94,11 @@ class InterruptsOfRequests:
             swap_handler(_SIGINT, self._handler)
         return saved
 
+    def held(self) -> AbstractContextManager[None]:
+        """Our own lines within user code, on any thread: an interrupt of the request strikes after them."""
+        current = self._current
+        return nullcontext() if current is None or threading.get_ident() != _MAIN else current.held()
+
     def after(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
         if self._current is not None and threading.get_ident() == _MAIN:
@@ -165,6 +171,7 @@ class Serving:
         "_kernel",
         "_on_main",
         "_piece",
+        "_requester",
         "_send",
         "is_over",
         "on_end",
@@ -176,10 +183,10 @@ class Serving:
         self._incoming = incoming
         self._send = send
         self.is_over = False
-        frame, requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
+        frame, self._requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
         self._on_main = threading.get_ident() == _MAIN
         interrupts = Interrupts() if self._on_main else ThreadInterrupts()
-        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=requester)
+        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self._requester)
         self.on_end: Callable[[Outcome], object] | None = None
         #: Where it goes on beside others.
         self._piece: _Piece | None = None
@@ -188,10 +195,14 @@ class Serving:
         """Run until the request ends or awaits something."""
         kernel, parent = self._kernel, self._incoming.parent()
         self._activity = kernel.activities.begin(parent, self)
+        self._activity.requester = self._requester
         if self._on_main:
             self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:
-            kernel.set_parent(self._incoming.identities, parent, channel="shell")
+            if kernel.parents.of_cells:
+                kernel.parents.set_here(self._incoming.identities, parent)
+            else:
+                kernel.set_parent(self._incoming.identities, parent, channel="shell")
         except BaseException:  # it tells sys.stdout, and user code may have put anything there
             kernel.log.warning("sys.stdout or sys.stderr was replaced by what cannot be told its request")
         return self.run.resume()

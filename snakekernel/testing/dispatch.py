@@ -17,6 +17,7 @@ import msgspec
 
 from snakekernel.commands.dispatch import Outcome, Run
 from snakekernel.commands.outcomes import Packed
+from snakekernel.commands.requester import Requester
 from snakekernel.commands.runtime import Runtime
 from snakekernel.objects.sessions import SessionTable
 from snakekernel.objects.store import Store
@@ -48,9 +49,15 @@ def make_runtime(**fields: Any) -> Runtime:
     return Runtime(**{**parts, **fields})
 
 
-def dispatch(frame: Frame, runtime: Runtime, door: Door = "shell") -> Packed:
-    """The packed reply to a frame; what it awaits is awaited on a loop of its own."""
-    return asyncio.run(_served(Run(frame, runtime, door)))
+def dispatch(
+    frame: Frame, runtime: Runtime, door: Door = "shell", requester: Requester | None = None
+) -> Packed:
+    """The packed reply to a frame; what it awaits is awaited on a loop of its own.
+
+    Args:
+        requester: takes the messages that go out beside the reply, such as the items of a stream.
+    """
+    return asyncio.run(_served(Run(frame, runtime, door, requester=requester)))
 
 
 async def _served(run: Run) -> Packed:
@@ -72,11 +79,12 @@ def ask(
     *,
     door: Door = "shell",
     buffers: Sequence[memoryview] = (),
+    requester: Requester | None = None,
 ) -> dict[str, Any]:
     """The content of the reply to one request, checked by :func:`verify_reply`."""
     packed = msgspec.json.encode({} if content is None else content)
     frame = Frame(request_type(op), f"test-{next(_numbers)}", packed, {}, buffers)
-    return verify_reply(dispatch(frame, runtime, door), runtime, op)
+    return verify_reply(dispatch(frame, runtime, door, requester), runtime, op)
 
 
 def verify_reply(packed: Packed, runtime: Runtime, op: str) -> dict[str, Any]:

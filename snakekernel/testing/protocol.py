@@ -25,11 +25,18 @@ from snakekernel.commands.table import BUILTINS
 from snakekernel.plugins.load import COMMANDS
 from snakekernel.wire import names
 from snakekernel.wire.errors import BY_CODE
-from snakekernel.wire.model import Changed, ErrorReply, Progress, Reply, Request
+from snakekernel.wire.model import Changed, ErrorReply, Item, Progress, Reply, Request
 
 _DISTRIBUTION: Final = "snakekernel"
 _REF: Final = "#/$defs/{name}"
 _MOST_DIFF_LINES: Final = 200
+#: Messages that are no replies: the channel each goes by, where "request" is the one that was asked on, and
+#: its content.
+_EVENTS: Final[dict[str, tuple[str, type[msgspec.Struct]]]] = {
+    names.CHANGED: ("iopub", Changed),
+    names.PROGRESS: ("iopub", Progress),
+    names.ITEM: ("request", Item),
+}
 
 
 def own_commands() -> dict[str, Command]:
@@ -48,8 +55,7 @@ def protocol() -> dict[str, Any]:
         "request": Request,
         "reply": Reply,
         "error_reply": ErrorReply,
-        names.CHANGED: Changed,
-        names.PROGRESS: Progress,
+        **{name: content for name, (_, content) in _EVENTS.items()},
     }
     for op, command in commands.items():
         types[f"{op}_request"] = command.request
@@ -69,7 +75,7 @@ def protocol() -> dict[str, Any]:
             for code, cls in BY_CODE.items()
         },
         "events": {
-            name: {"channel": "iopub", "content": _ref(name)} for name in (names.CHANGED, names.PROGRESS)
+            name: {"channel": channel, "content": _ref(name)} for name, (channel, _) in _EVENTS.items()
         },
         "$defs": _schemas(types),
     }

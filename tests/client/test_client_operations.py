@@ -13,15 +13,16 @@ import pytest
 
 import snakekernel
 from snakekernel import AsyncClient, Client, Description, ref, step
+from snakekernel.client.streams import Chunk
 from snakekernel.errors import InvalidRequest, NotFound, Unserializable
 from snakekernel.plugins.load import CommandTable
 
 pytestmark = pytest.mark.kernel
 
 #: What a connection does by itself.
-_NOT_OFFERED = {"attach", "renew", "open_subshells", "close_subshells"}
+_NOT_OFFERED = {"attach", "renew", "credit", "open_subshells", "close_subshells"}
 #: Parameters that say how to ask, not what.
-_CLIENT_SIDE = {"timeout", "details", "channel"}
+_CLIENT_SIDE = {"timeout", "details", "channel", "on_output", "on_progress"}
 
 #: One step: a method, its arguments, and what must hold of the result.
 Scenario = list[tuple[str, tuple[Any, ...], dict[str, Any], Callable[[Any], bool]]]
@@ -131,6 +132,11 @@ SCENARIOS: dict[str, Scenario] = {
         ("list_sessions", (), {}, lambda found: any(s["session_id"] == "one" for s in found)),
         ("close_session", ("one",), {}, lambda message: "one" in message),
         ("list_sessions", (), {}, lambda found: not any(s["session_id"] == "one" for s in found)),
+    ],
+    "pull": [
+        ("call", ("builtins.iter",), {"args": [[1, 2, 3]], "store_as": "left"}, _describes("list_iterator")),
+        ("pull", ("stored.left", 2), {}, _is(Chunk([1, 2], False, None))),
+        ("pull", ("stored.left", 2), {}, _is(Chunk([3], True, None))),
     ],
     "about": [
         ("ping", (), {}, lambda r: r["bridge_type"] == "snakekernel" and r["uptime"] > 0),

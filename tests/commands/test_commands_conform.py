@@ -22,6 +22,11 @@ GOOD: dict[str, list[dict[str, Any]]] = {
         {"target": ["stored", "x", "a", 0], "returns": "value"},
         {"target": "builtins.dict", "kwargs": {"x": "stored.x"}, "string_refs": True, "session_id": "s"},
     ],
+    "credit": [{"msg_id": "m"}, {"msg_id": "m", "credit": 5}, {"msg_id": "m", "close": True}],
+    "pull": [
+        {"target": "stored.rows_left"},
+        {"target": "stored.rows_left", "count": 1, "returns": "preview", "budget": 1},
+    ],
     "store": [{"id": "y", "value": {"$tuple": [1]}}, {"id": "y", "value": None, "ttl": 5, "session_id": "s"}],
     "retrieve": [{"id": "x"}, {"target": "stored.x.a"}, {"id": "x", "returns": "ref"}],
     "list_stored": [{}, {"prefix": "x", "offset": 0, "limit": 1}],
@@ -67,6 +72,12 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "call": [
         ({"target": "a..b"}, "$.target"),
         ({"target": "builtins.len", "args": [{"$x": 1}]}, "$.args[0]"),
+    ],
+    "credit": [({}, "$"), ({"msg_id": "m", "credit": -1}, "$.credit")],
+    "pull": [
+        ({"target": "stored.x"}, "$.target"),
+        ({"target": "stored.rows_left", "count": 0}, "$.count"),
+        ({"target": "stored.rows_left", "budget": 0}, "$.budget"),
     ],
     "store": [({"id": "", "value": 1}, "$.id"), ({"id": "y", "value": 1, "ttl": 0}, "$.ttl")],
     "retrieve": [
@@ -120,6 +131,7 @@ def conformance(subject: Command) -> type[CommandTests]:
             """A stored object, rows of a table, and a session ``s``."""
             ask(runtime, "store", {"id": "x", "value": {"a": [1, 2]}})
             ask(runtime, "store", {"id": "rows", "value": [{"a": 1}, {"a": 2}]})
+            ask(runtime, "call", {"target": "builtins.iter", "args": [[1, 2]], "store_as": "rows_left"})
             for made in ("new", "s"):
                 ask(runtime, "close_session", {"session_id": made})
             ask(runtime, "create_session", {"session_id": "s"})

@@ -227,6 +227,7 @@ class TestControl:
             "inspect",
             "cancel",
             "attach",
+            "credit",
             "watch",
             "table",
             "summarize",

@@ -1,0 +1,366 @@
+"""Iterating what runs in the kernel: its items come one by one, in order, no further ahead than the credit.
+
+Rules: what comes is only noted, under the link's lock, and decoded by whoever takes it. The kernel holds a
+stream for this client while the keeper renews its lease. A stream that nobody refers to any more is closed by
+its finalizer, which may have broken into anything: so nothing of the connection refers to the stream itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+
+from ..errors import KernelLost, ReplyTimeout, SnakeError, from_reply
+from ..wire.frame import check_buffers, pack_json, unpack_object
+from ..wire.names import request_type
+from .calling import call_fields, lease_of
+from .events import Events, events_of
+from .future import Future, read_reply
+from .keeper import LEASE, Keeper
+from .link import Link
+from .message import Message, Received
+from .payload import Target, whole
+from .requests import Requests
+
+if TYPE_CHECKING:
+    from .waiting import Turns
+
+#: Sends a message; the slot gets its reply.
+Send = Callable[[Message, Callable[[Received | BaseException], None]], object]
+_NOTHING: Final = object()
+
+
+class Chunk(NamedTuple):
+    """Items that were pulled of a stored iterator.
+
+    done: it has no more. failure: what it raised after these items, or None.
+    """
+
+    items: list[Any]
+    done: bool
+    failure: SnakeError | None
+
+
+class _Feed:
+    """What has come of one stream; the link refers to it."""
+
+    def __init__(self, events: Events, number: int, keeper: Keeper) -> None:
+        self.items: deque[Received] = deque()
+        #: The final reply, or the reason why none comes.
+        self.end: Received | BaseException | None = None
+        #: Told, under the link's lock, of all that comes, while somebody waits.
+        self.wake: Callable[[Received | BaseException], None] | None = None
+        self._events = events
+        self._number = number
+        self._keeper = keeper
+
+    def take(self, received: Received) -> None:
+        """An item came."""
+        self.items.append(received)
+        if self.wake is not None:
+            self.wake(received)
+
+    def finish(self, answer: Received | BaseException) -> None:
+        """The reply came, or will not."""
+        if self.end is None:
+            self.end = answer
+            self._events.streams.pop(self._number, None)
+            self._keeper.let_go()
+            if self.wake is not None:
+                self.wake(answer)
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self.items) or self.end is not None
+
+
+class _Reader:
+    """One stream as its reader sees it: what both clients' have in common."""
+
+    def __init__(
+        self,
+        owner: Requests,
+        send: Send,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        credit: int,
+        timeout: float | None,
+    ) -> None:
+        self._is_over = True
+        self._owner = owner
+        self._link: Link = owner._link
+        self._keeper: Keeper = owner._keeper
+        self._send = send
+        self._timeout = timeout
+        self._credit = credit
+        #: Items taken that the kernel was not told of.
+        self._taken = 0
+        message = self._link.message(request_type("call"), content, buffers, keep=True)
+        self._number = message.number
+        self._id = self._link.id_of(message.number)
+        events = events_of(self._link)
+        self._feed = _Feed(events, message.number, self._keeper)
+        events.streams[message.number] = self._feed.take
+        self._keeper.hold()
+        try:
+            send(message, self._feed.finish)
+        except BaseException as error:
+            self._feed.finish(error)
+            raise
+        self._is_over = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended, by itself or by ``close``; no more items come."""
+        return self._is_over
+
+    def _next(self) -> Any:
+        """An item that is there, else _NOTHING; raises what the stream ended with, or StopIteration."""
+        feed = self._feed
+        # Asked first: all items come before it.
+        end = feed.end
+        try:
+            received = feed.items.popleft()
+        except IndexError:
+            if end is None and not self._is_over:
+                return _NOTHING
+            was_over, self._is_over = self._is_over, True
+            if was_over or end is None:
+                raise StopIteration from None
+            self._end(end)
+            raise StopIteration from None
+        self._taken += 1
+        if self._taken * 2 >= self._credit and end is None:
+            granted, self._taken = self._taken, 0
+            self._tell({"credit": granted})
+        if received.metadata != b"{}":
+            check_buffers(unpack_object(received.metadata), received.buffers, required=False)
+        content = unpack_object(received.content)
+        return self._owner._result(content["item"], received.buffers, None)
+
+    def _end(self, end: Received | BaseException) -> None:
+        if isinstance(end, BaseException):
+            raise end
+        content = read_reply(end)
+        self._link.learn(content, end.generation)
+
+    def _tell(self, fields: dict[str, Any]) -> None:
+        content = pack_json({"msg_id": self._id, "lease": LEASE, **fields})
+        with suppress(KernelLost):
+            # Whoever takes the next item is told.
+            self._send(self._link.message(request_type("credit"), content, channel="control"), _ignore)
+
+    def _give_up(self) -> bool:
+        """Take no more and tell the kernel; whether it still has to answer."""
+        if self._is_over:
+            return False
+        self._is_over = True
+        self._feed.items.clear()
+        if self._feed.end is not None:
+            return False
+        self._tell({"close": True})
+        return True
+
+    def __del__(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            if self._feed.end is None:
+                content = pack_json({"msg_id": self._id, "close": True})
+                self._keeper.say("credit", content)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_over else "open"
+        return f"<snakekernel {type(self).__name__}, {state}>"
+
+
+def _ignore(answer: Received | BaseException) -> None:
+    """A slot for replies that tell nothing."""
+
+
+class Stream(_Reader):
+    """An iterator over what a call in the kernel gives, item by item; made by ``Client.stream``.
+
+    Leaving the loop early closes it, and so does the end of its ``with`` block. Threads may share one: each
+    item goes to one of them.
+    """
+
+    def __init__(self, owner: Requests, turns: Turns, *args: Any) -> None:
+        self._turns = turns
+        self._lock = threading.RLock()
+        super().__init__(owner, turns.send, *args)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        """The next item.
+
+        Raises:
+            ReplyTimeout: none came in time; it can be asked for again. KernelLost: the kernel ended.
+            SnakeError: what the producer raised, in its place; the stream has ended then.
+        """
+        with self._lock:
+            while True:
+                item = self._next()
+                if item is not _NOTHING:
+                    return item
+                if self._link.unread:
+                    self._turns.look()
+                if not self._feed.has_come and not self._wait(self._timeout):
+                    raise ReplyTimeout(f"No item came within {self._timeout} s; the stream goes on.")
+
+    def _wait(self, timeout: float | None) -> bool:
+        feed, arrival = self._feed, Future(self._turns, "stream", whole, self._number)
+        feed.wake = arrival._receive
+        try:
+            return feed.has_come or self._turns.wait(arrival, timeout)
+        finally:
+            feed.wake = None
+
+    def close(self) -> None:
+        """Have the producer closed, and wait until it is: at its next ``yield``. Idempotent.
+
+        Items that were not taken are gone, and what its clean-up may raise is not told.
+        """
+        if self._give_up():
+            while self._feed.end is None and self._wait(self._timeout):
+                self._feed.items.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+class AsyncStream(_Reader):
+    """As ``Stream``, for ``async for`` and ``async with``; made by ``AsyncClient.stream``."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        """The next item; raises as ``Stream``'s does."""
+        while True:
+            try:
+                item = self._next()
+            except StopIteration:
+                raise StopAsyncIteration from None
+            if item is not _NOTHING:
+                return item
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await self._wait()
+            except TimeoutError:
+                raise ReplyTimeout(f"No item came within {self._timeout} s; the stream goes on.") from None
+
+    async def _wait(self) -> None:
+        feed, arrival = self._feed, asyncio.get_running_loop().create_future()
+        # One who waits already must not be forgotten.
+        before = feed.wake
+
+        def wake(came: Received | BaseException) -> None:
+            if not arrival.done():
+                arrival.set_result(None)
+            if before is not None:
+                before(came)
+
+        feed.wake = wake
+        try:
+            if not feed.has_come:
+                await arrival
+        finally:
+            if feed.wake is wake:
+                feed.wake = before
+
+    async def aclose(self) -> None:
+        """As ``Stream.close``."""
+        if self._give_up():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    while self._feed.end is None:
+                        await self._wait()
+                        self._feed.items.clear()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+
+class Streaming(Requests):
+    """What a client offers for producers."""
+
+    def stream(
+        self,
+        target: Target,
+        *,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        credit: int = 64,
+        returns: str = "auto",
+        string_refs: bool = False,
+        session_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Call a target and iterate what it gives as it is made: ``for item in snake.stream("m.produce")``.
+
+        It may give a generator, an iterator, any iterable, a file, or an asynchronous one of these; the async
+        client's stream is iterated by ``async for``. The call is sent at once.
+
+        Args:
+            credit: how many items the kernel may make ahead of the reader, 1 to 100,000.
+            returns: how each item comes, as for ``call``.
+            timeout: seconds to wait for each item; None waits as long as the kernel lives.
+        """
+        fields = call_fields(target, args, kwargs, None, returns, string_refs, None)
+        fields.update(stream={"credit": credit}, lease=LEASE)
+        content, buffers, finish = self._encoded("call", fields, whole, session_id)
+        stream = self._in_session(session_id)._streamed(content, buffers, credit, timeout)
+        # Keeps what the request names.
+        stream._finish = finish
+        return stream
+
+    def _streamed(
+        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+    ) -> Any:
+        """Send the request of a stream; returns the stream."""
+        raise NotImplementedError
+
+    def pull(
+        self,
+        target: Target,
+        count: int = 100,
+        *,
+        returns: str = "auto",
+        budget: float | None = None,
+        session_id: str | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """The next items of a stored iterator, as a ``Chunk``.
+
+        Args:
+            count: how many at most, 1 to 100,000.
+            budget: seconds after which no further item is asked for.
+        """
+        fields = {
+            "target": target,
+            "count": count,
+            "returns": returns,
+            "budget": budget,
+            "lease": lease_of(returns),
+        }
+        owner = self._in_session(session_id)
+
+        def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Chunk:
+            items = [owner._result(raw, buffers, None) for raw in content["items"]]
+            failure = content["failure"]
+            return Chunk(items, content["done"], None if failure is None else from_reply(failure))
+
+        return self._send("pull", fields, finish, session_id, timeout)
