@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from ..objects.leases import Leases
@@ -21,16 +22,21 @@ class Leasing:
     def __init__(self, call_later: Callable[[float, Callable[[], None]], None]) -> None:
         self.leases = Leases(on_hold=self._arm)
         self._call_later = call_later
-        self._is_armed = False
+        #: When the next look is, by ``monotonic``.
+        self._due: float | None = None
 
     def _arm(self) -> None:
         seconds = self.leases.next_end()
-        if seconds is not None and not self._is_armed:
-            self._is_armed = True
-            self._call_later(max(_SOONEST, seconds), self._look)
+        if seconds is None:
+            return
+        seconds = max(_SOONEST, seconds)
+        due = monotonic() + seconds
+        if self._due is None or due < self._due:
+            self._due = due
+            self._call_later(seconds, self._look)
 
     def _look(self) -> None:
-        self._is_armed = False
+        self._due = None
         for release in self.leases.expire():
             release()
         self._arm()
