@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -10,6 +11,8 @@ from ..objects.leases import Leases
 
 #: Seconds between two looks, at least: leases are renewed all the time, and most ends never come.
 _SOONEST: Final = 0.25
+#: Seconds that a look may come late.
+_HELD_UP: Final = 0.5
 
 
 class Leasing:
@@ -22,7 +25,7 @@ class Leasing:
     def __init__(self, call_later: Callable[[float, Callable[[], None]], None]) -> None:
         self.leases = Leases(on_hold=self._arm)
         self._call_later = call_later
-        #: When the next look is, by ``monotonic``.
+        #: When it looks next, by the monotonic clock.
         self._due: float | None = None
 
     def _arm(self) -> None:
@@ -31,12 +34,18 @@ class Leasing:
             return
         seconds = max(_SOONEST, seconds)
         due = monotonic() + seconds
+        # A lease shorter than those before it does not wait for them.
         if self._due is None or due < self._due:
             self._due = due
-            self._call_later(seconds, self._look)
+            self._call_later(seconds, partial(self._look, due))
 
-    def _look(self) -> None:
+    def _look(self, due: float) -> None:
+        if due != self._due:
+            # An earlier one took its place.
+            return
         self._due = None
-        for release in self.leases.expire():
-            release()
+        # A loop that was held up, as by code that keeps the GIL, has renewals to read first.
+        if monotonic() - due < _HELD_UP:
+            for release in self.leases.expire():
+                release()
         self._arm()
