@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .client.client import Client as Client
     from .client.description import Description as Description
     from .client.future import Future as Future
+    from .client.output import Output as Output
     from .client.proxy import ref as ref
     from .client.proxy import step as step
     from .ui import panel as panel
@@ -27,6 +28,7 @@ __all__ = [
     "Client",
     "Description",
     "Future",
+    "Output",
     "__version__",
     "connect",
     "errors",
@@ -42,6 +44,7 @@ _HOMES = {
     "Client": "client.client",
     "Description": "client.description",
     "Future": "client.future",
+    "Output": "client.output",
     "errors": "errors",
     "panel": "ui",
     "ref": "client.proxy",

@@ -29,6 +29,7 @@ from .wire.errors import (
 )
 
 __all__ = [
+    "CallbackLost",
     "Cancelled",
     "DeadlineExceeded",
     "Denied",
@@ -64,14 +65,19 @@ class ReplyTimeout(OutcomeUnknown, TimeoutError):
     """No reply came in time; the request may still run."""
 
 
+class CallbackLost(ConnectionError):
+    """Raised in the kernel: the client whose function was to be called is gone, or has let it go."""
+
+
 class NotASnakeKernel(SnakeError):
     """The kernel is there and does not speak this protocol, or another major version of it."""
 
     code = "unsupported"
 
 
-#: Exceptions that need more than a text to be made, end the process or steer generators are left out.
-_KINDS: Final[tuple[type[Exception], ...]] = (
+#: What remote exceptions can be caught as. Those that need more than a text to be made, end the process or
+#: steer generators are left out.
+KINDS: Final[tuple[type[Exception], ...]] = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -116,7 +122,7 @@ _KINDS: Final[tuple[type[Exception], ...]] = (
 
 _REMOTE: Final[dict[str, type[RemoteError]]] = {
     kind.__name__: type(f"Remote{kind.__name__}", (RemoteError, kind), {"__module__": __name__})
-    for kind in _KINDS
+    for kind in KINDS
 }
 
 

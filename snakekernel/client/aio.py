@@ -15,22 +15,29 @@ from ..errors import KernelLost, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
+from .calls_back_async import LoopFunctions
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
+from .hearing import Outputs, heard, welcomed
 from .keeper import LoopKeeper
+from .lanes import Spare
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel, Message, Received, Slot
-from .operations import Operations
+from .parallel import AsyncParallel
 from .payload import Finish
+from .record import AsyncRecord
 from .shield import Shield
 from .streams import AsyncStream
 from .watch import Watch
 
 
-class AsyncClient(Operations):
+class AsyncClient(AsyncParallel):
     """An asyncio client of one kernel: ``async with AsyncClient.start() as snake: await snake.call(…)``."""
+
+    _is_async = True
+    _overlaps = True
 
     def __init__(self, open: Callable[[AsyncClient], Awaitable[None]]) -> None:
         self._open = open
@@ -40,6 +47,7 @@ class AsyncClient(Operations):
         self._post: _Post | None = None
         self._descriptors: list[int] = []
         self._watch: Watch | None = None
+        self._spare = Spare()
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -93,6 +101,7 @@ class AsyncClient(Operations):
         self._loop = asyncio.get_running_loop()
         self._post = _Post(link, self._loop)
         self._keeper = LoopKeeper(link, self._loop, self._post.send)
+        self._functions = link.functions = LoopFunctions(self, link, self._loop)
         self._descriptors = link.descriptors()
         for descriptor in self._descriptors:
             self._loop.add_reader(descriptor, self._post.read, descriptor)
@@ -153,12 +162,15 @@ class AsyncClient(Operations):
 
     async def close(self) -> None:
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
+        if self._launch is None:
+            await self._close_spare()
         link, self._link = self._link, None
         if link is not None and self._loop is not None:
             for descriptor in self._descriptors:
                 self._loop.remove_reader(descriptor)
             self._keeper.close()
             link.close()
+            self._functions.close()
         if self._watch is not None:
             self._watch.close()
         launch, self._launch = self._launch, None
@@ -209,6 +221,14 @@ class AsyncClient(Operations):
         """
         return AsyncBatch(self._in_session(session_id), timeout)
 
+    def record(self, *, timeout: float | None = None, session_id: str | None = None) -> AsyncRecord:
+        """As ``Client.record``: ``async with snake.record() as r: …``; within the block nothing is awaited.
+
+        Args:
+            timeout, session_id: as for ``batch``.
+        """
+        return AsyncRecord(self._in_session(session_id), timeout)
+
     # -- requests ----------------------------------------------------------------------------------
 
     def _submit(
@@ -222,7 +242,9 @@ class AsyncClient(Operations):
         timeout: float | None,
     ) -> Any:
         # Sent here, not in the coroutine, so that requests go out in the order they were made.
-        if timeout is None and channel == "control":
+        if self._is_within():
+            channel = "control"
+        elif timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
         return self._sent(op, content, buffers, finish, channel, timeout, keep=False)
 
@@ -238,19 +260,75 @@ class AsyncClient(Operations):
         keep: bool,
     ) -> Coroutine[Any, Any, Any]:
         link, post = self._opened()
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
+            with self._lanes.turn() as lane:
+                message = link.message(request_type(op), content, buffers, keep=keep, subshell=lane.subshell)
+                reply = post.send(message)
+                lane.pending.append(reply)
+            return _finished(link, message.number, op, reply, finish, timeout)
         message = link.message(request_type(op), content, buffers, channel, keep=keep)
         return _finished(link, message.number, op, post.send(message), finish, timeout)
 
     def _begin(
         self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish
     ) -> asyncio.Future[Any]:
-        return asyncio.ensure_future(self._sent(op, content, buffers, finish, "shell", None, keep=True))
+        channel: Channel = "control" if self._is_within() else "shell"
+        return asyncio.ensure_future(self._sent(op, content, buffers, finish, channel, None, keep=True))
+
+    def _is_within(self) -> bool:
+        """Whether a call of one of our functions makes this request."""
+        return self._link is not None and self._link.functions and self._link.functions.within() is not None
 
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
     ) -> AsyncStream:
         _, post = self._opened()
         return AsyncStream(self, post.give, content, buffers, credit, timeout)
+
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+        *,
+        keep: bool = False,
+    ) -> asyncio.Future[Any]:
+        link, post = self._opened()
+        message = link.message(request_type(op), content, buffers, keep=keep)
+        ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
+        at_once = self._listen(link, post, outputs, message.number, ready)
+        # Where it can be, so that requests go out in the order they were made.
+        reply = post.send(message) if at_once else None
+
+        async def begin() -> asyncio.Future[Received]:
+            if reply is not None:
+                return reply
+            await welcomed(ready)
+            return post.send(message)
+
+        async def result() -> Any:
+            received = await heard(link, message.number, op, begin, outputs, timeout)
+            return _read(link, received, finish)
+
+        return asyncio.ensure_future(result())
+
+    def _begin_listened(
+        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish, outputs: Outputs
+    ) -> asyncio.Future[Any]:
+        return self._listened(op, content, buffers, finish, outputs, None, keep=True)
+
+    def _listen(
+        self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]
+    ) -> bool:
+        with Shield(), link.lock:
+            if link.listening is None:
+                descriptor = link.listen().door.descriptor
+                self._descriptors.append(descriptor)
+                asyncio.get_running_loop().add_reader(descriptor, post.read, descriptor)
+            return outputs.listen(link.listen(), number, partial(_settle, ready))
 
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
         link, post = self._opened()
@@ -335,6 +413,10 @@ async def _finished(
     except asyncio.CancelledError:
         link.forget(number)
         raise
+    return _read(link, received, finish)
+
+
+def _read(link: Link, received: Received, finish: Finish) -> Any:
     content = read_reply(received)
     link.learn(content, received.generation)
     return finish(content, received.buffers)

@@ -27,7 +27,7 @@ from .operations import Operations
 from .payload import Finish, encode_fields
 
 #: Steps that one request may have.
-_MOST: Final = 10_000
+MOST: Final = 10_000
 #: Steps, and bytes of JSON and buffers, after which a request is full, where references allow to cut.
 _ENOUGH: Final = 1_000
 _ENOUGH_BYTES: Final = 16 << 20
@@ -42,7 +42,7 @@ _Outcome = tuple[dict[str, Any], Sequence[memoryview]] | SnakeError
 _Step = tuple[bytes | dict[str, Any], int, int, int | None, BatchItem]
 
 
-class _Chunk(NamedTuple):
+class Chunk(NamedTuple):
     """Steps of one message: those of the batch from ``first`` on."""
 
     first: int
@@ -68,6 +68,8 @@ class BaseBatch(Operations):
         self._count = 0
         self._encoder = BatchEncoder(self, client._link, client._session_id)
         self._is_open = self._is_over = False
+        #: Seconds for which what steps leave behind is held; None while none does.
+        self._lease: float | None = None
         # Results outlive the batch: what they refer to is the client's. One bound method serves all steps.
         self._called = client._called  # type: ignore[method-assign]
 
@@ -112,6 +114,8 @@ class BaseBatch(Operations):
         encoder.begin()
         try:
             content = encode_fields(encoder, "$", fields, keep_none)
+            # Of the whole message: what any step leaves behind is held.
+            self._lease = content.pop("lease", self._lease)
             if len(buffers) > before:
                 buffers[before:] = [private(buffer) for buffer in buffers[before:]]
         except BaseException as error:
@@ -136,6 +140,12 @@ class BaseBatch(Operations):
             "execute and exchange are requests of their own; they cannot be part of a batch."
         )
 
+    def _listened(self, *args: Any) -> Any:
+        raise InvalidRequest("A batch's steps have no output of their own; call outside of it to hear it.")
+
+    def _begin_listened(self, *args: Any) -> Any:
+        return self._begin(*args)
+
     def _begin(self, *args: Any) -> Any:
         raise InvalidRequest("submit sends at once; within a batch, use call.")
 
@@ -156,7 +166,7 @@ class BaseBatch(Operations):
         Raises what kept a message from being run to its end; steps without a result get it too.
         """
         chunks = self._chunks()
-        under_way: deque[tuple[_Chunk, Any]] = deque()
+        under_way: deque[tuple[Chunk, Any]] = deque()
         failure: SnakeError | None = None
         try:
             while True:
@@ -189,19 +199,27 @@ class BaseBatch(Operations):
         _fail([step[-1] for step in self._steps], error)
         self._steps = []
         self._encoder.buffers = []
+        self._encoder.named = []
 
-    def _chunks(self) -> Iterator[_Chunk]:
+    def _chunks(self) -> Iterator[Chunk]:
         first = buffers_before = 0
         for end in self._cuts():
             steps = self._steps[first:end]
             pack = packer(first, buffers_before)
             packed = [step[0] if type(step[0]) is bytes else pack(step[0]) for step in steps]
-            head = self._client._packed({"stop_on_error": False}, self._session_id)
+            head = self._head(stop_on_error=False)
             content = head[:-1] + b',"steps":[' + b",".join(packed) + b"]}"
             buffers_after = steps[-1][2]
             buffers = self._encoder.buffers[buffers_before:buffers_after]
-            yield _Chunk(first, content, buffers, [step[-1] for step in steps])
+            yield Chunk(first, content, buffers, [step[-1] for step in steps])
             first, buffers_before = end, buffers_after
+
+    def _head(self, *, stop_on_error: bool) -> bytes:
+        """A message without its steps."""
+        fields: dict[str, Any] = {"stop_on_error": stop_on_error}
+        if self._lease is not None:
+            fields["lease"] = self._lease
+        return self._client._packed(fields, self._session_id)
 
     def _cuts(self) -> list[int]:
         """Where messages end: after enough steps, but between no step and one whose result it uses.
@@ -223,9 +241,9 @@ class BaseBatch(Operations):
             if (index - first >= _ENOUGH or size >= _ENOUGH_BYTES) and index not in bound:
                 cuts.append(index)
                 first, size = index, 0
-            elif index - first >= _MOST:
+            elif index - first >= MOST:
                 raise LimitExceeded(
-                    f"A message has at most {_MOST} steps, and those from {first} on are bound together by "
+                    f"A message has at most {MOST} steps, and those from {first} on are bound together by "
                     "results they use. Keep these by store_as= and use them by ref() in another batch.",
                     at=f"$.steps[{index}]",
                 )
@@ -233,7 +251,7 @@ class BaseBatch(Operations):
         return [*cuts, total] if total else []
 
     @staticmethod
-    def _take(chunk: _Chunk, contents: Sequence[dict[str, Any]], buffers: Sequence[memoryview]) -> None:
+    def _take(chunk: Chunk, contents: Sequence[dict[str, Any]], buffers: Sequence[memoryview]) -> None:
         first = chunk.first
         # Fewer than items where an interrupt ended the message.
         for item, content in zip(chunk.items, contents, strict=False):

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .keeper import LEASE
 from .payload import Target
+
+
+def lease_of(returns: str | None) -> float | None:
+    """Seconds for which what a result leaves in the kernel is held; None where it leaves nothing."""
+    return LEASE if returns == "ref" or returns == "proxy" else None
 
 
 def call_fields(
@@ -16,6 +22,7 @@ def call_fields(
     returns: str,
     string_refs: bool,
     call_id: str | None,
+    concurrent: bool = False,
 ) -> dict[str, Any]:
     """The request of these options: one at its default is not sent, for a small call feels every field."""
     fields: dict[str, Any] = {"target": target}
@@ -29,8 +36,13 @@ def call_fields(
         fields["store_as"] = store_as
     if returns != "auto":
         fields["returns"] = returns
+        lease = lease_of(returns)
+        if lease is not None:
+            fields["lease"] = lease
     if string_refs:
         fields["string_refs"] = True
     if call_id is not None:
         fields["call_id"] = call_id
+    if concurrent:
+        fields["concurrent"] = True
     return fields

@@ -16,14 +16,18 @@ from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
+from .calls_back import ThreadFunctions
 from .connection import find
 from .future import Future
+from .hearing import Outputs, begin_heard, stop_hearing
 from .keeper import ThreadKeeper
+from .lanes import Spare
 from .launch import Launch
 from .link import GONE, Link
 from .message import Channel
-from .operations import Operations
+from .parallel import Parallel
 from .payload import Finish, whole
+from .record import Record
 from .streams import Stream
 from .waiting import Turns
 
@@ -55,7 +59,7 @@ def check_kernel_info(content: dict[str, Any]) -> None:
     check_identity(content[FEATURE])
 
 
-class Client(Operations):
+class Client(Parallel):
     """A blocking client of one kernel; made by ``start`` or ``connect``.
 
     A signal handler may use it while its thread waits. Where the handler breaks into the sending or reading
@@ -70,6 +74,8 @@ class Client(Operations):
         self._launch = launch
         self._turns = Turns(link, None if launch is None else launch.manager)
         self._keeper = ThreadKeeper(link, self._turns)
+        self._functions = link.functions = ThreadFunctions(self, link, self._turns)
+        self._spare = Spare()
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -173,11 +179,14 @@ class Client(Operations):
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.check_free()
         try:
+            if self._launch is None:
+                self._close_spare()
             self._keeper.close()
             self._link.close()
         finally:
             try:
                 self._turns.close()
+                self._functions.close()
             finally:
                 launch, self._launch = self._launch, None
                 if launch is not None and launch.is_ours:
@@ -221,6 +230,15 @@ class Client(Operations):
         """
         return Batch(self._in_session(session_id), timeout)
 
+    def record(self, *, timeout: float | None = None, session_id: str | None = None) -> Record:
+        """Note what is done with objects of the kernel and send it as one message when the block ends:
+        ``with snake.record() as r: total = r.modules.pandas.read_csv("x.csv")["v"].sum()``.
+
+        Args:
+            timeout, session_id: as for ``batch``.
+        """
+        return Record(self._in_session(session_id), timeout)
+
     # -- requests ----------------------------------------------------------------------------------
 
     def _submit(
@@ -233,19 +251,71 @@ class Client(Operations):
         channel: Channel,
         timeout: float | None,
     ) -> Any:
+        functions = self._functions
+        if functions:
+            if functions.within() is not None:
+                channel = "control"
+            elif timeout is None and channel == "control":
+                timeout = CONTROL_TIMEOUT
+            message = self._link.message(request_type(op), content, buffers, channel)
+            return functions.call(message, op, finish, timeout)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
+            with self._lanes.turn() as lane:
+                message = self._link.message(request_type(op), content, buffers, subshell=lane.subshell)
+                return self._turns.call(message, op, finish, timeout)
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
-        message = self._link.message(request_type(op), content, buffers, keep=True)
+        within = bool(self._functions) and self._functions.within() is not None
+        if self._lanes is not None and self._lanes.is_open and not within:
+            with self._lanes.turn() as lane:
+                message = self._link.message(
+                    request_type(op), content, buffers, keep=True, subshell=lane.subshell
+                )
+                future = self._turns.request(message, op, finish)
+                lane.pending.append(future)
+                return future
+        channel: Channel = "control" if within else "shell"
+        message = self._link.message(request_type(op), content, buffers, channel, keep=True)
         return self._turns.request(message, op, finish)
 
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
     ) -> Stream:
         return Stream(self, self._turns, content, buffers, credit, timeout)
+
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+    ) -> Any:
+        future = self._begin_listened(op, content, buffers, finish, outputs, keep=False)
+        try:
+            return future.result(timeout)
+        finally:
+            stop_hearing(self._link, future._number)
+            if future._came is None:
+                self._link.forget(future._number)
+
+    def _begin_listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        *,
+        keep: bool = True,
+    ) -> Future:
+        message = self._link.message(request_type(op), content, buffers, keep=keep)
+        return begin_heard(self._turns, message, op, finish, outputs)
 
 
 def _end(launch: Launch) -> None:

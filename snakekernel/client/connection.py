@@ -24,6 +24,8 @@ class Connection:
     signature_scheme: str = "hmac-sha256"
     curve_publickey: bytes | None = None
     curve_secretkey: bytes | None = None
+    #: None where the details lack it, which only listening needs.
+    iopub_port: int | None = None
 
     def address(self, port: int) -> str:
         """The zmq address of one channel."""
@@ -83,6 +85,7 @@ def _from_info(info: Mapping[str, Any]) -> Connection:
             signature_scheme=info.get("signature_scheme", "hmac-sha256"),
             curve_publickey=as_bytes(info.get("curve_publickey")),
             curve_secretkey=as_bytes(info.get("curve_secretkey")),
+            iopub_port=info.get("iopub_port"),
         )
     except KeyError as error:
         raise ValueError(f"the connection details lack {error}") from None

@@ -14,6 +14,7 @@ from ..wire.path import path_text
 
 if TYPE_CHECKING:
     from .proxy import StoredProxy
+    from .remote import RemoteObject
 
 
 class Description:
@@ -25,7 +26,7 @@ class Description:
         path: where the object is stored, ``("df",)``, or None where nothing keeps it.
     """
 
-    def __init__(self, raw: dict[str, Any], proxy: StoredProxy | None = None) -> None:
+    def __init__(self, raw: dict[str, Any], proxy: StoredProxy | RemoteObject | None = None) -> None:
         self.raw = raw
         self.type: str = raw.get("type", "?")
         self.module: str = raw.get("module", "?")
@@ -35,7 +36,7 @@ class Description:
         self._proxy = proxy
 
     @property
-    def proxy(self) -> StoredProxy:
+    def proxy(self) -> StoredProxy | RemoteObject:
         """The stored object that this describes; raises LookupError where it was not stored."""
         if self._proxy is None:
             raise LookupError(

@@ -45,6 +45,9 @@ class Future:
 
     __slots__ = ("_callbacks", "_came", "_finish", "_number", "_op", "_result", "_sleeping", "_turns")
 
+    #: Whether its thread, where it leads, leaves the lead to whoever comes.
+    yields = False
+
     def __init__(self, turns: Turns, op: str, finish: Finish, number: int) -> None:
         self._turns = turns
         self._op = op
@@ -62,6 +65,9 @@ class Future:
         if self._came is None:
             self._came = came
         self._turns.came(self)
+
+    def step_down(self) -> None:
+        """Leave the lead to others, where it ``yields``. On any thread."""
 
     def _has_come(self) -> bool:
         return self._came is not None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from ..errors import KernelLost, SnakeError
+from ..errors import KernelLost, SnakeError, Unsupported
 from ..memory.attachment import Attachment
 from ..memory.exchange import SEGMENTS
 from ..wire.frame import (
@@ -38,6 +38,7 @@ from ..wire.names import request_type
 from .buffers import private
 from .connection import Connection
 from .door import Door
+from .listening import Listening
 from .message import Channel, Message, Received, Slot
 from .shield import Shield
 from .sleeper import Sleeper
@@ -84,6 +85,8 @@ class Link:
         #: Takes the messages beside replies, with their type and the number of the request they belong to;
         #: called under the lock, so it only takes note. None while nobody expects any.
         self.events: Callable[[str, int, Received], None] | None = None
+        #: The functions that are lent over this connection; its client makes the table.
+        self.functions: Any = None
         self._lost = False
         self._closed = False
         self._pid = os.getpid()
@@ -101,9 +104,11 @@ class Link:
         self._sockets = list(self._doors.values())
         self._monitor = Door(monitor, "")
         self._monitor_sleeper = Sleeper([self._monitor.descriptor])
+        #: The iopub channel, once somebody listened.
+        self.listening: Listening | None = None
 
-    def _connect(self, port: int) -> Door:
-        socket = self._context.socket(zmq.DEALER)
+    def _connect(self, port: int, kind: int = zmq.DEALER) -> Door:
+        socket = self._context.socket(kind)
         socket.linger = 0
         socket.sndhwm = socket.rcvhwm = 0
         if self.connection.transport == "ipc":
@@ -119,7 +124,18 @@ class Link:
 
     def descriptors(self) -> list[int]:
         """File descriptors that become readable when ``pump`` may have something to do."""
-        return [door.descriptor for door in (*self._sockets, self._monitor)]
+        heard = () if self.listening is None else (self.listening.door,)
+        return [door.descriptor for door in (*self._sockets, self._monitor, *heard)]
+
+    def listen(self) -> Listening:
+        """The iopub channel, opened where it is not yet; the caller holds the lock."""
+        self._check_open()
+        if self.listening is None:
+            if self.connection.iopub_port is None:
+                raise Unsupported("The connection details name no iopub port, where output comes from.")
+            door = self._connect(self.connection.iopub_port, zmq.SUB)
+            self.listening = Listening(door, self._signer, self._headers)
+        return self.listening
 
     # -- sending -----------------------------------------------------------------------------------
 
@@ -131,22 +147,26 @@ class Link:
         channel: Channel = "shell",
         *,
         keep: bool = False,
+        shared: bool = True,
+        subshell: str | None = None,
     ) -> Message:
         """A request ready to be sent.
 
         Args:
+            subshell: the id of the subshell that is to serve it; None for the main shell.
             keep: its buffers are kept as they are now, whatever their owner writes to them later.
+            shared: they may go through shared memory, which is free again when the reply comes.
         """
-        number, header = self._headers.next(msg_type, time.time())
+        number, header = self._headers.next(msg_type, time.time(), subshell)
         metadata, leases = b"{}", None
         if buffers:
-            metadata, buffers, leases = self._place(number, buffers, keep)
+            metadata, buffers, leases = self._place(number, buffers, keep, shared)
         signed = [header, b"{}", metadata, content]
         frames = [DELIMITER, self._signer.sign(signed), *signed]
         return Message(number, self._doors[channel], frames, buffers, leases)
 
     def _place(
-        self, number: int, buffers: Sequence[memoryview], keep: bool
+        self, number: int, buffers: Sequence[memoryview], keep: bool, shared: bool
     ) -> tuple[bytes, Sequence[memoryview], list[Lease] | None]:
         """The metadata and frames of a request's buffers: big ones go through shared memory."""
         self.check_process()
@@ -156,7 +176,7 @@ class Link:
         metadata: dict[str, Any] = {}
         leases = None
         with Shield():
-            sent = self._attachment.send(number, buffers)
+            sent = self._attachment.send(number, buffers) if shared else None
             if sent is not None:
                 # The message's until it is sent, and let go with it.
                 leases = self._attachment.leases.pop(number)
@@ -290,7 +310,9 @@ class Link:
     def unread(self) -> bool:
         """Whether something may have come that no descriptor tells of: ``pump`` before you sleep."""
         shell, control = self._sockets
-        return shell.unread or control.unread or self._monitor.unread
+        if shell.unread or control.unread or self._monitor.unread:
+            return True
+        return self.listening is not None and self.listening.door.unread
 
     def pump(self) -> None:
         """Read all that has come and hand it to its slots."""
@@ -317,6 +339,8 @@ class Link:
                 monitor = self._monitor
                 if ready is None or monitor.unread or monitor.descriptor in ready:
                     self._read_monitor()
+                if self.listening is not None:
+                    self.listening.read(ready)
             except BaseException:
                 self._mend()
                 raise
@@ -422,6 +446,8 @@ class Link:
         for number, slot in list(self._slots.items()):
             slot(KernelLost(reason))
             self._slots.pop(number, None)
+        if self.listening is not None:
+            self.listening.fail(KernelLost(reason))
 
     def fail(self, reason: str) -> None:
         """End all waits with KernelLost."""
@@ -441,6 +467,7 @@ class Link:
             self._closed = True
             self._fail_all("This client was closed before the reply came.")
             self._doors["shell"].socket.disable_monitor()
-            for door in (*self._sockets, self._monitor):
+            heard = () if self.listening is None else (self.listening.door,)
+            for door in (*self._sockets, self._monitor, *heard):
                 door.socket.close(0)
             self._context.term()

@@ -12,10 +12,11 @@ from typing import Any
 from ..commands.reading import to_request
 from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
-from .calling import call_fields
+from .calling import call_fields, lease_of
+from .hearing import OnOutput, OnProgress, Outputs
 from .inspecting import Inspecting
 from .message import Channel
-from .payload import Target, check_plain, field, inspected, pictured, whole
+from .payload import Finish, Target, check_plain, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .streams import Streaming
@@ -24,6 +25,9 @@ from .streams import Streaming
 class Operations(Inspecting, Programs, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
+
+    #: Whether calls overlap others where they await, if nothing else is said.
+    _overlaps = False
 
     # -- the dynamic operations --------------------------------------------------------------------
 
@@ -38,7 +42,10 @@ class Operations(Inspecting, Programs, Streaming):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        concurrent: bool | None = None,
         timeout: float | None = None,
+        on_output: OnOutput | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """Call a target in the kernel, or read it where it is not callable.
 
@@ -47,17 +54,27 @@ class Operations(Inspecting, Programs, Streaming):
             args, kwargs: any values with a lossless form, references (``ref("df")``) and proxies.
             store_as: keep the result under this name; what comes back is then a Description.
             session_id: the session whose namespace is used.
-            returns: ``"auto"``, ``"value"``, ``"preview"``, ``"ref"`` or ``"none"``.
+            returns: ``"auto"``, ``"value"``, ``"preview"``, ``"none"``, ``"ref"`` for a RemoteObject, or
+                ``"proxy"`` for one where it is no small scalar.
             string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
             call_id: the same id again within one kernel process gives the first outcome and runs nothing.
+            concurrent: whether the kernel serves others while this awaits, where the target is a coroutine
+                function; if not given, the async client says so, and the blocking one does not.
             timeout: seconds to wait for the reply; None waits as long as the kernel lives.
+            on_output: gets each ``Output`` of the call, what it prints, logs or shows, while it runs.
+            on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known.
 
         Raises:
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
-        return self._send("call", fields, self._in_session(session_id)._called, session_id, timeout)
+        concurrent = self._overlaps if concurrent is None else concurrent
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
+        finish: Finish = self._in_session(session_id)._called
+        if on_output is None and on_progress is None:
+            return self._send("call", fields, finish, session_id, timeout)
+        content, buffers, finish = self._encoded("call", fields, finish, session_id)
+        return self._listened("call", content, buffers, finish, Outputs(on_output, on_progress), timeout)
 
     def submit(
         self,
@@ -70,14 +87,22 @@ class Operations(Inspecting, Programs, Streaming):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        concurrent: bool = False,
+        on_output: OnOutput | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """As ``call``, without waiting for the result: returns a ``Future`` of it, the async client a task.
 
-        Many calls may be under way at once; the kernel runs them in the order they were submitted.
+        Many calls may be under way at once; the kernel runs them in the order they were submitted, each to
+        its end but for those that are ``concurrent``.
+        What listens to a ``Future``'s call is called by whoever asks for its result.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
-        content, buffers = self._encoded("call", fields, session_id)
-        return self._begin("call", content, buffers, self._in_session(session_id)._called)
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
+        finish: Finish = self._in_session(session_id)._called
+        content, buffers, finish = self._encoded("call", fields, finish, session_id)
+        if on_output is None and on_progress is None:
+            return self._begin("call", content, buffers, finish)
+        return self._begin_listened("call", content, buffers, finish, Outputs(on_output, on_progress))
 
     def store(
         self,
@@ -102,7 +127,7 @@ class Operations(Inspecting, Programs, Streaming):
         timeout: float | None = None,
     ) -> Any:
         """A stored object's value, or its Description where it has no lossless one."""
-        fields = {"id": id, "target": target, "returns": returns}
+        fields = {"id": id, "target": target, "returns": returns, "lease": lease_of(returns)}
         return self._send("retrieve", fields, self._retrieved(session_id, id, target), session_id, timeout)
 
     def list_stored(
@@ -161,7 +186,10 @@ class Operations(Inspecting, Programs, Streaming):
         in the step's place.
         """
         requests = [dict(step) for step in steps]
-        fields = {"steps": requests, "stop_on_error": stop_on_error}
+        fields: dict[str, Any] = {"steps": requests, "stop_on_error": stop_on_error}
+        lease = next(filter(None, (lease_of(step.get("returns")) for step in requests)), None)
+        if lease is not None:
+            fields["lease"] = lease
         owner = self._in_session(session_id)
 
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> list[Any]:

@@ -10,13 +10,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..values import Codec, Decoder, Encoder, NotLossless, PackingEncoder, registry
+from ..values import Codec, Decoder, Encoder, NotLossless, PackingEncoder, Registry, registry
 from ..values.bounds import member
 from ..wire.errors import InvalidRequest, Unserializable
 from ..wire.model import Reply
 from ..wire.path import Attr, Item, Ref
 from .description import Description, Inspection, Picture
+from .lendable import lendable
 from .proxy import ModuleProxy, StoredProxy
+from .remote import Held, RemoteObject
 
 #: Turns a reply's content and buffers into the result.
 Finish = Callable[[dict[str, Any], Sequence[memoryview]], Any]
@@ -31,37 +33,79 @@ class RequestEncoder(PackingEncoder):
         extra: exact type -> ``(obj, encoder) -> finished data``, before every codec.
     """
 
-    __slots__ = ("_link", "_session_id")
+    __slots__ = ("_lent", "_link", "_session_id", "named")
 
     def __init__(
         self, link: Any, session_id: str | None, extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
     ) -> None:
-        super().__init__(extra=extra)
+        super().__init__(extra=extra, registry=_OR_LENT)
         self._link = link
         self._session_id = session_id
+        #: What keeps the remote objects that the message names.
+        self.named: list[Held] = []
+        #: Ids of the functions mentioned so far.
+        self._lent: list[str] = []
 
-    def path(self, proxy: StoredProxy) -> tuple[Any, ...]:
+    def lend(self, function: Any) -> dict[str, Any]:
+        """What is told of a function that stays here and can be called from there."""
+        if self._link is None:
+            raise NotLossless("a function can be sent by a client that is connected")
+        told: dict[str, Any] = self._link.functions.lend(function, self._session_id)
+        self._lent.append(told["id"])
+        return told
+
+    def take_back(self) -> None:
+        """What was encoded is not sent."""
+        if self._lent:
+            self._link.functions.take_back(self._lent)
+            self._lent = []
+
+    def path(self, proxy: StoredProxy | RemoteObject) -> tuple[Any, ...]:
         """The proxy's path; raises NotLossless where it would lead to another object here."""
         if proxy._client._link is not self._link:
             raise NotLossless(f"{proxy!r} is an object of another kernel; send its value: fetch() it first")
         theirs = proxy._client._session_id
         if theirs is not None and theirs != self._session_id:
             raise NotLossless(f"{proxy!r} is an object of session {theirs!r}; share() it first")
+        if type(proxy) is RemoteObject:
+            self.named.append(proxy._held)
         return proxy._path
 
 
-def _encode_proxy(proxy: StoredProxy | Description, encoder: Encoder) -> Any:
+def _encode_proxy(proxy: StoredProxy | RemoteObject | Description, encoder: Encoder) -> Any:
     if not isinstance(encoder, RequestEncoder):
         raise NotLossless("a reference to a stored object is sent by its client only")
     try:
-        path = encoder.path(proxy if isinstance(proxy, StoredProxy) else proxy.proxy)
+        path = encoder.path(proxy.proxy if isinstance(proxy, Description) else proxy)
     except LookupError as error:
         raise NotLossless(str(error)) from None
     return _ref.encode(Ref(path[0], path[1:]), encoder)
 
 
+class _OrLent(Registry):
+    """The codec table, where what has no codec and can be called stays here and is called from there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # One table with that of all encoders.
+        self.__dict__ = registry.__dict__
+
+    def handler(self, kind: type) -> Any:
+        try:
+            return super().handler(kind)
+        except NotLossless:
+            if kind is ModuleProxy or not lendable(kind):
+                raise
+            return _lend
+
+
+def _lend(function: Any, encoder: Any) -> dict[str, Any]:
+    return {"$callback": encoder.lend(function)}
+
+
+_OR_LENT: Final = _OrLent()
 _ref: Final = registry.tags["ref"]
-registry.register(Codec("ref", (StoredProxy, Description), _encode_proxy, _ref.decode))
+registry.register(Codec("ref", (StoredProxy, RemoteObject, Description), _encode_proxy, _ref.decode))
 
 
 def encode_request(
@@ -94,7 +138,7 @@ def encode_fields(
             if encode is not None:
                 content[name] = encode(value, encoder)
             else:
-                if type(value) is not str:
+                if type(value) is not str and value is not True:
                     check_plain(value, f"{at}.{name}")
                 content[name] = value
     except NotLossless as error:
@@ -134,7 +178,7 @@ def _encode_target(target: Any, encoder: RequestEncoder) -> Any:
         return target
     if isinstance(target, Description):
         target = target.proxy
-    if isinstance(target, StoredProxy):
+    if isinstance(target, StoredProxy | RemoteObject):
         target = ["stored", *encoder.path(target)]
     elif isinstance(target, ModuleProxy):
         return ".".join(target._names)

@@ -9,22 +9,31 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import Any, Final, Self
 
 from ..errors import from_reply
 from ..values import Decoder
 from ..wire.errors import InvalidRequest, Unsupported
 from ..wire.frame import pack_json
-from ..wire.path import Item
+from ..wire.path import Attr, Item
 from .description import Description
+from .hearing import Outputs
 from .message import Channel
 from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
 from .proxy import StoredProxy
+from .remote import Held, RemoteObject, anonymous
 
 #: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
 _ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions", "list_variables", "watch", "cancel"})
 #: JSON that is a value as it stands.
 _LEAVES: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def _keeping(
+    finish: Finish, named: Sequence[object], content: dict[str, Any], buffers: Sequence[memoryview]
+) -> Any:
+    return finish(content, buffers)
 
 
 class Requests(ABC):
@@ -35,6 +44,8 @@ class Requests(ABC):
     _link: Any = None
     #: Keeps what this client holds in the kernel, over all its sessions; made with the connection.
     _keeper: Any = None
+    #: Whether results are awaitables.
+    _is_async = False
 
     @abstractmethod
     def _submit(
@@ -54,6 +65,24 @@ class Requests(ABC):
         """Send a request on shell; returns a future of its result."""
 
     @abstractmethod
+    def _listened(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+    ) -> Any:
+        """As ``_submit`` on shell, with what the request puts out heard."""
+
+    @abstractmethod
+    def _begin_listened(
+        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish, outputs: Outputs
+    ) -> Any:
+        """As ``_begin``, with what the request puts out heard."""
+
+    @abstractmethod
     def _proxy(self, path: tuple[Any, ...]) -> StoredProxy:
         """The stored object at a path."""
 
@@ -69,7 +98,7 @@ class Requests(ABC):
         keep_none: tuple[str, ...] = (),
     ) -> Any:
         """Send a request of these fields; None among them is left out, but in those to be kept."""
-        content, buffers = self._encoded(op, fields, session_id, keep_none)
+        content, buffers, finish = self._encoded(op, fields, finish, session_id, keep_none)
         return self._submit(
             op,
             content,
@@ -83,12 +112,25 @@ class Requests(ABC):
         self,
         op: str,
         fields: Mapping[str, Any],
+        finish: Finish,
         session_id: str | None,
         keep_none: tuple[str, ...] = (),
-    ) -> tuple[bytes, list[memoryview]]:
+    ) -> tuple[bytes, list[memoryview], Finish]:
+        """A request's content, its buffers, and what makes a result of its reply.
+
+        That one keeps the remote objects that the request names: the kernel must not be told to let them go
+        before it has run.
+        """
         session = session_id or self._session_id
-        content, buffers = encode_request(op, fields, RequestEncoder(self._link, session), keep_none)
-        return self._packed(content, session), buffers
+        encoder = RequestEncoder(self._link, session)
+        try:
+            content, buffers = encode_request(op, fields, encoder, keep_none)
+            if encoder.named:
+                finish = partial(_keeping, finish, encoder.named)
+            return self._packed(content, session), buffers, finish
+        except BaseException:
+            encoder.take_back()
+            raise
 
     def _packed(self, content: dict[str, Any], session_id: str | None) -> bytes:
         if session_id is not None:
@@ -98,6 +140,8 @@ class Requests(ABC):
         epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
         if epoch is not None:
             content.setdefault("epoch", epoch)
+        if link is not None and link.functions and (call := link.functions.within()) is not None:
+            content.setdefault("callback_call", call)
         return pack_json(content)
 
     # -- results -----------------------------------------------------------------------------------
@@ -129,6 +173,8 @@ class Requests(ABC):
             value = raw["value"]
             if type(value) in _LEAVES:
                 return value
+            if type(value) is dict and (name := anonymous(value)) is not None:
+                return self._remote(name, raw)
             try:
                 return self._decoder(buffers).decode(value)
             except (InvalidRequest, Unsupported) as error:
@@ -163,6 +209,11 @@ class Requests(ABC):
             return self._summaries(content, buffers)
         return self._outputs(content, buffers) if op == "execute_program" else plain(content)
 
+    def _remote(self, name: str, raw: Mapping[str, Any]) -> RemoteObject:
+        link = self._link
+        kind = f"{raw.get('module')}.{raw.get('type')}"
+        return RemoteObject(self, (Held(self._keeper, name, link.epoch or link.last_epoch, kind), ()))
+
     # -- assignment through proxies ----------------------------------------------------------------
 
     def _assign(self, path: tuple[Any, ...], value: Any) -> None:
@@ -178,7 +229,8 @@ class Requests(ABC):
             self._send("delete_stored", {"id": path[1]}, whole, None, None)
             return
         owner, last = self._proxy(path[1:-1]), path[-1]
-        fields: dict[str, Any] = {"target": "builtins.delattr", "args": [owner, last], "returns": "none"}
+        name = last.name if isinstance(last, Attr) else last
+        fields: dict[str, Any] = {"target": "builtins.delattr", "args": [owner, name], "returns": "none"}
         if isinstance(last, Item):
             fields.update(target="operator.delitem", args=[owner, last.key])
         self._send("call", fields, whole, None, None)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from ..errors import KernelLost, ReplyTimeout, SnakeError, from_reply
 from ..wire.frame import check_buffers, pack_json, unpack_object
 from ..wire.names import request_type
-from .calling import call_fields
+from .calling import call_fields, lease_of
 from .events import Events, events_of
 from .future import Future, read_reply
 from .keeper import LEASE, Keeper
@@ -321,8 +321,11 @@ class Streaming(Requests):
         """
         fields = call_fields(target, args, kwargs, None, returns, string_refs, None)
         fields.update(stream={"credit": credit}, lease=LEASE)
-        content, buffers = self._encoded("call", fields, session_id)
-        return self._in_session(session_id)._streamed(content, buffers, credit, timeout)
+        content, buffers, finish = self._encoded("call", fields, whole, session_id)
+        stream = self._in_session(session_id)._streamed(content, buffers, credit, timeout)
+        # Keeps what the request names.
+        stream._finish = finish
+        return stream
 
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
@@ -346,7 +349,13 @@ class Streaming(Requests):
             count: how many at most, 1 to 100,000.
             budget: seconds after which no further item is asked for.
         """
-        fields = {"target": target, "count": count, "returns": returns, "budget": budget}
+        fields = {
+            "target": target,
+            "count": count,
+            "returns": returns,
+            "budget": budget,
+            "lease": lease_of(returns),
+        }
         owner = self._in_session(session_id)
 
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Chunk:

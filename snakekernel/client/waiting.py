@@ -14,7 +14,7 @@ from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ReplyTimeout
 from .future import SETTLED, Future, call_back, read_reply
@@ -24,6 +24,9 @@ from .payload import Finish
 from .shield import Shield
 from .sleeper import Pipe, Sleeper
 from .watch import Watch
+
+if TYPE_CHECKING:
+    from .hearing import Outputs
 
 #: Seconds after which one who sleeps looks whether the lead is free: an exception of a signal handler may
 #: have come just before the wake-up.
@@ -57,7 +60,7 @@ class Turns:
     """Who reads the sockets of a link, and who waits. One for a client and all its views."""
 
     def __init__(self, link: Link, manager: Any = None) -> None:
-        self._link = link
+        self.link = link
         self._pipe = Pipe()
         #: Who leads holds it. A lock that knows its thread: a handler that breaks in must know it as well.
         self._leading = threading.RLock()
@@ -71,7 +74,7 @@ class Turns:
             self._watch = Watch(manager, link.lock, self._sleeper.add, self._sleeper.remove)
 
     def _new_sleeper(self) -> Sleeper:
-        return Sleeper((*self._link.descriptors(), self._pipe.descriptor))
+        return Sleeper((*self.link.descriptors(), self._pipe.descriptor))
 
     # -- sending and receiving ---------------------------------------------------------------------
 
@@ -86,9 +89,14 @@ class Turns:
         if self._watch is not None:
             self._watch.check()
         with Shield():
-            self._link.send(message, slot)
+            self.link.send(message, slot)
         if self._to_call:
             self._run_callbacks()
+
+    def check(self) -> None:
+        """Raise KernelLost where the kernel's process is known to have ended."""
+        if self._watch is not None:
+            self._watch.check()
 
     def call(self, message: Message, op: str, finish: Finish, timeout: float | None) -> Any:
         """Send a request and wait for its result; where it cannot be waited for, it is given up."""
@@ -100,7 +108,7 @@ class Turns:
                 raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.")
         finally:
             if future._came is None:
-                self._link.forget(message.number)
+                self.link.forget(message.number)
         assert future._came is not None
         return self.finish(future._came, finish)
 
@@ -119,39 +127,55 @@ class Turns:
         if isinstance(came, BaseException):
             raise came
         content = read_reply(came)
-        self._link.learn(content, came.generation)
+        self.link.learn(content, came.generation)
         return finish(content, came.buffers)
 
     def settled(
         self, future: Future, result: tuple[Any, BaseException | None]
     ) -> tuple[Any, BaseException | None]:
         """The future's result for all who ask: this one, or that of a thread that was quicker."""
-        with self._link.lock:
+        with self.link.lock:
             if future._result is None:
                 future._result = result
                 if not isinstance(future._came, BaseException):
                     future._came = SETTLED
             return future._result
 
+    def listen(self, outputs: Outputs, number: int, ready: Callable[[Any], None]) -> bool:
+        """Have a request's output heard, from before it is sent; see ``Listening.add``."""
+        link = self.link
+        link.check_free()
+        with Shield(), link.lock:
+            if link.listening is None:
+                self._sleeper.add(link.listen().door.descriptor)
+                # Who sleeps on the others is to sleep on this one too.
+                self._pipe.wake()
+            return outputs.listen(link.listen(), number, ready)
+
     def look(self) -> None:
         """Read what has come, without waiting."""
-        self._link.check_process()
-        self._link.pump()
+        self.link.check_process()
+        self.link.pump()
         self._run_callbacks()
 
     def give_up(self, future: Future, reason: BaseException) -> bool:
         """End a future with this reason, unless its reply came; whether it did not."""
-        with self._link.lock:
-            self._link.forget(future._number)
+        with self.link.lock:
+            self.link.forget(future._number)
             if future._came is not None:
                 return False
             future._receive(reason)
         self._run_callbacks()
         return True
 
+    def settle(self, future: Future) -> None:
+        """End a future of ours that no request stands behind."""
+        with self.link.lock:
+            future._receive(SETTLED)
+
     def note_callback(self, future: Future, function: Callable[[Future], object]) -> bool:
         """Whether the callback is to be called later, because nothing has come yet."""
-        with self._link.lock:
+        with self.link.lock:
             if future._came is not None:
                 return False
             if future._callbacks is None:
@@ -181,7 +205,7 @@ class Turns:
         deadline = None if timeout is None else time.monotonic() + timeout
         if message is None:
             # Sending one checks it.
-            self._link.check_process()
+            self.link.check_process()
         try:
             while True:
                 if not self._lead_if_free(future, deadline, message) and future._came is None:
@@ -205,7 +229,7 @@ class Turns:
             with Shield():
                 leads = within or self._leading.acquire(blocking=False)
                 if message is not None:
-                    self._link.send(message, future._receive)
+                    self.link.send(message, future._receive)
             if leads:
                 self._lead(future, deadline, self._new_sleeper() if within else self._sleeper)
             return leads
@@ -230,7 +254,7 @@ class Turns:
 
     def _lead(self, future: Future, deadline: float | None, sleeper: Sleeper) -> None:
         """Read for all until the future has its reply, its time is over, or callbacks are to be called."""
-        link = self._link
+        link = self.link
         ready: Collection[int] = ()
         while True:
             if ready or link.unread:
@@ -264,6 +288,8 @@ class Turns:
         try:
             self._waiting[wait] = None
             future._sleeping.append(wait)
+            if (leader := self._leader) is not None and leader.yields:
+                leader.step_down()
             # Whoever leads now sees it when it ends; whoever ended before has left the lead free.
             if future._came is None and not self._is_free():
                 left = _AT_MOST if deadline is None else deadline - time.monotonic()
@@ -291,7 +317,7 @@ class Turns:
 
     def close(self) -> None:
         """Wake the leader and close what it sleeps on; the link is closed already. Idempotent."""
-        if self._link.is_foreign():
+        if self.link.is_foreign():
             # After a fork the leader is no thread of this process.
             return
         # The leader is awake now; it must be gone before its descriptors are anybody else's. A signal

@@ -17,6 +17,7 @@ from ..wire.model import Request as BaseRequest
 from ..wire.model import Target as RawTarget
 from . import streaming
 from .command import Command
+from .results import REFERENCES, reference
 from .scope import Scope
 from .streaming import Stream
 
@@ -25,8 +26,9 @@ class Request(BaseRequest, frozen=True, kw_only=True):
     """Call ``target`` with data of the grammar; ``store_as`` keeps the result, ``returns`` says how it comes.
 
     string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
+    deadline: seconds from receipt, after which it is stopped.
+    concurrent: where the result is to be awaited, the main shell serves others meanwhile.
     stream: iterate the result and send each item by itself; ``returns`` says how each comes.
-    deadline (seconds), concurrent: not served by this build yet.
     """
 
     target: RawTarget
@@ -55,8 +57,9 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
-    if request.deadline is not None or request.concurrent:
-        scope.refuse(request, "deadline", "concurrent")
+    if request.deadline is not None:
+        with scope.limited(request.deadline):
+            return await run(msgspec.structs.replace(request, deadline=None), scope)
     target = scope.target(request.target)
     scope.label = request.target
     args, kwargs = request.args, request.kwargs
@@ -76,21 +79,25 @@ async def run(request: Request, scope: Scope) -> Reply:
     if scope.session is None or not scope.session.frameworks:
         result = _called(target, args, kwargs, scope)
         if _is_awaitable(result):
-            result = await scope.wait(result)
+            result = await scope.wait(result, concurrent=request.concurrent)
     else:
         with scope.session_contexts():
             result = _called(target, args, kwargs, scope)
-            if _is_awaitable(result):
+            if not request.concurrent and _is_awaitable(result):
                 result = await scope.wait(result)
+        if request.concurrent and _is_awaitable(result):
+            # Not within the contexts that others would see meanwhile.
+            result = await scope.wait(_in_contexts(result, scope), concurrent=True)
     scope.produced = result
     stored_as = request.store_as
     if stored_as is not None:
         scope.put(stored_as, result)
-    if request.returns == "ref":
-        stored_as = stored_as or scope.put_anonymous(result).name
-        reply: Any = {**scope.kind(result), "value": {"$ref": stored_as}}
+    if request.returns in REFERENCES:
+        reply = reference(scope, result, request.returns, stored_as)
+        if stored_as is None and type(reply["value"]) is dict:
+            stored_as = reply["value"].get("$ref")
     else:
-        reply = scope.result(result, request.returns, preview=request.store_as is not None)
+        reply = scope.result(result, request.returns, preview=stored_as is not None)
     return Reply(result=reply, stored_as=stored_as, target=request.target)
 
 
@@ -112,6 +119,11 @@ async def _streamed(
         is_made = scope.produced is not result
         items, closed = await streaming.run(stream, result, scope, request.returns, is_made=is_made)
     return Reply(result=None, stored_as=None, target=request.target, items=items, closed=closed)
+
+
+async def _in_contexts(awaitable: Any, scope: Scope) -> Any:
+    with scope.session_contexts():
+        return await awaitable
 
 
 #: Identities of built-in classes, which cannot change; hashing a class may run its metaclass.

@@ -19,8 +19,8 @@ from ..inspection.task import Task
 from ..memory.exchange import SEGMENTS
 from ..objects.secrets import Secrets
 from ..wire.errors import (
-    Interrupted,
     InvalidRequest,
+    NotFound,
     OutcomeUnknown,
     SnakeError,
     UnknownOperation,
@@ -31,7 +31,7 @@ from ..wire.model import Reply
 from ..wire.names import PROTOCOL_VERSION, Door, op_of, reply_type, request_type
 from .command import Command
 from .failures import content_of, from_our_bug, from_user_code
-from .interrupts import Interrupts
+from .interrupts import Interrupts, stopped
 from .outcomes import Packed, Pending
 from .reading import to_request
 from .requester import Requester
@@ -73,6 +73,7 @@ class Run:
         "_requester",
         "_tell",
         "_work",
+        "call_id",
         "frame",
         "interrupts",
         "op",
@@ -101,6 +102,8 @@ class Run:
         self.task: Task | None = None
         self.interrupts = interrupts or Interrupts()
         self._owns: str | None = None
+        #: The call id that this request is the first with.
+        self.call_id: str | None = None
         self._replay: Packed | None = None
         self._work: Coroutine[Any, Any, Outcome] | None = None
 
@@ -126,9 +129,9 @@ class Run:
         """The outcome of a request that something outside its own code ended."""
         if isinstance(error, SnakeError):
             return Outcome(content_of(error), [])
-        if isinstance(error, KeyboardInterrupt) and self.interrupts.requested:
-            error = Interrupted("The request was interrupted.", ename="KeyboardInterrupt")
-            return Outcome(content_of(error), [])
+        reason = self.interrupts.reason
+        if isinstance(error, KeyboardInterrupt) and reason is not None:
+            return Outcome(content_of(stopped(reason)), [])
         _log.error("Request %s failed in the kernel", self.frame.msg_type, exc_info=error)
         return Outcome(content_of(from_our_bug(error)), [])
 
@@ -136,9 +139,16 @@ class Run:
         runtime, frame = self.runtime, self.frame
         runtime.requests_handled += 1
         session = scope = None
+        is_done = False
         try:
             command = self._command()
             request = to_request(frame.content, command.request)
+            if request.callback_call is not None and self._door != "callback":
+                raise NotFound(
+                    "No call of a function of this client's waits by that id; requests made within one go "
+                    "on control while it runs.",
+                    at="$.callback_call",
+                )
             if request.epoch is not None and request.epoch != runtime.epoch:
                 raise OutcomeUnknown(
                     "This is another kernel process than the one the request was meant for.", at="$.epoch"
@@ -150,7 +160,10 @@ class Run:
                 self._replay = await self._first_outcome(request.call_id)
                 if self._replay is not None:
                     return Outcome({}, [])
-                self._owns = request.call_id
+                self._owns = self.call_id = request.call_id
+            if self.interrupts.reason is not None:
+                # Before it began.
+                raise stopped(self.interrupts.reason)
             now = runtime.clock()
             runtime.expire(now)
             if request.session_id is not None and not command.names_session:
@@ -176,12 +189,13 @@ class Run:
                 if command.task and command.is_task(request):
                     self.task = Task(tell=self._tell)
                     scope.become(self.task)
-                    stopped = await move()
-                    if isinstance(stopped, Failed):
-                        raise stopped.error
+                    moved = await move()
+                    if isinstance(moved, Failed):
+                        raise moved.error
             reply = await command.run(request, scope)
             if not isinstance(reply, Reply):
                 raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
+            is_done = command.op != "pipeline"
             return Outcome(reply, scope.buffers)
         except SnakeError as error:
             # Only what an error reply holds of completed steps refers to buffers.
@@ -190,10 +204,17 @@ class Run:
         finally:
             # An interrupt that struck while user code was being left has left it armed.
             self.interrupts.disarm()
+            if not is_done or (scope is not None and scope.has_functions):
+                self._settle()
             if scope is not None:
                 scope.end()
             if session is not None:
                 runtime.release(session, renew=renew)
+
+    def _settle(self) -> None:
+        callbacks, requester = self.runtime.callbacks, self._requester
+        if callbacks is not None and requester is not None:
+            callbacks.settle(self.frame, requester)
 
     def _receive(self) -> Frame:
         """The request with its buffers, those in shared memory too. Raises InvalidRequest, LimitExceeded."""
@@ -213,7 +234,9 @@ class Run:
         # On a thread of its own: this one's loop may be what the first request waits for.
         failed = await suspend(asyncio.to_thread(found.done.wait))
         if isinstance(failed, Failed):
-            raise from_user_code(failed.error, interrupted=self.interrupts.requested)
+            if isinstance(failed.error, SnakeError):
+                raise failed.error
+            raise from_user_code(failed.error, reason=self.interrupts.reason)
         return found.packed
 
     def _command(self) -> Command:

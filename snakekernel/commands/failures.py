@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from ..objects.target import UserCodeRaised
-from ..wire.errors import Interrupted, Raised, SnakeError
+from ..wire.errors import Raised, SnakeError
+from .interrupts import Reason, stopped
 
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 #: Ours that stand for a user: frames of these folders are shown.
@@ -77,15 +78,15 @@ def traceback_of(error: BaseException) -> list[str]:
     return lines
 
 
-def from_user_code(error: BaseException, *, at: str | None = None, interrupted: bool = False) -> SnakeError:
-    """The error for what user code raised; ``interrupted`` when an interrupt was delivered to it."""
+def from_user_code(
+    error: BaseException, *, at: str | None = None, reason: Reason | None = None
+) -> SnakeError:
+    """The error for what user code raised; ``reason`` where it was asked to stop."""
     if isinstance(error, UserCodeRaised):
         error = error.error
+    if reason is not None and isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+        return stopped(reason, "call", at=at, traceback=traceback_of(error))
     kind = type(error).__name__
-    if interrupted and isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
-        return Interrupted(
-            "The call was interrupted.", at=at, ename="KeyboardInterrupt", traceback=traceback_of(error)
-        )
     text = text_of(error)
     return Raised(
         f"{kind}: {text}" if text else kind,

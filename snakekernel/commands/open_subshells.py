@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from ..wire.errors import Unsupported
+from ..wire.model import Name
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
@@ -16,9 +17,13 @@ from .scope import Scope
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
-    """``count``: how many. They are the caller's until it closes them or its ``lease`` runs out."""
+    """``count``: how many, among them those of ``reuse`` that are the caller's still.
+
+    They are the caller's until it closes them or its ``lease`` runs out.
+    """
 
     count: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    reuse: Annotated[list[Name], msgspec.Meta(max_length=64)] = msgspec.field(default_factory=list)
 
 
 class Reply(BaseReply, kw_only=True):
@@ -32,10 +37,19 @@ async def run(request: Request, scope: Scope) -> Reply:
     subshells = scope.runtime.subshells
     if subshells is None:
         raise Unsupported("There are no subshells here.", at="$")
-    ids: list[str] = await scope.wait(subshells.open(request.count), trusted=True)
-    for id in ids:
+    leases = scope.runtime.leases
+    kept = [id for id in request.reuse if leases.drop(scope.sender, ("subshell", id)) is not None]
+    try:
+        missing = request.count - len(kept)
+        new: list[str] = []
+        if missing > 0:
+            new = await scope.wait(subshells.open(missing), trusted=True)
+    finally:
+        for id in kept:
+            scope.hold(("subshell", id), partial(subshells.retire, id))
+    for id in new:
         scope.hold(("subshell", id), partial(subshells.retire, id))
-    return Reply(subshells=ids)
+    return Reply(subshells=[*kept, *new])
 
 
 COMMAND = Command(

@@ -11,24 +11,39 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from ..wire.errors import Interrupted, InvalidRequest, SnakeError, UnknownOperation
+from ..wire.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    Interrupted,
+    InvalidRequest,
+    SnakeError,
+    UnknownOperation,
+)
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
+from ..wire.model import Seconds
 from .command import Command
 from .failures import content_of
+from .interrupts import Interrupts, stopped
 from .reading import to_request
 from .scope import NO_RESULT, Scope
 
 _OF_THE_WHOLE: Final = frozenset({"session_id", "call_id", "epoch", "lease", "callback_call"})
 #: A step without these is a call as it stands, and most are.
 _TELLING: Final = _OF_THE_WHOLE | {"op"}
+#: What ends a pipeline in any case.
+_STOPS: Final = (Interrupted, Cancelled, DeadlineExceeded)
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
-    """Each step is the content of a ``call``, or of the operation that its ``op`` names."""
+    """Each step is the content of a ``call``, or of the operation that its ``op`` names.
+
+    deadline: seconds from receipt, after which it is stopped; those of a step count from there, too.
+    """
 
     steps: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=10_000)]
     stop_on_error: bool = True
+    deadline: Seconds | None = None
 
 
 class Reply(BaseReply, kw_only=True):
@@ -40,16 +55,21 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Run the steps; on an error that ends the pipeline, raise it with what was completed."""
+    if request.deadline is not None:
+        with scope.limited(request.deadline):
+            return await run(msgspec.structs.replace(request, deadline=None), scope)
     #: A reply, or the content of an error reply, per step.
     results: list[Any] = []
     completed = 0
     clock, epoch = scope.runtime.clock, scope.runtime.epoch
-    call = scope.runtime.table["call"]
+    call, interrupts = scope.runtime.table["call"], scope.interrupts
     scope.steps_follow = True
     for index, step in enumerate(request.steps):
         scope.produced = None
         produced: Any = NO_RESULT
         try:
+            if interrupts.reason is not None:
+                _check_goes_on(interrupts)
             command, content = (call, step) if _TELLING.isdisjoint(step) else _command_of(step, scope)
             # What an earlier step called did not make what this one stores.
             scope.op, scope.label = command.op, None
@@ -62,7 +82,7 @@ async def run(request: Request, scope: Scope) -> Reply:
             at = f"$.steps[{index}]"
             error.at = at if error.at is None else at + error.at.removeprefix("$")
             failed = content_of(error)
-            if request.stop_on_error or isinstance(error, Interrupted):
+            if request.stop_on_error or isinstance(error, _STOPS):
                 error.message = f"Pipeline failed at step {index}: {error.message}"
                 error.reply = {
                     **error.reply,
@@ -80,6 +100,12 @@ async def run(request: Request, scope: Scope) -> Reply:
         error.reply = {"completed_steps": results}
         raise
     return Reply(pipeline_results=results, steps_completed=completed)
+
+
+def _check_goes_on(interrupts: Interrupts) -> None:
+    """Raise where the pipeline was cancelled or its time is over, though the step before took no notice."""
+    if interrupts.reason is not None and interrupts.reason != "interrupted":
+        raise stopped(interrupts.reason, "pipeline")
 
 
 def _command_of(step: dict[str, Any], scope: Scope) -> tuple[Command, dict[str, Any]]:

@@ -20,7 +20,7 @@ from ..wire.model import Target as RawTarget
 from .command import Command
 from .failures import content_of
 from .scope import Scope
-from .streaming import END, described, has_method
+from .streaming import END, has_method
 
 
 class Request(BaseRequest, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ async def run(request: Request, scope: Scope) -> Reply:
                     return Reply(items=items, done=True, failure=None)
                 mark = len(scope.buffers)
                 try:
-                    items.append(described(item, request.returns, scope))
+                    items.append(scope.result(item, request.returns))
                 except SnakeError:
                     del scope.buffers[mark:]
                     raise

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..objects.store import ANONYMOUS
 from ..wire.errors import InvalidRequest
 from ..wire.model import Name, Returns
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from ..wire.model import Target as RawTarget
 from .command import Command
+from .results import REFERENCES, reference
 from .scope import Scope
 
 
@@ -41,9 +43,8 @@ async def run(request: Request, scope: Scope) -> Reply:
             )
         obj = scope.resolve(target)
     scope.produced = obj
-    if request.returns == "ref":
-        name = request.id or scope.put_anonymous(obj).name
-        return Reply(object={**scope.kind(obj), "value": {"$ref": name}})
+    if request.returns in REFERENCES and request.id is not None and not request.id.startswith(ANONYMOUS):
+        return Reply(object=reference(scope, obj, request.returns, request.id))
     return Reply(object=scope.result(obj, request.returns))
 
 

@@ -7,11 +7,11 @@ main thread, the notebook's variables); tests assemble one with their own. Comma
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .. import inspection
 from ..inspection.variables import variables
@@ -23,12 +23,17 @@ from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
 from ..objects.store import Entry, Store
 from ..values import Limits
+from .callbacks import Callbacks
 from .command import Command
 from .flow import Flows
+from .interrupts import Interrupts
 from .outcomes import Outcomes
 
 if TYPE_CHECKING:
     from .scope import Scope
+
+#: What became of a request that was cancelled; see ``commands.cancel``.
+State = Literal["stopped", "asked", "over", "unknown"]
 
 #: A function that takes the place of a framework's own: (scope, args, kwargs) -> result.
 Override = Callable[["Scope", list[Any], dict[str, Any]], Any]
@@ -110,6 +115,8 @@ class Runtime:
     flows: Flows = field(default_factory=Flows)
     #: None where there are none.
     subshells: Subshells | None = None
+    #: Functions of the clients; None where nobody can be called back.
+    callbacks: Callbacks | None = None
     #: What clients watch for changes in place.
     watches: Watches = field(default_factory=Watches)
     limits: Limits = field(default_factory=Limits)
@@ -128,8 +135,12 @@ class Runtime:
     on_main: Callable[[Callable[[], Any]], Any] = lambda function: function()
     #: Told what a look found, on the thread that looked.
     on_seen: Callable[[Seen], None] = lambda seen: None
-    #: Cancels a task by its request's id, as the asking session knows it; None where another request has it.
-    cancel: Callable[[str, str], bool | None] = lambda msg_id, sender: False
+    #: Stops a session's own request by its msg_id or else its call_id: what became of it.
+    cancel: Callable[[str | None, str | None, str], State | Coroutine[Any, Any, State]] = (
+        lambda msg_id, call_id, sender: "unknown"
+    )
+    #: Has a request stopped after so many seconds; what it returns calls that off.
+    stop_after: Callable[[Interrupts, float], Callable[[], None]] = lambda interrupts, seconds: lambda: None
     started: float = 0.0
     requests_handled: int = 0
     #: Frames of ours dropped for a bad signature or header.

@@ -7,12 +7,12 @@ the scope resolves and describes without running any.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from .. import inspection
-from ..inspection.small import of_small_scalar
 from ..inspection.task import Task
 from ..objects.provenance import Maker
 from ..objects.sessions import Session
@@ -25,7 +25,7 @@ from ..objects.target import (
     parse,
     resolve_import,
 )
-from ..values import PLAIN, Decoder, Encoder, PackingEncoder
+from ..values import PLAIN, Callback, Decoder
 from ..wire.errors import (
     InvalidRequest,
     SessionExpired,
@@ -40,9 +40,10 @@ from ..wire.path import Ref, Step
 from .calling import caller
 from .failures import from_user_code
 from .following import follow_beside
-from .interrupts import Interrupts
+from .interrupts import Interrupts, stopped
 from .reading import to_request
 from .requester import Requester
+from .results import result
 from .runtime import Runtime
 from .suspending import Failed, suspend
 
@@ -77,6 +78,7 @@ class Scope:
         "buffers",
         "client",
         "door",
+        "has_functions",
         "interrupts",
         "is_task",
         "label",
@@ -130,6 +132,8 @@ class Scope:
         #: Made when the first value comes that is not plain; its limits count over the whole request.
         self._decoder: Decoder | None = None
         self._at = "$"
+        #: Whether the request brought functions of its client's.
+        self.has_functions = False
         #: Calls user code; made when the first is called.
         self._run: Callable[..., Any] | None = None
 
@@ -203,7 +207,9 @@ class Scope:
     def target(self, raw: Any, *, at: str = "$.target") -> Target:
         """Parse a target; items in its list form may be any data of the grammar."""
         if isinstance(raw, list):
-            raw = [self._path_part(part, f"{at}[{index}]") for index, part in enumerate(raw)]
+            raw = [
+                self._path_part(part, f"{at}[{index}]") if index else part for index, part in enumerate(raw)
+            ]
         return parse(raw, at=at)
 
     def _path_part(self, part: Any, at: str) -> Any:
@@ -223,6 +229,8 @@ class Scope:
                     obj = resolve_import(target.name, at=at, static=self.static or self.is_task)
             elif target.root == "stored":
                 obj = self.entry(target.name, at=at).obj
+            elif target.root == "step":
+                obj = self._step_result(int(target.name), at)
             else:
                 namespace = self.runtime.user_namespace()
                 if target.name not in namespace:
@@ -236,7 +244,7 @@ class Scope:
             with self.interrupts:
                 return follow(obj, target.steps, at=at)
         except (UserCodeRaised, KeyboardInterrupt) as error:
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+            raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -248,8 +256,9 @@ class Scope:
                 self._received,
                 limits=self.runtime.limits,
                 resolve_ref=self._referenced,
-                resolve_step=self._step_result,
+                resolve_step=self._referenced_step,
                 resolve_name=self._named,
+                resolve_callback=self._function,
             )
         self._at = at
         return decoder.decode(data, at)
@@ -284,22 +293,27 @@ class Scope:
     def _referenced(self, ref: Ref) -> Any:
         return self.resolve(Target("stored", ref.id, ref.steps), at=self._at)
 
-    def _step_result(self, step: Step) -> Any:
-        at = self._at
-        if not 0 <= step.index < len(self.results):
-            raise InvalidRequest(
-                f"$step {step.index} names no earlier step; {len(self.results)} have a result.", at=at
-            )
-        result = self.results[step.index]
-        if result is NO_RESULT:
-            raise InvalidRequest(f"Step {step.index} failed and has no result.", at=at)
+    def _referenced_step(self, step: Step) -> Any:
         if not step.steps:
-            return result
-        try:
-            with self.interrupts:
-                return follow(result, step.steps, at=at)
-        except (UserCodeRaised, KeyboardInterrupt) as error:
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+            return self._step_result(step.index, self._at)
+        return self.resolve(Target("step", str(step.index), step.steps), at=self._at)
+
+    def _step_result(self, index: int, at: str) -> Any:
+        if not 0 <= index < len(self.results):
+            raise InvalidRequest(
+                f"$step {index} names no earlier step; {len(self.results)} have a result.", at=at
+            )
+        found = self.results[index]
+        if found is NO_RESULT:
+            raise InvalidRequest(f"Step {index} failed and has no result.", at=at)
+        return found
+
+    def _function(self, callback: Callback) -> Callable[..., Any]:
+        callbacks = self.runtime.callbacks
+        if callbacks is None or self.requester is None:
+            raise Unsupported("Nobody can be called back through this door.", at=self._at)
+        self.has_functions = True
+        return callbacks.function(callback, self)
 
     def _named(self, name: str) -> Any:
         return self.resolve(parse(name.replace(":", "."), at=self._at), at=self._at)
@@ -315,38 +329,8 @@ class Scope:
         return {"type": type_name(obj), "module": module_name(obj)}
 
     def result(self, obj: Any, returns: str, *, preview: bool = False, at: str = "$.returns") -> Any:
-        """An object as a reply gives it: described, with its value as ``returns`` asks.
-
-        ``preview`` says what ``auto`` means here: a preview whatever the size.
-        """
-        if returns == "none":
-            return None
-        forced = returns == "value"
-        limits = self.runtime.limits if forced else self.runtime.auto_limits
-        plain = of_small_scalar(obj, limits)
-        if plain is not None:
-            return plain
-        if returns == "preview" or (returns == "auto" and preview):
-            return self.invoke(self.describer().preview, (obj,), at=at, trusted=True)
-        if (type(obj) is dict or type(obj) is list) and not self.static:
-            # Most results that are no scalars; no code but ours runs.
-            packed = PackingEncoder(limits=limits).packed(obj)
-            if packed is not None:
-                return {**self.kind(obj), "value": packed}
-        encoder = Encoder(limits=limits)
-        encoder.buffers = self.buffers
-        mark = len(self.buffers)
-        try:
-            description = self.invoke(
-                self.describer().value_or_preview, (obj, encoder), {"force": forced}, at=at, trusted=True
-            )
-        except SnakeError as error:
-            del self.buffers[mark:]
-            error.at = error.at or at
-            raise
-        if "value" not in description:
-            del self.buffers[mark:]
-        return description
+        """An object as a reply gives it; see ``results.result``."""
+        return result(self, obj, returns, preview=preview, at=at)
 
     # -- running code ------------------------------------------------------------------------------
 
@@ -375,16 +359,42 @@ class Scope:
             self.interrupts.disarm()
             if trusted and isinstance(error, SnakeError):
                 raise
-            raise from_user_code(error, at=at, interrupted=self.interrupts.requested) from None
+            raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
 
-    async def wait(self, awaitable: Awaitable[T], *, at: str | None = None, trusted: bool = False) -> T:
-        """Await user code on the kernel's loop; ``trusted`` as for ``invoke``."""
-        result: T | Failed = await suspend(awaitable)
+    async def wait(
+        self,
+        awaitable: Awaitable[T],
+        *,
+        at: str | None = None,
+        trusted: bool = False,
+        concurrent: bool = False,
+    ) -> T:
+        """Await user code on the kernel's loop; ``trusted`` as for ``invoke``.
+
+        Where it is ``concurrent`` the main shell serves others meanwhile; a subshell does not.
+        """
+        result: T | Failed = await suspend(awaitable, concurrent)
         if isinstance(result, Failed):
             if trusted and isinstance(result.error, SnakeError):
                 raise result.error
-            raise from_user_code(result.error, at=at, interrupted=self.interrupts.requested)
+            raise from_user_code(result.error, at=at, reason=self.interrupts.reason)
         return result
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Have what runs here stopped at its deadline, so many seconds after the request came.
+
+        Raises DeadlineExceeded where that is over already.
+        """
+        came = self.interrupts.came
+        left = seconds if came is None else seconds - (monotonic() - came)
+        if left <= 0:
+            raise stopped("deadline")
+        call_off = self.runtime.stop_after(self.interrupts, left)
+        try:
+            yield
+        finally:
+            call_off()
 
     def session_contexts(self) -> ExitStack:
         """The contexts of what this session configured for itself; enter it around user code."""

@@ -29,8 +29,8 @@ class Reply(BaseReply, kw_only=True):
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve all but the last step, then assign."""
     target = scope.target(request.target)
-    if target.root == "import":
-        raise InvalidRequest("set assigns below stored or user.", at="$.target")
+    if target.root == "import" or (target.root == "step" and not target.steps):
+        raise InvalidRequest("set assigns below stored or user, or a part of a step's result.", at="$.target")
     value = scope.decode(request.value, at="$.value")
     scope.check_all_buffers_used()
     if target.steps:

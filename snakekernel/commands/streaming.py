@@ -74,13 +74,6 @@ def has_method(obj: Any, method: str) -> bool:
     return any(method in vars(cls) for cls in type.__getattribute__(type(obj), "__mro__"))
 
 
-def described(obj: Any, returns: str, scope: Scope) -> Any:
-    """An item as a ``call`` gives its result."""
-    if returns == "ref":
-        return {**scope.kind(obj), "value": {"$ref": scope.put_anonymous(obj).name}}
-    return scope.result(obj, returns)
-
-
 class _Sender:
     """Sends the items of one stream."""
 
@@ -95,7 +88,7 @@ class _Sender:
         """Describe an item and send it; raises SnakeError where it cannot be described."""
         scope, flow = self.scope, self.flow
         scope.buffers = []
-        message = Item(seq=flow.sent, item=described(item, self._returns, scope))
+        message = Item(seq=flow.sent, item=scope.result(item, self._returns))
         assert scope.requester is not None
         scope.requester.send(ITEM, message, scope.buffers)
         flow.sent += 1

@@ -12,12 +12,16 @@ from typing import Any
 
 
 class Suspended:
-    """What a running command hands to its driver: an awaitable whose result it needs to go on."""
+    """What a running command hands to its driver: an awaitable whose result it needs to go on.
 
-    __slots__ = ("awaitable",)
+    ``concurrent``: others may be served meanwhile.
+    """
 
-    def __init__(self, awaitable: Awaitable[Any]) -> None:
+    __slots__ = ("awaitable", "concurrent")
+
+    def __init__(self, awaitable: Awaitable[Any], concurrent: bool = False) -> None:
         self.awaitable = awaitable
+        self.concurrent = concurrent
 
 
 class _Ready:
@@ -45,9 +49,9 @@ class Failed:
 
 
 @types.coroutine
-def suspend(awaitable: Awaitable[Any]) -> Generator[Suspended, Any, Any]:
+def suspend(awaitable: Awaitable[Any], concurrent: bool = False) -> Generator[Suspended, Any, Any]:
     """Hand an awaitable to the driver; the result is what it gave, or Failed."""
-    return (yield Suspended(awaitable))
+    return (yield Suspended(awaitable, concurrent))
 
 
 @types.coroutine

@@ -25,7 +25,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final, Generic, TypeVar
 
 from snakekernel.inspection import genuine
@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 #: Seconds after which the exception is raised again, for code that swallowed the first one.
 _AGAIN: Final = 0.05
+
+#: Code of signal handlers, beside that of SIGINT's, that raise KeyboardInterrupt.
+_HANDLERS: Final[set[CodeType]] = set()
 
 _RAISE: Final = dis.opmap["RAISE_VARARGS"]
 
@@ -219,23 +222,29 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     )
 
 
+def takes_for_real(handler: CodeType) -> None:
+    """What this handler of another signal raises is sent from outside, too."""
+    _HANDLERS.add(handler)
+
+
 def is_interrupt(error: BaseException) -> bool:
     """Whether this is a KeyboardInterrupt sent from outside rather than raised by the code itself.
 
     The interpreter delivers a real one between instructions; only ``raise KeyboardInterrupt`` leaves a
-    traceback whose innermost instruction is a raise, outside the installed SIGINT handler. In doubt it
+    traceback whose innermost instruction is a raise, outside the installed SIGINT handler and those that
+    ``takes_for_real`` named. In doubt it
     is taken for real.
     """
-    if type(error) is not KeyboardInterrupt:
+    if not genuine.is_kind(error, KeyboardInterrupt):
         return False
     if genuine.is_kind(error.__context__, KeyboardInterrupt):
         return True  # the code caught a real one and raised another
-    handler = getattr(signal.getsignal(signal.SIGINT), "__code__", None)
+    handlers = {*_HANDLERS, getattr(signal.getsignal(signal.SIGINT), "__code__", None)}
     where = error.__traceback__
     if where is None:
         return True
     while True:
-        if where.tb_frame.f_code is handler:
+        if where.tb_frame.f_code in handlers:
             return True
         if where.tb_next is None:
             break

@@ -12,16 +12,23 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..commands.requester import Requester
+
 AFTER: Final = 0.05
 
 
 class Activity:
-    """One running request."""
+    """One running request; ``serving`` is what serves it."""
 
-    __slots__ = ("_lock", "_publish", "busy", "outputs", "parent", "started")
+    __slots__ = ("_lock", "_publish", "busy", "outputs", "parent", "requester", "serving", "started")
 
-    def __init__(self, parent: dict[str, Any], publish: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(
+        self, parent: dict[str, Any], publish: Callable[[str, dict[str, Any]], None], serving: object = None
+    ) -> None:
         self.parent = parent
+        self.serving = serving
+        #: Reaches who asked, beside the reply.
+        self.requester: Requester | None = None
         self.started = time.monotonic()
         self.outputs = 0
         self.busy = False
@@ -54,9 +61,9 @@ class Activities:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def begin(self, parent: dict[str, Any]) -> Activity:
+    def begin(self, parent: dict[str, Any], serving: object = None) -> Activity:
         """A request starts."""
-        activity = self._running[_key(parent["header"])] = Activity(parent, self._publish)
+        activity = self._running[_key(parent["header"])] = Activity(parent, self._publish, serving)
         if self._thread is None:
             self._start()
         if not self._wake.is_set():
@@ -76,9 +83,9 @@ class Activities:
         """Whether any request is under way."""
         return bool(self._running)
 
-    def has(self, msg_id: str) -> bool:
-        """Whether a request of this id is under way, whoever sent it."""
-        return any(key.endswith(f"/{msg_id}") for key in list(self._running))
+    def running(self) -> list[object]:
+        """What serves the requests under way."""
+        return [activity.serving for activity in list(self._running.values())]
 
     def find(self, header: dict[str, Any]) -> Activity | None:
         """The running request of this header."""

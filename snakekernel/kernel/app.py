@@ -12,6 +12,7 @@ import zmq
 from ipykernel.kernelapp import IPKernelApp
 from traitlets import Type, default
 
+from . import threads
 from .kernel import SnakeKernel
 from .lane import LaneLoop, LaneSelector
 
@@ -68,6 +69,12 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
                 lane.stop()
         finally:
             super().close()
+
+    def init_iopub(self, context: Any) -> None:
+        """As stock; the thread that publishes is not taken for ended while it runs."""
+        super().init_iopub(context)
+        # Where it is, each thread sends on its socket itself: two at once, and interrupts half a message.
+        threads.lives_with(self.iopub_thread.thread, self.iopub_thread.io_loop.asyncio_loop)
 
     def init_kernel(self) -> None:
         """As stock; what a start makes is made, and garbage is collected again (see ``__main__``)."""

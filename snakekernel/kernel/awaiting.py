@@ -10,17 +10,22 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import Generator
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
 
 from ..commands.dispatch import Outcome, Run
 from ..commands.interrupts import Interrupts
 from ..commands.suspending import Suspended
 
+#: Entered around each piece of a request's code that runs between others'.
+Piece = AbstractContextManager[Any]
+ALONE: Final[Piece] = nullcontext()
 
-async def awaited(run: Run, awaitable: Any) -> Suspended | Outcome:
+
+async def awaited(run: Run, awaitable: Any, piece: Piece = ALONE) -> Suspended | Outcome:
     """Await what a request awaits, and go on with it."""
     loop = asyncio.get_running_loop()
-    task = loop.create_task(_caught(awaitable, run.interrupts))
+    task = loop.create_task(_caught(awaitable, run.interrupts, piece))
     run.interrupts.cancel = lambda: loop.call_soon_threadsafe(task.cancel)
     try:
         value, error = await task
@@ -29,12 +34,13 @@ async def awaited(run: Run, awaitable: Any) -> Suspended | Outcome:
         value, error = None, cancelled
     finally:
         run.interrupts.cancel = None
-    return run.resume(value) if error is None else run.throw(error)
+    with piece:
+        return run.resume(value) if error is None else run.throw(error)
 
 
-async def _caught(awaitable: Any, interrupts: Interrupts) -> tuple[Any, BaseException | None]:
+async def _caught(awaitable: Any, interrupts: Interrupts, piece: Piece) -> tuple[Any, BaseException | None]:
     try:
-        return await _stepwise(awaitable, interrupts), None
+        return await _stepwise(awaitable, interrupts, piece), None
     except BaseException as error:  # user code may raise anything; the loop must not see it
         # Nor an interrupt, which may have struck while the code was being left.
         interrupts.disarm()
@@ -42,14 +48,14 @@ async def _caught(awaitable: Any, interrupts: Interrupts) -> tuple[Any, BaseExce
 
 
 @types.coroutine
-def _stepwise(awaitable: Any, interrupts: Interrupts) -> Generator[Any, Any, Any]:
+def _stepwise(awaitable: Any, interrupts: Interrupts, piece: Piece) -> Generator[Any, Any, Any]:
     """``await awaitable``, with interrupts delivered while its own code runs."""
     steps = awaitable.__await__() if hasattr(awaitable, "__await__") else awaitable
     sent: Any = None
     thrown: BaseException | None = None
     while True:
         try:
-            with interrupts:
+            with piece, interrupts:
                 if thrown is not None:
                     # An iterator that cannot be thrown into is left where it is, as `await` does.
                     waited = steps.throw(thrown) if hasattr(steps, "throw") else _raise(thrown)

@@ -31,12 +31,12 @@ from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, Installed, PluginTable
-from ..wire.errors import NotFound
 from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSION, Door
 from . import threads
 from .activity import Activities
 from .awaiting import awaited
+from .callbacks import Callbacks
 from .changes import ChangeFeed
 from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
@@ -52,8 +52,11 @@ from .magics import StoredMagics
 from .namespace import StoredNamespace, forget_outputs
 from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
+from .overlapping import Overlapping
+from .parents import Parents
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
+from .stopping import Stopping
 from .subshells import Subshells
 from .transport import is_loopback, is_plain_tcp
 from .watching import Watching
@@ -105,6 +108,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.main_loop: asyncio.AbstractEventLoop | None = None
         self.lane: Lane | None = None
         self.interrupts = InterruptsOfRequests()
+        self.stopping = Stopping(self)
         #: Whether this process is a child that user code forked.
         self.is_forked = False
         # Told, not looked up: asking for the process id is a system call.
@@ -126,6 +130,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
         installed = Installed()
         self.subshells = Subshells(self)
+        self.callbacks = Callbacks(self, self._call_later_on_control)
+        self.overlapping = Overlapping(self)
         self.runtime = Runtime(
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
@@ -143,10 +149,12 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             user_namespace=self._user_namespace,
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
-            cancel=self._cancel,
+            cancel=self.stopping.cancel,
+            stop_after=self.stopping.after,
             on_seen=changes.seen,
             leases=Leasing(self._call_later_on_control).leases,
             subshells=self.subshells,
+            callbacks=self.callbacks,
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         notebook = Notebook(self, self._own_shell)
@@ -156,6 +164,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         register_displays(self.shell)
         # %reset clears the variables; the store outlives it and its name is put back.
         self.shell.events.register("post_execute", self._offer_stored)
+        self.parents = Parents(self)
+        self.parents.install()
         self.expiry = Expiry(self.runtime)
         self.inspector = Inspector(self.expiry.arm)
         self.watches = self.runtime.watches
@@ -183,6 +193,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             super().start()
             if self.fast_lane:
                 self.log.warning("The fast lane is not used: %s.", reason)
+        self.stopping.install()
         self.subshells.start()
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
         self.main_loop = self.expiry.loop = self.io_loop.asyncio_loop
@@ -221,8 +232,9 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
                     raise UnknownSubshellError(subshell_id)
                 socket = self.shell_channel_thread.manager.get_shell_channel_to_subshell_socket(subshell_id)
             except UnknownSubshellError as error:
-                self._refuse_subshell(incoming, error, self.shell_stream)
+                self.subshells.refuse(incoming, error, self.shell_stream)
             else:
+                self.stopping.waits(incoming)
                 socket.send_multipart(msg, copy=False)
 
     async def dispatch_shell(
@@ -234,21 +246,26 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             if not self.subshells.is_end(subshell_id, msg):
                 await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
             return
+        if not self.stopping.begins(incoming):
+            return
         if self._supports_kernel_subshells:
             stream = self.shell_channel_thread.manager.get_subshell_to_shell_channel_socket(subshell_id)
         else:
             stream = self.shell_stream
         if self.subshells.is_ending(subshell_id):
-            self._refuse_subshell(incoming, UnknownSubshellError(str(subshell_id)), stream)
+            self.subshells.refuse(incoming, UnknownSubshellError(subshell_id or ""), stream)
             return
         door: Door = "shell" if subshell_id is None else "subshell"
         try:
             serving = Serving(self, incoming, door, stream.send_multipart)
+            serving.run.interrupts.came = self.stopping.came(incoming)
         except BadFrame as error:
             self.dropped(error)
         else:
-            with self.subshells.running(subshell_id, serving.run):
-                await serving.finish(serving.begin())
+            if subshell_id is None:
+                await self.overlapping.serve(serving)
+            else:
+                await self.subshells.serve(serving, subshell_id)
 
     def pre_handler_hook(self) -> None:
         """As stock, which has interrupts raise; a message that is the inspector's runs no cell."""
@@ -269,6 +286,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         incoming = self._ours(msg)
         if incoming is None:
             await super().process_control(msg)
+            return
+        if self.callbacks.takes(incoming):
             return
         try:
             tell = partial(self._publish_progress, incoming)
@@ -302,19 +321,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         parent, topic = incoming.parent(), self._topic(PROGRESS)
         self.envelope.send(self.iopub_socket, PROGRESS, content, parent, ident=topic)
 
-    def _refuse_subshell(self, incoming: Incoming, unknown: UnknownSubshellError, stream: Any) -> None:
-        try:
-            run = Run(admitted(self, incoming), self.runtime, "subshell")
-        except BadFrame as error:
-            self.dropped(error)
-            return
-        refusal = NotFound(
-            f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
-        )
-        packed = run.pack(run.fail(refusal))
-        frames = frames_to(self, incoming, run.frame.session, run.reply_type, packed)
-        stream.send_multipart(frames)
-
     def _ours(self, msg: list[Any]) -> Incoming | None:
         try:
             return split(msg)
@@ -330,11 +336,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     def _is_busy(self) -> bool:
         return self.activities.any or self._main_asyncio_lock.locked()
-
-    def _cancel(self, msg_id: str, sender: str) -> bool | None:
-        if self.inspector.cancel(msg_id, sender):
-            return True
-        return None if self.activities.has(msg_id) else False
 
     def _guarded(self, run: Run, serve: Callable[[], T]) -> T:
         if threading.current_thread() is not threading.main_thread():

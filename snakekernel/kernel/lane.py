@@ -150,7 +150,7 @@ class Lane:
 
     Attributes:
         descriptor: the shell socket's, readable when there may be something to read.
-        follower: the channel thread's part.
+        follower: the channel thread's part. queue: what waits for the main thread.
     """
 
     def __init__(self, kernel: SnakeKernel, selector: LaneSelector) -> None:
@@ -166,9 +166,7 @@ class Lane:
         self._main = threading.get_ident()
         self._baton = threading.Lock()
         self.follower = Follower(self.descriptor, self._channel, self.read)
-        self._queue = MainQueue(
-            kernel, self._loop, reply=self.reply, busy=self.follower.watch, wake=self.wake
-        )
+        self.queue = MainQueue(kernel, self._loop, reply=self.reply, busy=self.follower.watch, wake=self.wake)
         self._forwarding: set[asyncio.Task[None]] = set()
 
     # -- taking over and giving back -----------------------------------------------------------------
@@ -180,10 +178,10 @@ class Lane:
         manager.set_on_recv_callback(self._kernel.shell_main)
         # What GUI event loops watch; it brings nothing but wake-ups now.
         self._wake_gui = manager.get_shell_channel_to_subshell_pair(None)
-        self._wake_gui.on_recv(self._kernel.io_loop, lambda msg: self._loop.call_soon(self._queue.consume))
+        self._wake_gui.on_recv(self._kernel.io_loop, lambda msg: self._loop.call_soon(self.queue.consume))
         flush = self._wake_gui.to_stream.flush
         # They ask so whether to give way. What was begun, or waits, must not wait for the next message.
-        self._wake_gui.to_stream.flush = lambda *args, **options: bool(flush(*args, **options) or self._queue)
+        self._wake_gui.to_stream.flush = lambda *args, **options: bool(flush(*args, **options) or self.queue)
         find_entry = manager.get_shell_channel_to_subshell_socket
         find_exit = manager.get_subshell_to_shell_channel_socket
         entry, exit_ = _Entry(self), self
@@ -200,7 +198,7 @@ class Lane:
         manager.get_subshell_to_shell_channel_socket = from_subshell
         self._stream.send_multipart = self.send_multipart
         threads.on_loop(self._channel, self._join, timeout=60)
-        self._loop.add_reader(self.descriptor, self._queue.consume)
+        self._loop.add_reader(self.descriptor, self.queue.consume)
         self._selector.lane = self
         # The stream may have consumed the edge of what came before.
         self.read()
@@ -260,12 +258,12 @@ class Lane:
             self._kernel.dropped(error)
             return False
         if incoming is not None and incoming.subshell_id is None:
-            self._queue.put(incoming)
+            self.queue.put(incoming)
             return True
         # ipykernel knows frames only.
         msg = [part if isinstance(part, zmq.Frame) else zmq.Frame(part) for part in msg]
         slot = Place(is_comm=len(msg) > at + 2 and _is_comm(msg[at + 2].bytes))
-        self._queue.put(slot)
+        self.queue.put(slot)
         try:
             self._channel.call_soon_threadsafe(self._forward, slot, msg)
         except RuntimeError:
@@ -295,7 +293,7 @@ class Lane:
         if slot is None or slot.routed:
             # ipykernel's own, made here: the end of aborting.
             slot = Place()
-            self._queue.put(slot)
+            self.queue.put(slot)
         slot.fill(msg)
         self.wake()
 
@@ -310,7 +308,7 @@ class Lane:
                     # Full: it has wake-ups to read. Or closed: the kernel ends.
                     pass
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._queue.consume)
+            self._loop.call_soon_threadsafe(self.queue.consume)
 
     # -- sending -------------------------------------------------------------------------------------
 
@@ -329,13 +327,13 @@ class Lane:
             sent = _send(socket, parts[-1], 0, copy, track)
             came = self._read()
         # Where this thread serves the queue it goes on with it after this.
-        if came and not (self._queue.is_serving and threading.get_ident() == self._main):
+        if came and not (self.queue.is_serving and threading.get_ident() == self._main):
             self.wake()
         return sent
 
     def reply(self, frames: list[Any]) -> None:
         """Send the reply of a request that the lane serves; its interrupts raise nothing here."""
-        if self._queue.is_serving:
+        if self.queue.is_serving:
             # The next request most often follows the reply at once, and the leader is as good as waiting.
             self.follower.rest()
         self._send(frames)

@@ -20,6 +20,7 @@ from ..commands.suspending import Suspended
 from ..wire.frame import BadFrame
 from .incoming import Incoming
 from .serving import Send, Serving
+from .stopping import names_deadline
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -43,7 +44,7 @@ class Place:
 
 
 class MainQueue:
-    """The main thread's queue. ``put`` may be called on any thread, all else on the main one.
+    """The main thread's queue, used there but for ``put``, ``requests`` and ``take``, which are any thread's.
 
     Args:
         kernel: whose requests these are. loop: the main thread's.
@@ -64,6 +65,7 @@ class MainQueue:
         wake: Callable[[], None],
     ) -> None:
         self._kernel = kernel
+        self._overlapping = kernel.overlapping
         self._loop = loop
         self._reply = reply
         self._busy = busy
@@ -76,11 +78,29 @@ class MainQueue:
 
     def __bool__(self) -> bool:
         """Whether anything waits or runs."""
-        return bool(self._places or self._running)
+        return bool(self._places or self._running or self._overlapping)
 
     def put(self, entry: Incoming | Place) -> None:
         """The last in the queue."""
+        if (
+            (self._places or self.is_serving or self._running)
+            and isinstance(entry, Incoming)
+            and names_deadline(entry)
+        ):
+            self._kernel.stopping.watch(entry)
         self._places.append(entry)
+
+    def requests(self) -> list[Incoming]:
+        """Those of ours that wait; on any thread."""
+        return [entry for entry in list(self._places) if isinstance(entry, Incoming)]
+
+    def take(self, incoming: Incoming) -> bool:
+        """Take a request out; False where it does not wait. On any thread: one call of C decides."""
+        try:
+            self._places.remove(incoming)
+        except ValueError:
+            return False
+        return True
 
     def consume(self) -> None:
         """Serve what stands in the queue, as far as its turn has come."""
@@ -101,25 +121,44 @@ class MainQueue:
 
     def _next(self) -> bool:
         """Serve the first in the queue; False where it must wait."""
-        first = self._places[0]
+        try:
+            first = self._places[0]
+        except IndexError:
+            # It was taken out meanwhile.
+            return False
         if isinstance(first, Incoming):
             if self._running:
                 self._let_comms_pass()
                 return False
-            self._places.popleft()
+            if not self._leaves(first):
+                return True
             self._busy()
             awaits = self._context.run(self._serve, first)
-            if awaits is not None:
-                serving, step = awaits
+            if awaits is None:
+                return True
+            serving, step = awaits
+            if step.concurrent:
+                self._overlapping.go_on(serving, step, self._loop, self._context.copy())
+            else:
                 # Outside of the context, which a task that starts at once enters again.
                 self._run(self._locked(serving.finish(step)), serving)
             return True
         if not first.routed or not self._context_is_free():
             return False
-        self._places.popleft()
+        self._leaves(first)
         if first.msg is not None:
             self._run(self._kernel.shell_main(None, first.msg))
         return True
+
+    def _leaves(self, first: Incoming | Place) -> bool:
+        """Take out the first in the queue; False where another thread has taken it out."""
+        try:
+            if (leaves := self._places.popleft()) is first:
+                return True
+        except IndexError:
+            return False
+        self._places.appendleft(leaves)
+        return False
 
     def _context_is_free(self) -> bool:
         """Whether a task can be started: not in a loop that a cell runs within the loop."""
@@ -145,6 +184,8 @@ class MainQueue:
         kernel.interrupts.hold()
         try:
             serving = Serving(kernel, incoming, "shell", self._reply)
+            if kernel.stopping.due:
+                serving.run.interrupts.came = kernel.stopping.came(incoming)
             step = serving.begin()
             if not isinstance(step, Outcome):
                 return serving, step

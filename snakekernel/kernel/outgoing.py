@@ -76,13 +76,13 @@ def send_on_shell(kernel: SnakeKernel, frames: list[Any]) -> None:
 class RequesterOf:
     """Reaches the client that made a request; see ``commands.requester``."""
 
-    __slots__ = ("_door", "_incoming", "_kernel", "_sender")
+    __slots__ = ("_door", "_incoming", "_kernel", "sender")
 
     def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door) -> None:
         self._kernel = kernel
         self._incoming = incoming
         self._door = door
-        self._sender = str(incoming.header.get("session", ""))
+        self.sender = str(incoming.header.get("session", ""))
 
     def send(self, msg_type: str, content: Any, buffers: Sequence[memoryview] = ()) -> None:
         """See ``commands.requester.Requester``."""
@@ -91,8 +91,8 @@ class RequesterOf:
         if secrets:
             scrubbed = [secrets.scrub_buffer(buffer) for buffer in packed.buffers]
             packed = Packed(secrets.scrub(packed.content), scrubbed)
-        frames = frames_to(kernel, self._incoming, self._sender, msg_type, packed)
-        send = send_on_control if self._door == "control" else send_on_shell
+        frames = frames_to(kernel, self._incoming, self.sender, msg_type, packed)
+        send = send_on_control if self._door in ("control", "callback") else send_on_shell
         if buffers and (send is send_on_control or kernel.lane is None):
             # A stream sends at its loop's next turn, and a producer may fill the same buffer again by then.
             frames = [bytes(frame) if type(frame) is memoryview else frame for frame in frames]
@@ -101,3 +101,9 @@ class RequesterOf:
             kernel.interrupts.after(send, kernel, frames)
         else:
             send(kernel, frames)
+
+    def lasting(self) -> RequesterOf:
+        """See ``commands.requester.Requester``."""
+        incoming = self._incoming
+        slim = Incoming(incoming.identities, incoming.signed[:2], (), incoming.header)
+        return RequesterOf(self._kernel, slim, self._door)

@@ -6,6 +6,7 @@ replies and puts back what ``begin`` changed. Whoever calls them holds the order
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -15,15 +16,16 @@ import threading
 from _signal import getsignal  # type: ignore[import-not-found]
 from _signal import signal as swap_handler
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..commands.dispatch import Outcome, Run
-from ..commands.interrupts import Interrupts
+from ..commands.interrupts import Interrupts, ThreadInterrupts
 from ..commands.suspending import Suspended
 from ..wire.frame import Frame
 from ..wire.names import Door
-from .awaiting import awaited
+from .awaiting import ALONE, awaited
 from .incoming import Incoming
 from .outgoing import RequesterOf, frames_to
 
@@ -68,6 +70,8 @@ class InterruptsOfRequests:
 
     def __init__(self) -> None:
         self._current: Interrupts | None = None
+        #: Of requests that await beside others.
+        self.awaiting: set[Interrupts] = set()
         self._handler = self._struck
 
     def install(self) -> None:
@@ -79,7 +83,9 @@ class InterruptsOfRequests:
         """Give interrupts to a request; returns what ``release`` puts back."""
         saved = self.hold()
         before, self._current = self._current, interrupts
-        return saved, before
+        # A request within another one's code: what is meant for that one waits.
+        was_armed = before is not None and before.hold()
+        return saved, before, was_armed
 
     def hold(self) -> Any:
         """No user code runs: what handler it may have left must not strike. Returns that handler."""
@@ -88,8 +94,19 @@ class InterruptsOfRequests:
             swap_handler(_SIGINT, self._handler)
         return saved
 
+    def held(self) -> AbstractContextManager[None]:
+        """Our own lines within user code, on any thread: an interrupt of the request strikes after them."""
+        current = self._current
+        return nullcontext() if current is None or threading.get_ident() != _MAIN else current.held()
+
     def after(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
+        if self._current is not None and threading.get_ident() == _MAIN:
+            with self._current.held():
+                return self._after_cell(work, *args)
+        return self._after_cell(work, *args)
+
+    def _after_cell(self, work: Callable[..., T], *args: Any) -> T:
         saved = getsignal(_SIGINT)
         if saved is self._handler or not callable(saved) or threading.get_ident() != _MAIN:
             return work(*args)
@@ -104,14 +121,39 @@ class InterruptsOfRequests:
 
     def release(self, caught: Any, *, was_long: bool) -> None:
         """The request is over."""
-        saved, self._current = caught
+        saved, before, was_armed = caught
+        self._current = before
+        if before is not None and before.let(was_armed):
+            # The loop is one that its code runs, and hands it on.
+            asyncio.get_running_loop().call_soon(before.request, before.reason)
         # Long ones may have loaded a library that changed the handler where Python does not see it.
         if was_long or getsignal(_SIGINT) is not saved:
             swap_handler(_SIGINT, saved)
 
     def _struck(self, signum: int, frame: Any) -> None:
-        if self._current is not None:
-            self._current.request()
+        current = self._current
+        if current is None or not current.holds_thread:
+            for interrupts in self.awaiting - {current}:
+                interrupts.request()
+        if current is not None:
+            current.request()
+
+
+class _Piece:
+    """A piece of a request's code that runs between others': it gets the interrupts."""
+
+    __slots__ = ("_caught", "_interrupts", "_owner")
+
+    def __init__(self, owner: InterruptsOfRequests, interrupts: Interrupts) -> None:
+        self._owner = owner
+        self._interrupts = interrupts
+
+    def __enter__(self) -> None:
+        self._caught = self._owner.catch(self._interrupts)
+
+    def __exit__(self, *exc_info: object) -> None:
+        # As what ran may have been long, and what it stands in may have a handler of its own.
+        self._owner.release(self._caught, was_long=True)
 
 
 class Serving:
@@ -119,36 +161,65 @@ class Serving:
 
     Attributes:
         run: the request's run through the dispatcher. is_over: whether its reply is sent, or being sent.
+        on_end: told how it ended, on its thread; for who wants it stopped.
     """
 
-    __slots__ = ("_activity", "_caught", "_incoming", "_kernel", "_on_main", "_send", "is_over", "run")
+    __slots__ = (
+        "_activity",
+        "_caught",
+        "_incoming",
+        "_kernel",
+        "_on_main",
+        "_piece",
+        "_requester",
+        "_send",
+        "is_over",
+        "on_end",
+        "run",
+    )
 
     def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door, send: Send) -> None:
         self._kernel = kernel
         self._incoming = incoming
         self._send = send
         self.is_over = False
-        frame, requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
-        self.run = Run(frame, kernel.runtime, door, requester=requester)
+        frame, self._requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
         self._on_main = threading.get_ident() == _MAIN
+        interrupts = Interrupts() if self._on_main else ThreadInterrupts()
+        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self._requester)
+        self.on_end: Callable[[Outcome], object] | None = None
+        #: Where it goes on beside others.
+        self._piece: _Piece | None = None
 
     def begin(self) -> Suspended | Outcome:
         """Run until the request ends or awaits something."""
         kernel, parent = self._kernel, self._incoming.parent()
-        self._activity = kernel.activities.begin(parent)
+        self._activity = kernel.activities.begin(parent, self)
+        self._activity.requester = self._requester
         if self._on_main:
             self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:
-            kernel.set_parent(self._incoming.identities, parent, channel="shell")
+            if kernel.parents.of_cells:
+                kernel.parents.set_here(self._incoming.identities, parent)
+            else:
+                kernel.set_parent(self._incoming.identities, parent, channel="shell")
         except BaseException:  # it tells sys.stdout, and user code may have put anything there
             kernel.log.warning("sys.stdout or sys.stderr was replaced by what cannot be told its request")
         return self.run.resume()
 
+    def detach(self) -> None:
+        """It awaits on the main thread, and others are served meanwhile: only its own code is its own."""
+        interrupts = self._kernel.interrupts
+        interrupts.release(self._caught, was_long=True)
+        interrupts.awaiting.add(self.run.interrupts)
+        self._piece = _Piece(interrupts, self.run.interrupts)
+
     async def finish(self, step: Suspended | Outcome) -> None:
         """Await what the request awaits, on to its end, and reply."""
+        piece = self._piece or ALONE
         try:
             while not isinstance(step, Outcome):
-                step = await awaited(self.run, step.awaitable)
+                step = await awaited(self.run, step.awaitable, piece)
         except BaseException as error:
             self.end(self.run.fail(error))
             raise
@@ -158,8 +229,11 @@ class Serving:
         """Reply."""
         kernel = self._kernel
         self.is_over = True
+        self.run.interrupts.disarm()
+        if self._piece is not None:
+            kernel.interrupts.awaiting.discard(self.run.interrupts)
+            self._caught = kernel.interrupts.catch(self.run.interrupts)
         if self._on_main:
-            self.run.interrupts.disarm()
             kernel.interrupts.hold()
         try:
             if kernel.is_forked:
@@ -174,6 +248,8 @@ class Serving:
             self._send(frames)
         finally:
             kernel.activities.end(self._activity)
+            if self.on_end is not None:
+                self.on_end(outcome)
             if self._on_main:
                 was_long = monotonic() - self._activity.started > _LONG
                 kernel.interrupts.release(self._caught, was_long=was_long)

@@ -8,15 +8,19 @@ refused, and its thread ends behind that: a message of ours, the last in its que
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ipykernel.subshell_manager import UnknownSubshellError
 
 from ..commands.dispatch import Run
-from ..wire.errors import LimitExceeded, Unsupported
+from ..wire.errors import LimitExceeded, NotFound, Unsupported
+from ..wire.frame import BadFrame
+from .incoming import Incoming
+from .outgoing import frames_to
+from .serving import Serving, admitted
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -107,22 +111,18 @@ class Subshells:
         """Whether a subshell was let go: it begins nothing any more."""
         return subshell_id in self._ending
 
-    @contextmanager
-    def running(self, subshell_id: str | None, run: Run) -> Iterator[None]:
-        """A subshell serves a request of ours."""
-        if subshell_id is None:
-            yield
-            return
-        self._runs[subshell_id] = run
+    async def serve(self, serving: Serving, subshell_id: str) -> None:
+        """Serve a request on the subshell's thread."""
+        self._runs[subshell_id] = serving.run
         try:
-            yield
+            await serving.finish(serving.begin())
         finally:
             del self._runs[subshell_id]
 
     def _stop(self, subshell_id: str) -> None:
         run = self._runs.get(subshell_id)
-        if run is not None and (cancel := run.interrupts.cancel) is not None:
-            cancel()
+        if run is not None:
+            self._kernel.stopping.stop(run.interrupts, "cancelled")
 
     def is_end(self, subshell_id: str | None, msg: Sequence[Any]) -> bool:
         """On a subshell's thread: whether a message is its last; then its thread ends."""
@@ -142,6 +142,20 @@ class Subshells:
                 manager._delete_subshell(subshell_id)
         self._ending.pop(subshell_id).set_result(None)
 
+    def refuse(self, incoming: Incoming, unknown: UnknownSubshellError, stream: Any) -> None:
+        """Answer a request for a subshell that is not there."""
+        kernel = self._kernel
+        try:
+            run = Run(admitted(kernel, incoming), kernel.runtime, "subshell")
+        except BadFrame as error:
+            kernel.dropped(error)
+            return
+        refusal = NotFound(
+            f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
+        )
+        packed = run.pack(run.fail(refusal))
+        stream.send_multipart(frames_to(kernel, incoming, run.frame.session, run.reply_type, packed))
+
     async def ended(self, ids: Sequence[str], seconds: float) -> int:
         """Wait until subshells that were let go have ended, for so long at most; how many have not."""
 
@@ -154,4 +168,3 @@ class Subshells:
             return 0
         _, busy = await asyncio.wait(map(asyncio.wrap_future, waiting), timeout=seconds)
         return len(busy)
-

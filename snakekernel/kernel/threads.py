@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+
+#: How the names of our own threads begin, which belong to no request.
+OWN: Final = "snakekernel"
 
 
 def start(target: Callable[[], None], name: str) -> threading.Thread:
     """Start a daemon thread that a debugger leaves alone, as it does ipykernel's: it passes breakpoints."""
-    thread = threading.Thread(target=target, name=f"snakekernel {name}", daemon=True)
+    thread = threading.Thread(target=target, name=f"{OWN} {name}", daemon=True)
     for mark in ("pydev_do_not_trace", "is_pydev_daemon_thread"):
         setattr(thread, mark, True)
     thread.start()
     return thread
+
+
+def lives_with(thread: threading.Thread, loop: asyncio.AbstractEventLoop) -> None:
+    """Have a thread tell whether it is alive by the loop that it runs from its start to its end.
+
+    Before Python 3.13 an interrupt that strikes in ``is_alive`` marks a running thread as ended, for good.
+    """
+    process = os.getpid()
+
+    def is_alive() -> bool:
+        # A child that user code forks has none of its parent's threads.
+        return not loop.is_closed() and os.getpid() == process
+
+    thread.is_alive = is_alive  # type: ignore[method-assign]
 
 
 def on_main(loop: asyncio.AbstractEventLoop | None, function: Callable[[], T]) -> T:

@@ -202,6 +202,18 @@ class Store:
         self._tell("deleted", name, space, writer, version)
         self._drop(gone)
 
+    def release(self, space: Space, name: str, version: int) -> None:
+        """Remove an entry that is still the one of that version: neither renamed, replaced nor gone."""
+        with self._lock:
+            entry = self._table(space, name).get(name)
+            if entry is None or entry.version != version:
+                return
+            del entry
+            gone = [self._remove(space, name)]
+            version = self.version
+        self._tell("deleted", name, space, "release", version)
+        self._drop(gone)
+
     def _remove(self, space: Space, name: str) -> Any:
         """Take an entry out, under the lock; returns its object, of which the caller keeps no other name."""
         self._expiring.pop((space, name), None)

@@ -1,9 +1,10 @@
 """Targets: from a path to an object.
 
 Rules: a target is ``stored.<id>…``, ``user.<name>…`` or an importable dotted path, as text or as a list
-whose parts may hold any character. Along an importable path, an attribute that exists is taken as Python
-would take it; where there is none, the submodule of that name is imported. Static resolution, for the
-control channel, reads only what is there: no imports, properties, ``__getattr__`` or ``__getitem__``.
+whose parts may hold any character; within a pipeline a list may begin with ``{"$step": n}``. Along an
+importable path, an attribute that exists is taken as Python would take it; where there is none, the submodule
+of that name is imported. Static resolution, for the control channel, reads only what is there: no imports,
+properties, ``__getattr__`` or ``__getitem__``.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from .static import MISSING, NEEDS_CODE, attribute, is_exactly, type_name
 
 @dataclass(frozen=True)
 class Target:
-    """A parsed target. ``name`` is the id, the variable, or the dotted importable path (then no steps
-    unless the list form gave some that are not plain names)."""
+    """A parsed target. ``name`` is the id, the variable, the number of an earlier step, or the dotted
+    importable path (then no steps unless the list form gave some that are not plain names)."""
 
-    root: Literal["stored", "user", "import"]
+    root: Literal["stored", "user", "step", "import"]
     name: str
     steps: tuple[Any, ...]
 
@@ -66,6 +67,8 @@ def parse(raw: str | list[Any], *, at: str = "$.target") -> Target:
     In the list form each step is a name, a value that is an item, ``{"attr": name}`` or ``{"item": key}``.
     """
     if not isinstance(raw, str):
+        if raw and isinstance(raw[0], dict):
+            return _of_step(raw, at)
         parts = [_step(part, f"{at}[{index}]") for index, part in enumerate(raw)]
         if not parts or not isinstance(parts[0], str) or not parts[0]:
             raise InvalidRequest("A target's first part is a name: stored, user or a module.", at=at)
@@ -101,6 +104,17 @@ def _of_parts(parts: list[Any], raw: str | list[Any], at: str | None) -> Target:
     if not names or (rest and isinstance(raw, str)):
         raise InvalidRequest(f"The target {raw!r} is no dotted path of Python names.", at=at)
     return Target("import", ".".join(names), rest)
+
+
+def _of_step(raw: list[Any], at: str) -> Target:
+    number = raw[0].get("$step")
+    if len(raw[0]) != 1 or type(number) is not int or number < 0:
+        raise InvalidRequest(
+            'A target\'s first part is a name, or in a pipeline {"$step": n}: the result of an earlier step.',
+            at=f"{at}[0]",
+        )
+    steps = tuple(_step(part, f"{at}[{index}]") for index, part in enumerate(raw) if index)
+    return Target("step", str(number), steps)
 
 
 def _step(part: Any, at: str) -> Any:

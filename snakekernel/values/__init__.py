@@ -8,6 +8,7 @@ tags is met.
 from __future__ import annotations
 
 from snakekernel.values.bounds import Limits, NotLossless
+from snakekernel.values.callbacks import Callback
 from snakekernel.values.codec import Codec
 from snakekernel.values.decoder import PLAIN, Decoder
 from snakekernel.values.encoder import Encoder
@@ -18,6 +19,7 @@ from snakekernel.wire.path import Attr, Item, Ref, Step
 __all__ = [
     "PLAIN",
     "Attr",
+    "Callback",
     "Codec",
     "Decoder",
     "Encoder",

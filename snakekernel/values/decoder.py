@@ -10,7 +10,7 @@ payload says so: classes are found by ``resolve_name`` alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,9 @@ from snakekernel.values.bounds import DEFAULT_LIMITS, Limits, member
 from snakekernel.values.registry import Registry, registry
 from snakekernel.wire.errors import InvalidRequest, LimitExceeded, SnakeError
 from snakekernel.wire.path import Ref, Step
+
+if TYPE_CHECKING:
+    from snakekernel.values.callbacks import Callback
 
 T = TypeVar("T")
 _pack = msgspec.json.Encoder().encode
@@ -42,6 +45,7 @@ class Decoder:
         resolve_ref, resolve_step: turn a reference into its object; without them it stays a ``Ref``/``Step``.
         resolve_name: ``"pkg.mod:Qualified.name"`` to the class, for ``$enum``; without it only modules that
             are imported already are looked at.
+        resolve_callback: turns a ``Callback`` into what stands for that function; without it it is refused.
         at: JSON path of the data given to ``decode``.
         registry: the codec table.
 
@@ -59,6 +63,7 @@ class Decoder:
         "_resolver_error",
         "buffers",
         "limits",
+        "resolve_callback",
         "resolve_name",
         "resolve_ref",
         "resolve_step",
@@ -74,6 +79,7 @@ class Decoder:
         resolve_name: Callable[[str], Any] | None = None,
         at: str = "$",
         *,
+        resolve_callback: Callable[[Callback], Any] | None = None,
         registry: Registry = registry,
     ) -> None:
         self.buffers = buffers
@@ -81,6 +87,7 @@ class Decoder:
         self.resolve_ref = resolve_ref
         self.resolve_step = resolve_step
         self.resolve_name = resolve_name
+        self.resolve_callback = resolve_callback
         self.used: set[int] = set()
         self._at = at
         self._registry = registry

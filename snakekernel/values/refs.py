@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from snakekernel.values.bounds import NotLossless
 from snakekernel.values.codec import Codec
-from snakekernel.wire.errors import InvalidRequest, Unsupported
+from snakekernel.wire.errors import InvalidRequest
 from snakekernel.wire.path import Attr, Item, Ref, Step
 
 if TYPE_CHECKING:
@@ -84,16 +84,7 @@ def _decode_index(payload: Any, decoder: Decoder) -> Any:
     return decoder.resolve(decoder.resolve_step, Step(head, steps))
 
 
-def _decode_callback(payload: Any, decoder: Decoder) -> Any:
-    raise Unsupported("this build does not serve callbacks yet", at=decoder.at())
-
-
-def _encode_callback(obj: Any, encoder: Encoder) -> Any:
-    raise NotLossless("a function cannot be sent; this build does not serve callbacks yet")
-
-
 CODECS = (
     Codec("ref", (Ref,), _encode_ref, _decode_ref),
     Codec("step", (Step,), _encode_index, _decode_index),
-    Codec("callback", (), _encode_callback, _decode_callback),
 )

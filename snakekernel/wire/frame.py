@@ -85,21 +85,26 @@ class Headers:
         self._numbers = itertools.count()
         self._date = (-1, b"")
 
-    def next(self, msg_type: str, now: float) -> tuple[int, bytes]:
-        """The number and the header of a new message; ``now`` in seconds since 1970."""
+    def next(self, msg_type: str, now: float, subshell: str | None = None) -> tuple[int, bytes]:
+        """The number and the header of a new message; ``now`` in seconds since 1970.
+
+        Args:
+            subshell: the id of the subshell that the message is for; None for the main shell.
+        """
         second, date = self._date
         if second != int(now):
             second = int(now)
             date = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
             self._date = second, date
         number = next(self._numbers)
-        return number, b'%b%d","msg_type":%b%b%b.%06dZ","version":"5.4"}' % (
+        return number, b'%b%d","msg_type":%b%b%b.%06dZ","version":"5.4"%b}' % (
             self._begin,
             number,
             pack_json(msg_type),
             self._middle,
             date,
             (now - second) * 1_000_000,
+            b"" if subshell is None else b',"subshell_id":%b' % pack_json(subshell),
         )
 
     def number(self, parent: bytes) -> int | None:

@@ -23,8 +23,8 @@ Target = (
     | Annotated[list[Any], msgspec.Meta(min_length=1, max_length=256)]
 )
 
-#: How a result comes back.
-Returns = Literal["auto", "value", "preview", "ref", "none"]
+#: How a result comes back; ``proxy`` is a small scalar's value, and a reference to anything else.
+Returns = Literal["auto", "value", "preview", "ref", "proxy", "none"]
 
 #: A time to live in seconds.
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=31_536_000_000)]

@@ -28,8 +28,9 @@ CALLBACK_RELEASED: Final = "snake_callback_released"
 #: What a client answers a call of its function with, on control; it gets no reply of its own.
 CALLBACK_REPLY: Final = "snake_callback_reply"
 
-#: Where a request came in.
-Door = Literal["shell", "subshell", "control", "comm"]
+#: Where a request came in. One made within a call of its client's function comes by control and runs on the
+#: thread that waits for that call.
+Door = Literal["shell", "subshell", "control", "comm", "callback"]
 
 _PREFIX: Final = "snake_"
 _REQUEST: Final = "_request"

@@ -87,7 +87,7 @@ def test_what_would_end_a_process_ends_nothing(snake: Client, name: str) -> None
         (errors.InvalidRequest, lambda s: s.execute("call", {"target": "math.pi", "nope": 1})),
         (errors.UnknownOperation, lambda s: s.execute("no_such_operation")),
         (errors.Unserializable, lambda s: s.call("builtins.object", returns="value")),
-        (errors.Unsupported, lambda s: s.execute("cancel", {"call_id": "x"})),
+        (errors.Unsupported, lambda s: s.execute("store", {"id": "x", "value": 1, "durable": True})),
         (errors.OutcomeUnknown, lambda s: s.execute("ping", {"epoch": "another"})),
     ],
 )

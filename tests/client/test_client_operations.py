@@ -20,9 +20,9 @@ from snakekernel.plugins.load import CommandTable
 pytestmark = pytest.mark.kernel
 
 #: What a connection does by itself.
-_NOT_OFFERED = {"attach", "renew", "credit"}
+_NOT_OFFERED = {"attach", "renew", "credit", "open_subshells", "close_subshells"}
 #: Parameters that say how to ask, not what.
-_CLIENT_SIDE = {"timeout", "details", "channel"}
+_CLIENT_SIDE = {"timeout", "details", "channel", "on_output", "on_progress"}
 
 #: One step: a method, its arguments, and what must hold of the result.
 Scenario = list[tuple[str, tuple[Any, ...], dict[str, Any], Callable[[Any], bool]]]

@@ -57,6 +57,7 @@ REQUESTS: list[tuple[str, dict[str, Any], str, Any]] = [
         2,
     ),
     ("table", {"target": ["stored", "x"], "session_id": "stock", "rows": [0, 1]}, "data", [[9], [2]]),
+    ("renew", {"release": ["~0"], "lease": 5}, "held", 0),
     ("delete_stored", {"id": "count"}, "status", "ok"),
     ("list_sessions", {"session_id": "stock"}, "count", 1),
     ("close_session", {"session_id": "stock"}, "session_id", "stock"),

@@ -62,6 +62,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     "attach": [{"pid": 1, "descriptor": 0, "name": "0" * 32}],
     "create_session": [{"session_id": "new"}, {"ttl": 5}],
     "close_session": [{"session_id": "s"}],
+    "close_subshells": [{"subshells": []}, {"subshells": ["gone"]}],
     "list_sessions": [{}, {"session_id": "s"}],
     "list_programs": [{}],
     "clear_session": [{}],
@@ -109,6 +110,8 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "renew": [({"release": [""]}, "$.release[0]"), ({"lease": -1}, "$.lease")],
     "create_session": [({"ttl": -1}, "$.ttl"), ({"session_id": "s"}, "$.session_id")],
     "close_session": [({}, "$.session_id")],
+    "open_subshells": [({"count": 0}, "$.count"), ({"count": 65}, "$.count"), ({"reuse": [1]}, "$.reuse[0]")],
+    "close_subshells": [({}, "$"), ({"subshells": "x"}, "$.subshells")],
 }
 
 
@@ -142,8 +145,8 @@ for _op, _command in own_commands().items():
 
 
 def test_every_builtin_is_exercised() -> None:
-    """A command that joins the table brings samples; these two need more than a runtime to go well."""
-    assert set(BUILTINS) - set(GOOD) == {"configure", "cancel"}
+    """A command that joins the table brings samples; these need more than a runtime to go well."""
+    assert set(BUILTINS) - set(GOOD) == {"configure", "cancel", "open_subshells"}
 
 
 def test_the_table_refuses_two_commands_of_one_name() -> None:

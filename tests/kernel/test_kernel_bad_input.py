@@ -125,7 +125,7 @@ MALFORMED: list[tuple[str, dict[str, Any], str, str]] = [
     ("store", {"id": "x", "value": [1, {"$int": "one"}]}, "invalid_request", "$.value[1]['$int']"),
     ("store", {"id": "x", "value": {"$tuple": 1, "b": 2}}, "invalid_request", "$.value"),
     # not served yet
-    ("call", {"target": "builtins.len", "deadline": 5}, "unsupported", "$.deadline"),
+    ("call", {"target": "builtins.len", "deadline": 0}, "invalid_request", "$.deadline"),
     ("call", {"target": "builtins.len", "concurrent": True}, "unsupported", "$.concurrent"),
     ("call", {"target": "builtins.len", "stream": {"credit": 1}}, "unsupported", "$.stream"),
     ("store", {"id": "x", "value": 1, "durable": True}, "unsupported", "$.durable"),

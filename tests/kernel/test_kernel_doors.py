@@ -233,6 +233,8 @@ class TestControl:
             "summarize",
             "preview",
             "renew",
+            "open_subshells",
+            "close_subshells",
         }
 
     def test_list_rename_delete(self, stock: Stock, name: str) -> None:
@@ -254,10 +256,11 @@ class TestControl:
         ]
         assert (inspection["type"], inspection["string_repr"]) == ("int", "2")
 
-    def test_cancel_is_known_and_unsupported(self, stock: Stock) -> None:
+    def test_cancel_wants_one_name(self, stock: Stock) -> None:
         for channel in ("shell", "control"):
-            reply = stock.fails("cancel", {}, channel=channel)
-            assert reply["code"] == "unsupported"
+            for names in ({}, {"msg_id": "a", "call_id": "b"}):
+                reply = stock.fails("cancel", names, channel=channel)
+                assert reply["code"] == "invalid_request"
 
     @pytest.mark.parametrize("op", sorted(op for op, c in BUILTINS.items() if not c.control))
     def test_other_operations_name_the_shell(self, stock: Stock, op: str) -> None:
@@ -311,7 +314,7 @@ class TestComm:
         assert comm.ask("list_sessions")["status"] == "ok"
         assert comm.ask("rename_stored", {"id": name, "to": name + "2"})["status"] == "ok"
         assert comm.ask("delete_stored", {"id": name + "2"})["status"] == "ok"
-        assert comm.ask("cancel", {})["code"] == "unsupported"
+        assert comm.ask("cancel", {"msg_id": "no such"})["state"] == "unknown"
 
     def test_table(self, comm: Comm, stock: Stock, name: str) -> None:
         stock.ok("call", {"target": "pandas.DataFrame", "args": [{"a": [1, 2]}], "store_as": name})

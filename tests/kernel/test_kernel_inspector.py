@@ -160,14 +160,6 @@ class TestCancel:
     def test_what_there_is_not(self, stock: Stock) -> None:
         assert not cancel(stock, "never asked")
 
-    def test_other_requests_cannot_be(self, stock: Stock, snake: snakekernel.Client) -> None:
-        call = stock.send("call", {"target": "builtins.exec", "args": ["print(1, flush=True)\nwhile 1: 0"]})
-        stock.until_it_prints(call)
-        reply = stock.fails("cancel", {"msg_id": call}, channel="control")
-        assert reply["code"] == "unsupported"
-        snake.interrupt()
-        stock.reply(call)
-
     def test_a_session_is_released(self, stock: Stock, make: Callable[[str], str]) -> None:
         """A cancelled task holds no lease on its session."""
         stock.ok("create_session", {"session_id": "short", "ttl": 0.2})

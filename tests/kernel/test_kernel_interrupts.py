@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -192,3 +193,55 @@ def test_interrupts_at_any_moment(stock: Stock, snake: Client) -> None:
     for msg_id in sent:
         (reply,) = stock.replies(msg_id)
         assert reply["content"]["status"] == "ok" or reply["content"]["code"] == "interrupted", reply
+
+
+PRINTS = '''
+import signal, sys
+
+#: Whose lines hold no lock: one that a tracing function breaks into at its end is never given back.
+WHERE = ("IOPubThread.", "Thread.", "lives_with.", "Socket.")
+
+def is_struck_at(number):
+    """Print, and be interrupted at that line of what publishes it; whether it has so many."""
+    left = number
+    def traced(frame, event, arg):
+        nonlocal left
+        if not frame.f_code.co_qualname.startswith(WHERE):
+            return None
+        if event == "line":
+            left -= 1
+            if not left:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return traced
+    try:
+        sys.settrace(traced)
+        print(f"<{number}>", flush=True)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    return left <= 0
+
+def struck_everywhere():
+    number = 1
+    while is_struck_at(number):
+        number += 1
+    print("<end>", flush=True)
+'''
+
+
+@pytest.mark.parametrize("way", ["cell", "call"])
+def test_an_interrupt_of_what_is_published_leaves_no_half_message(stock: Stock, way: str) -> None:
+    """Struck at each line of it in turn, the thread that publishes goes on, and alone."""
+    stock.cell(PRINTS)
+    if way == "cell":
+        msg_id = stock.send("execute_request", {"code": "struck_everywhere()"})
+    else:
+        msg_id = stock.send("call", {"target": "user.struck_everywhere"})
+    assert stock.reply(msg_id)["content"]["status"] == "ok"
+    # The client refuses what is no whole message.
+    texts = [m["content"]["text"] for m in stock.outputs(msg_id) if m["msg_type"] == "stream"]
+    *numbers, last = re.findall("<(.*?)>", "".join(texts))
+    assert last == "end"
+    assert numbers == [str(number) for number in range(1, len(numbers) + 1)]

@@ -7,25 +7,19 @@ import re
 import secrets
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 import websocket
+from jupyter_rest import PATIENCE, JupyterRest, check_that_it_runs
 from nbformat.v4 import new_code_cell, new_notebook
 from suites import running
 
 pytestmark = [pytest.mark.kernel, pytest.mark.outside]
-
-#: Seconds for one program's whole run.
-PATIENCE = 90
 
 
 def _run(arguments: list[str], env: dict[str, str], *, stdin: str = "", patience: float = PATIENCE) -> str:
@@ -89,11 +83,12 @@ def test_nbclient_runs_a_notebook(tmp_path: Path, jupyter_env: dict[str, str]) -
     assert _texts(path) == ["", "42", "'snakekernel'"]
 
 
+@pytest.mark.timeout(300)
 def test_the_console_runs_cells(jupyter_env: dict[str, str]) -> None:
     arguments = ["-m", "jupyter", "console", "--kernel", "snakekernel", "--simple-prompt"]
     # The console does not wait for its subscription to what cells show: fed at once, it misses the end of the
     # first cell now and then, and waits for ever, on stock's kernel as on ours.
-    for patience in (20, 20, 20, PATIENCE):
+    for patience in (30, 30, 30, PATIENCE):
         try:
             out = _run(arguments, jupyter_env, stdin=f"6 * 7\n{_IMPLEMENTATION}\nexit\n", patience=patience)
             break
@@ -105,43 +100,14 @@ def test_the_console_runs_cells(jupyter_env: dict[str, str]) -> None:
     assert "'snakekernel'" in out
 
 
-class _Server:
-    """A running Jupyter Server, over its REST interface."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self.url = url
-        self._token = token
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON answer of one request, or None where the answer is empty."""
-        request = urllib.request.Request(
-            f"{self.url}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"token {self._token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
-
-    def wait_until_it_listens(self, process: subprocess.Popen[str]) -> None:
-        """A server tells its address before it listens there."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            try:
-                self.ask("GET", "api/status")
-                return
-            except urllib.error.URLError:
-                pass
-            with suppress(subprocess.TimeoutExpired):
-                pytest.fail(f"the server ended with {process.wait(0.05)}")
-        pytest.fail("the server does not answer")
+class _Server(JupyterRest):
+    """A running Jupyter Server."""
 
     def channels(self, kernel_id: str) -> websocket.WebSocket:
         """The websocket that carries all channels of one kernel."""
         return websocket.create_connection(
             f"{self.url.replace('http', 'ws', 1)}api/kernels/{kernel_id}/channels",
-            header={"Authorization": f"token {self._token}"},
+            header={"Authorization": f"token {self.token}"},
             timeout=PATIENCE,
         )
 
@@ -168,7 +134,7 @@ def server(tmp_path: Path, jupyter_env: dict[str, str]) -> Iterator[_Server]:
         else:
             pytest.fail("the server ended:\n" + "".join(said))
         server = _Server(url.group(), token)
-        server.wait_until_it_listens(process)
+        server.wait_until_it_answers(lambda: check_that_it_runs(process, lambda: "".join(said)))
         yield server
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from driving import Front, FrontEnd
 from needs import skip_unless_ci
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from serving import Jupyter, jupyter
 
 _FLAGS = [
@@ -28,6 +28,9 @@ _FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Playwright's own 5 s are short where other work has the cores.
+expect.set_options(timeout=15_000)
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

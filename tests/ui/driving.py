@@ -23,7 +23,7 @@ FrontEnd = Literal["lab", "notebook"]
 
 #: Anything that is not on this machine.
 ELSEWHERE: Final = re.compile(r"^(?!data:|blob:|about:)\w+://(?!127\.0\.0\.1[:/]|localhost[:/])")
-PATIENCE_MS: Final = 30_000
+PATIENCE_MS: Final = 60_000
 #: The side panel's id.
 PANEL: Final = "snakekernel-objects"
 
@@ -170,7 +170,7 @@ class Front:
             }""",
             notebook,
         )
-        self.notebook = notebook
+        self._is_current(notebook)
         self.kernel_is_ready()
 
     def activate(self, notebook: str) -> None:
@@ -181,6 +181,13 @@ class Front:
               shell.activateById([...shell.widgets("main")].find((w) => w.context?.path === path).id);
             }""",
             notebook,
+        )
+        self._is_current(notebook)
+
+    def _is_current(self, notebook: str) -> None:
+        # Lab goes by the focus, which comes after the command.
+        self.page.wait_for_function(
+            "(path) => window.jupyterapp.shell.currentWidget?.context?.path === path", arg=notebook
         )
         self.notebook = notebook
 

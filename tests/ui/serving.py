@@ -12,49 +12,34 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import nbformat
 import psutil
 import pytest
+from jupyter_rest import PATIENCE, JupyterRest, check_that_it_runs
 from nbformat.v4 import new_code_cell, new_notebook
 
 ROOT: Final = Path(__file__).parents[2]
-#: Seconds that starting anything may take.
-PATIENCE: Final = 60
 #: A kernel of another type than ours.
 STOCK: Final = "stock"
 
 
-class Jupyter:
+class Jupyter(JupyterRest):
     """A running server, by its REST interface.
 
     Attributes:
-        url: ends with a slash. root: the folder that it shows. runtime: where connection files are.
+        root: the folder that it shows. runtime: where connection files are.
     """
 
     def __init__(self, url: str, token: str, root: Path, runtime: Path) -> None:
-        self.url = url
-        self.token = token
+        super().__init__(url, token)
         self.root = root
         self.runtime = runtime
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON answer of one request, or None where the answer is empty."""
-        request = urllib.request.Request(
-            f"{self.url}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
 
     def notebook(self, *cells: str, kernel: str = "snakekernel", name: str | None = None) -> str:
         """A new notebook's name; it replaces one of the same name."""
@@ -102,9 +87,13 @@ def jupyter(home: Path) -> Iterator[Jupyter]:
             stderr=subprocess.STDOUT,
         )
     try:
-        url = _address(process, home / "run", log)
+
+        def check() -> None:
+            check_that_it_runs(process, log.read_text)
+
+        url = _address(home / "run", check)
         server = Jupyter(url, token, root, home / "run")
-        _wait_until_it_answers(server, process, log)
+        server.wait_until_it_answers(check)
         yield server
         server.end_kernels()
     finally:
@@ -158,33 +147,15 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def _address(process: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
+def _address(runtime: Path, check: Callable[[], None]) -> str:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for path in runtime.glob("jpserver-*.json"):
             with suppress(json.JSONDecodeError):
                 told = json.loads(path.read_text())
                 return f"http://127.0.0.1:{told['port']}/"
-        _still_runs(process, log)
-    pytest.fail(f"the server tells no address:\n{log.read_text()[-4000:]}")
-
-
-def _wait_until_it_answers(server: Jupyter, process: subprocess.Popen[bytes], log: Path) -> None:
-    """A server tells its address before it listens there."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            server.ask("GET", "api/status")
-            return
-        except urllib.error.URLError:
-            _still_runs(process, log)
-    pytest.fail(f"the server does not answer:\n{log.read_text()[-4000:]}")
-
-
-def _still_runs(process: subprocess.Popen[bytes], log: Path) -> None:
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(0.05)
-        pytest.fail(f"the server ended:\n{log.read_text()[-4000:]}")
+        check()
+    pytest.fail("the server tells no address")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from driving import BUSY, Front
+from driving import BUSY, PATIENCE_MS, Front
 from playwright.sync_api import expect
 from serving import STOCK, Jupyter
 
@@ -37,6 +37,7 @@ def test_a_hidden_panel_sends_nothing(either: Front) -> None:
     expect(either.panel).to_contain_text("x")
     either.hide_panel()
     # Two messages say good-bye at most: what was being asked, and the end of the watch.
+    either.until(lambda: either.sent.ours("watch")[-1][1]["lease"] == 0, "the end of the watch")
     either.run("1")
     either.sent.clear()
     either.run("stored.y = 2")
@@ -75,7 +76,7 @@ def test_the_panel_follows_a_kernel_that_died(either: Front) -> None:
     expect(either.panel).to_contain_text("before")
     either.run("import os; os._exit(1)", wait=False)
     # Jupyter's server starts another one.
-    expect(either.panel).not_to_contain_text("before", timeout=30_000)
+    expect(either.panel).not_to_contain_text("before", timeout=PATIENCE_MS)
     either.dismiss()
     either.kernel_is_ready()
     either.run("stored.after = 1")
@@ -142,7 +143,7 @@ def test_the_panel_is_there_again_after_a_reload_while_a_cell_runs(
     lab.run(BUSY, wait=False)
     lab.until(lambda: (lab.server.root / "go").exists(), "a running cell")
     lab.page.reload()
-    expect(lab.panel).to_contain_text("kept", timeout=30_000)
+    expect(lab.panel).to_contain_text("kept", timeout=PATIENCE_MS)
     (lab.server.root / "go").unlink()
 
 
@@ -151,12 +152,12 @@ def test_code_is_put_into_a_cell(lab: Front) -> None:
     lab.command("notebook:insert-cell-below")
     lab.panel.get_by_role("treeitem", name="numbers").first.click(button="right")
     lab.page.get_by_role("menuitem", name="Insert in a cell").click()
-    assert lab.source() == "stored.numbers"
+    lab.until(lambda: lab.source() == "stored.numbers", "the code")
     lab.command("notebook:change-cell-to-markdown")
     lab.panel.get_by_role("treeitem", name="numbers").first.click(button="right")
     lab.page.get_by_role("menuitem", name="Insert in a cell").click()
     lab.until(lambda: lab.cell_types() == ["code", "markdown", "code"], "a new cell")
-    assert lab.source() == "stored.numbers"
+    lab.until(lambda: lab.source() == "stored.numbers", "the code in it")
 
 
 def test_the_panel_follows_consoles_and_back(lab: Front) -> None:

@@ -42,6 +42,7 @@ def test_a_long_list_is_fetched_as_far_as_it_is_seen(lab: Front) -> None:
     expect(lab.panel.locator(".snk-row-group").first).to_contain_text("100\u202f000")
     assert all(content["offset"] == 0 and content["limit"] <= 100 for content in _lists(lab))
     assert lab.panel.locator(".snk-row").count() < 100
+    is_watched(lab, "k0")
     lab.sent.clear()
     lab.panel.get_by_role("tree").evaluate("(list) => { list.scrollTop = list.scrollHeight / 2; }")
     expect(lab.panel.get_by_text(re.compile("^k500")).first).to_be_visible()
@@ -165,6 +166,7 @@ def test_odd_names_and_values_are_only_text(lab: Front) -> None:
         lab.panel.locator(".snk-row-child").first.click()
         expect(details(lab).locator("pre").first).to_have_text("'<b>bold</b>'")
         toggle(lab, name)
+        expect(lab.panel.locator(".snk-row-child")).to_have_count(0)
 
 
 def test_values_and_paths_as_python(lab: Front) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from driving import Front
+from driving import PATIENCE_MS, Front
 from panels import details, expect_active, focus_list, is_watched, press, row, scroll_to, toggle
 from playwright.sync_api import expect
 
@@ -27,7 +27,7 @@ def test_only_what_comes_after_the_first_listing_is_new_until_it_is_looked_at(la
     lab.run("stored.later = 4")
     expect(lab.panel.locator(NEW)).to_have_count(1)
     # Nobody looks at it, and it is new no longer after a while.
-    expect(lab.panel.locator(NEW)).to_have_count(0, timeout=30_000)
+    expect(lab.panel.locator(NEW)).to_have_count(0, timeout=PATIENCE_MS)
 
 
 def test_folded_groups_say_how_many_they_have(lab: Front) -> None:

@@ -50,6 +50,7 @@ def test_rename_in_place(lab: Front) -> None:
     expect(row(lab, "first")).to_have_count(0)
     expect_active(lab, "renamed")
     press(lab, "F2")
+    expect(field).to_be_focused()
     press(lab, "x", "Escape")
     expect(row(lab, "renamed")).to_be_visible()
     assert lab.output(lab.run("print(sorted(stored))")) == "['renamed', 'second']\n"
@@ -62,6 +63,8 @@ def test_delete_asks_first(lab: Front) -> None:
     question = lab.page.get_by_role("alertdialog")
     expect(question).to_contain_text("Delete b?")
     press(lab, "Escape")
+    expect(question).to_have_count(0)
+    expect(lab.panel.get_by_role("tree")).to_be_focused()
     expect(row(lab, "b")).to_be_visible()
     press(lab, "Delete")
     question.get_by_role("button", name="Delete").click()
@@ -159,7 +162,8 @@ def test_details_show_pictures_history_and_documentation(lab: Front) -> None:
     row(lab, "photo").click()
     picture = details(lab).get_by_role("img", name="Preview of photo")
     expect(picture).to_be_visible()
-    assert picture.evaluate("(image) => [image.naturalWidth, image.naturalHeight]") == [60, 40]
+    size = "(image) => [image.naturalWidth, image.naturalHeight]"
+    lab.until(lambda: picture.evaluate(size) == [60, 40], "the picture in its size")
     row(lab, "pi").click()
     details(lab).get_by_text("History").click()
     expect(details(lab).locator(".snk-history tr")).to_have_count(2)
@@ -183,12 +187,12 @@ def test_copy_and_insert(lab: Front) -> None:
     ):
         choose(lab, "k", action)
         expect(lab.panel.get_by_text("copied")).to_be_visible()
-        assert lab.page.evaluate("navigator.clipboard.readText()") == text
+        # That is shown for a while, so it may be said of the last one still.
+        lab.until(lambda text=text: lab.page.evaluate("navigator.clipboard.readText()") == text, text)
     lab.run("pass")
     lab.command("notebook:insert-cell-below")
     choose(lab, "k", "Insert in a cell")
-    source = "window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource()"
-    assert lab.page.evaluate(source) == 'stored["a b"]["k"]'
+    lab.until(lambda: lab.source() == 'stored["a b"]["k"]', "the code in a cell")
 
 
 def test_by_keyboard_alone(lab: Front) -> None:

@@ -103,6 +103,7 @@ def _filtered(front: Front) -> Locator:
     front.page.keyboard.press("Enter")
     expect(grid.root.get_by_role("listitem")).to_have_text("6 ≤ month ≤ 8")
     grid.key("Control+Home", *["ArrowRight"] * 3)
+    grid.is_at(0, 3)
     grid.root.get_by_role("button", name="Statistics").first.click()
     expect(grid.root.get_by_role("complementary").locator("dl")).to_be_visible()
     expect(grid.head("dep_time").locator(".snk-t-spark")).to_be_visible()

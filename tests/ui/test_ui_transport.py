@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import median
 from typing import Any
 
 import pytest
@@ -37,16 +36,7 @@ _ASK = """([op, content, channel]) => window.snk.request(op, content, { channel 
   ({ name, code, message, ename, at }) => ({ name, code, message, ename, at }),
 )"""
 
-_TIMED = """async ([op, content]) => {
-  const took = [];
-  for (let n = 0; n < 21; n += 1) {
-    const began = performance.now();
-    await window.snk.request(op, content);
-    took.push(performance.now() - began);
-  }
-  return took;
-}"""
-
+#: What was told last; at the beginning that is told at once.
 _STATE = "() => window.snkStates[window.snkStates.length - 1]"
 
 
@@ -90,19 +80,16 @@ def test_answers_come_while_a_cell_holds_the_interpreter(asking: Front) -> None:
     )
     cell = asking.run(BUSY, wait=False)
     asking.until(lambda: asking.output(cell) == "on\n", "a running cell")
-    took = {
-        op: asking.page.evaluate(_TIMED, [op, content])
-        for op, content in (
-            ("list_stored", {"limit": 100}),
-            ("inspect", {"target": "stored.k5"}),
-            ("table", {"target": "stored.df", "rows": [50_000, 50_050], "columns": [0, 12]}),
-        )
-    }
+    # The cell ends when this test lets it: an answer that waited for it would never come.
+    for op, content in (
+        ("list_stored", {"limit": 100}),
+        ("inspect", {"target": "stored.k5"}),
+        ("table", {"target": "stored.df", "rows": [50_000, 50_050], "columns": [0, 12]}),
+    ):
+        assert _ask(asking, op, content)["status"] == "ok"
     assert asking.page.evaluate(_STATE)["busy"]
     (asking.server.root / "go").unlink()
     asking.until(lambda: not asking.page.evaluate(_STATE)["busy"], "an idle kernel")
-    # What the panel promises, on a machine of its own: 150 ms. Here others run beside.
-    assert max(map(median, took.values())) < 150 * 4, took
 
 
 def test_changes_of_a_cell_and_of_another_client_are_pushed(asking: Front) -> None:

@@ -1,0 +1,107 @@
+"""The subshells that a client uses, and which of them a request goes to.
+
+Rules: a subshell serves its requests one after the other, so what came of it is known by its oldest requests.
+Those that no block uses stay open for the next one, until the client is closed; the kernel says which of
+them it still has. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+class Lane:
+    """One subshell, and what was sent to it."""
+
+    __slots__ = ("calls", "pending", "subshell")
+
+    def __init__(self, subshell: str) -> None:
+        self.subshell = subshell
+        #: Calls whose thread waits for them.
+        self.calls = 0
+        #: Futures, oldest first.
+        self.pending: deque[Any] = deque()
+
+
+class Lanes:
+    """The subshells of one ``parallel`` block.
+
+    Args:
+        is_done: whether a future has its reply.
+
+    Attributes:
+        is_open: whether the block is entered; afterwards requests go to the main shell.
+    """
+
+    def __init__(self, subshells: Sequence[str], is_done: Callable[[Any], bool]) -> None:
+        self._lanes = [Lane(subshell) for subshell in subshells]
+        self._is_done = is_done
+        # A signal handler may send while its thread chooses.
+        self._lock = threading.RLock()
+        self.is_open = True
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    @contextmanager
+    def turn(self) -> Iterator[Lane]:
+        """The least busy one, counted as busier within the block."""
+        with self._lock:
+            lane = min(self._lanes, key=self._load)
+            lane.calls += 1
+        try:
+            yield lane
+        finally:
+            with self._lock:
+                lane.calls -= 1
+
+    def _load(self, lane: Lane) -> int:
+        pending = lane.pending
+        while pending and self._is_done(pending[0]):
+            pending.popleft()
+        return lane.calls + len(pending)
+
+    def pending(self) -> list[Any]:
+        """The futures of what was sent and is not known to be over."""
+        with self._lock:
+            return [f for lane in self._lanes for f in lane.pending if not self._is_done(f)]
+
+    def close(self) -> list[str]:
+        """Take no more requests; returns the subshells."""
+        self.is_open = False
+        return [lane.subshell for lane in self._lanes]
+
+
+class Spare:
+    """The open subshells of one client that no block uses, over all its sessions."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._spare: list[str] = []
+        self._used: set[str] = set()
+
+    def take(self, count: int) -> list[str]:
+        """Up to so many, for the kernel to be asked for as many as are needed."""
+        with self._lock:
+            taken, self._spare = self._spare[:count], self._spare[count:]
+            return taken
+
+    def use(self, subshells: Sequence[str]) -> None:
+        """These are open, and in use."""
+        with self._lock:
+            self._used.update(subshells)
+
+    def give(self, subshells: Sequence[str]) -> None:
+        """These are not used any more."""
+        with self._lock:
+            self._used.difference_update(subshells)
+            self._spare += subshells
+
+    def all(self) -> list[str]:
+        """All that are open; called when the client is closed."""
+        with self._lock:
+            return [*self._spare, *self._used]

@@ -1,0 +1,88 @@
+"""The data of calls of clients' functions: arguments on their way out, and mentions of functions in requests.
+
+Rules: what has a lossless form goes as a value; anything else is stored under a fresh anonymous name, which
+lives as long as the call and is given as ``$ref``. A client's own function goes back to it as itself.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from ..commands.runtime import Runtime
+from ..values import Encoder, NotLossless
+from ..wire.errors import SnakeError
+from ..wire.frame import unpack_object
+from .callback_functions import lent_of
+
+if TYPE_CHECKING:
+    from .callbacks import Lent
+
+_TAG: Final = "$callback"
+
+
+class Arguments:
+    """Encodes the arguments of one call.
+
+    Attributes:
+        buffers: those that the arguments refer to.
+    """
+
+    def __init__(self, runtime: Runtime, lent: Lent) -> None:
+        self._runtime = runtime
+        self._lent = lent
+        self._encoder = Encoder(limits=runtime.limits, extra={types.FunctionType: self._function})
+        self._stored: list[str] = []
+
+    @property
+    def buffers(self) -> list[memoryview]:
+        return self._encoder.buffers
+
+    def encoded(self, argument: Any) -> Any:
+        """The data of one argument."""
+        try:
+            return self._encoder.encode(argument)
+        except (NotLossless, SnakeError):
+            runtime = self._runtime
+            now = runtime.clock()
+            entry = runtime.store.put_anonymous(None, argument, writer="callback", now=now)
+            self._stored.append(entry.name)
+            return {"$ref": entry.name}
+
+    def _function(self, function: Any, encoder: Encoder) -> Any:
+        lent = lent_of(function)
+        if lent is None or lent.sender != self._lent.sender or lent.is_lost:
+            raise NotLossless("a function of the kernel's")
+        return {_TAG: lent.callback.id}
+
+    def let_go(self) -> None:
+        """The call is over: what was stored for it goes."""
+        for name in self._stored:
+            with suppress(SnakeError):
+                self._runtime.store.delete(None, name, writer="callback")
+        self._stored.clear()
+
+
+def mentions(content: bytes | dict[str, Any]) -> Iterator[str]:
+    """The ids of the functions that a message's content mentions, each as often as it does."""
+    if isinstance(content, bytes):
+        if b'"$callback"' not in content:
+            return
+        try:
+            content = unpack_object(content)
+        except SnakeError:
+            return
+    left: list[Any] = [content]
+    while left:
+        data = left.pop()
+        if type(data) is list:
+            left += data
+        elif type(data) is dict:
+            if len(data) == 1 and _TAG in data:
+                told = data[_TAG]
+                id = told.get("id") if type(told) is dict else told
+                if type(id) is str:
+                    yield id
+            left += data.values()
