@@ -16,6 +16,7 @@ def call_fields(
     returns: str,
     string_refs: bool,
     call_id: str | None,
+    deadline: float | None,
 ) -> dict[str, Any]:
     """The request of these options: one at its default is not sent, for a small call feels every field."""
     fields: dict[str, Any] = {"target": target}
@@ -33,4 +34,6 @@ def call_fields(
         fields["string_refs"] = True
     if call_id is not None:
         fields["call_id"] = call_id
+    if deadline is not None:
+        fields["deadline"] = deadline
     return fields

@@ -237,6 +237,11 @@ class Client(Operations):
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
+    def _number_of(self, future: Any) -> int:
+        if not isinstance(future, Future) or future._turns is not self._turns:
+            raise TypeError(f"a call id or a future of this client is needed, not {future!r}")
+        return future._number
+
     def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
         message = self._link.message(request_type(op), content, buffers, keep=True)
         return self._turns.request(message, op, finish)

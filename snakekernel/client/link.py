@@ -121,6 +121,10 @@ class Link:
         """File descriptors that become readable when ``pump`` may have something to do."""
         return [door.descriptor for door in (*self._sockets, self._monitor)]
 
+    def msg_id(self, number: int) -> str:
+        """The ``msg_id`` of a request of this number."""
+        return f"{self._headers.session}_{number}"
+
     # -- sending -----------------------------------------------------------------------------------
 
     def message(
@@ -275,10 +279,10 @@ class Link:
                 # An answer that is none: the socket serves.
                 return
 
-    def forget(self, number: int) -> None:
-        """Nobody waits for this reply any more."""
+    def forget(self, number: int) -> bool:
+        """Nobody waits for this reply any more; whether it was still to come."""
         with self.lock:
-            self._slots.pop(number, None)
+            return self._slots.pop(number, None) is not None
 
     # -- receiving ---------------------------------------------------------------------------------
 

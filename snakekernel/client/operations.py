@@ -13,6 +13,7 @@ from ..commands.reading import to_request
 from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
 from .calling import call_fields
+from .cancelling import Cancelling
 from .inspecting import Inspecting
 from .message import Channel
 from .payload import Target, check_plain, field, inspected, pictured, whole
@@ -20,7 +21,7 @@ from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 
 
-class Operations(Inspecting, Programs):
+class Operations(Cancelling, Inspecting, Programs):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
@@ -37,6 +38,7 @@ class Operations(Inspecting, Programs):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        deadline: float | None = None,
         timeout: float | None = None,
     ) -> Any:
         """Call a target in the kernel, or read it where it is not callable.
@@ -49,13 +51,16 @@ class Operations(Inspecting, Programs):
             returns: ``"auto"``, ``"value"``, ``"preview"``, ``"ref"`` or ``"none"``.
             string_refs: strings such as ``"stored.df"`` in the arguments mean that object.
             call_id: the same id again within one kernel process gives the first outcome and runs nothing.
-            timeout: seconds to wait for the reply; None waits as long as the kernel lives.
+            deadline: seconds from when the kernel has it, after which it is stopped there.
+            timeout: seconds to wait for the reply, then it is cancelled; None waits as long as the kernel
+                lives.
 
         Raises:
+            Cancelled, DeadlineExceeded, Interrupted: it was stopped.
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, deadline)
         return self._send("call", fields, self._in_session(session_id)._called, session_id, timeout)
 
     def submit(
@@ -69,12 +74,13 @@ class Operations(Inspecting, Programs):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        deadline: float | None = None,
     ) -> Any:
         """As ``call``, without waiting for the result: returns a ``Future`` of it, the async client a task.
 
         Many calls may be under way at once; the kernel runs them in the order they were submitted.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id)
+        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, deadline)
         content, buffers = self._encoded("call", fields, session_id)
         return self._begin("call", content, buffers, self._in_session(session_id)._called)
 
@@ -149,6 +155,7 @@ class Operations(Inspecting, Programs):
         steps: Sequence[Mapping[str, Any]],
         *,
         stop_on_error: bool = True,
+        deadline: float | None = None,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
@@ -157,10 +164,10 @@ class Operations(Inspecting, Programs):
         Each step is a mapping with the fields of a ``call``, or of the operation that its ``"op"`` names;
         ``step(0)`` in its arguments is the result of an earlier one. On a failing step the exception's
         ``reply`` holds ``step`` and ``completed_steps``; with ``stop_on_error=False`` the exception stands
-        in the step's place.
+        in the step's place. ``deadline`` is in seconds, for all of it.
         """
         requests = [dict(step) for step in steps]
-        fields = {"steps": requests, "stop_on_error": stop_on_error}
+        fields = {"steps": requests, "stop_on_error": stop_on_error, "deadline": deadline}
         owner = self._in_session(session_id)
 
         def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> list[Any]:
