@@ -17,6 +17,7 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .calls_back import ThreadFunctions
+from .cancelling import unwanted
 from .connection import find
 from .future import Future
 from .hearing import Outputs, begin_heard, stop_hearing
@@ -268,6 +269,11 @@ class Client(Parallel):
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
+    def _number_of(self, future: Any) -> int:
+        if not isinstance(future, Future) or future._turns is not self._turns:
+            raise TypeError(f"a call id or a future of this client is needed, not {future!r}")
+        return future._number
+
     def _begin(
         self,
         op: str,
@@ -314,7 +320,7 @@ class Client(Parallel):
         finally:
             stop_hearing(self._link, future._number)
             if future._came is None:
-                self._link.forget(future._number)
+                unwanted(self._link, future._number)
 
 
 def _end(launch: Launch) -> None:
