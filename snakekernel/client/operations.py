@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .calling import call_fields, lease_of
+from .function import Lending
 from .hearing import OnOutput, OnProgress, Outputs
 from .inspecting import Inspecting
 from .message import Channel
@@ -19,7 +20,7 @@ from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .streams import Streaming
 
 
-class Operations(Inspecting, Programs, Streaming):
+class Operations(Inspecting, Programs, Streaming, Lending):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
