@@ -244,9 +244,7 @@ class AsyncClient(AsyncParallel):
         timeout: float | None,
     ) -> Any:
         # Sent here, not in the coroutine, so that requests go out in the order they were made.
-        if self._is_within():
-            channel = "control"
-        elif timeout is None and channel == "control":
+        if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
         return self._sent(op, content, buffers, finish, channel, timeout, keep=False)[1]
 
@@ -262,6 +260,7 @@ class AsyncClient(AsyncParallel):
         keep: bool,
     ) -> tuple[int, Coroutine[Any, Any, Any]]:
         link, post = self._opened()
+        channel = self._way(channel)
         if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = link.message(request_type(op), content, buffers, keep=keep, subshell=lane.subshell)
@@ -282,18 +281,13 @@ class AsyncClient(AsyncParallel):
     ) -> asyncio.Future[Any]:
         if outputs is not None:
             return self._listened(op, content, buffers, finish, outputs, None)
-        channel: Channel = "control" if self._is_within() else "shell"
-        number, finished = self._sent(op, content, buffers, finish, channel, None, keep=True)
+        number, finished = self._sent(op, content, buffers, finish, "shell", None, keep=True)
         link, post = self._opened()
         future = asyncio.ensure_future(finished)
         post.numbers[future] = number
         # One that is cancelled before its first step runs nothing.
         future.add_done_callback(lambda over: unwanted(link, number) if over.cancelled() else None)
         return future
-
-    def _is_within(self) -> bool:
-        """Whether a call of one of our functions makes this request."""
-        return self._link is not None and self._link.functions and self._link.functions.within() is not None
 
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
@@ -311,14 +305,13 @@ class AsyncClient(AsyncParallel):
         timeout: float | None,
     ) -> asyncio.Future[Any]:
         link, post = self._opened()
-        within = self._is_within()
-        if self._lanes is not None and self._lanes.is_open and not within:
+        channel = self._way()
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = link.message(request_type(op), content, buffers, keep=True, subshell=lane.subshell)
                 future = self._heard(link, post, message, op, finish, outputs, timeout)
                 lane.pending.append(future)
                 return future
-        channel: Channel = "control" if within else "shell"
         message = link.message(request_type(op), content, buffers, channel, keep=True)
         return self._heard(link, post, message, op, finish, outputs, timeout)
 

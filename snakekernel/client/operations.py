@@ -11,6 +11,7 @@ from typing import Any
 
 from .calling import call_fields, lease_of
 from .cancelling import Cancelling
+from .function import Lending
 from .hearing import OnOutput, OnProgress, Outputs
 from .inspecting import Inspecting
 from .message import Channel
@@ -20,7 +21,7 @@ from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .streams import Streaming
 
 
-class Operations(Cancelling, Inspecting, Programs, Streaming):
+class Operations(Cancelling, Inspecting, Lending, Programs, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 

@@ -101,7 +101,7 @@ class _Reader:
         self._credit = credit
         #: Items taken that the kernel was not told of.
         self._taken = 0
-        message = self._link.message(request_type("call"), content, buffers, keep=True)
+        message = self._link.message(request_type("call"), content, buffers, owner._way(), keep=True)
         self._number = message.number
         self._id = self._link.msg_id(message.number)
         events = events_of(self._link)

@@ -272,7 +272,7 @@ def test_a_value_that_cannot_be_sent_is_refused_here(snake: Client) -> None:
     assert caught.value.at == "$.args[0][0]"
     assert caught.value.fault == "caller"
     with pytest.raises(Unserializable) as caught:
-        snake.pipeline([{"target": "builtins.len", "args": [lambda: 0]}])
+        snake.pipeline([{"target": "builtins.len", "args": [object()]}])
     assert caught.value.at == "$.steps[0].args[0]"
     with pytest.raises(Unserializable) as caught:
         snake.call("builtins.dict", kwargs={"key": {"x": object()}})
