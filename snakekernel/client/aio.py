@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Gener
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import IO, Any
+from weakref import WeakKeyDictionary
 
 from ..errors import KernelLost, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
@@ -30,6 +31,7 @@ from .payload import Finish
 from .record import AsyncRecord
 from .shield import Shield
 from .streams import AsyncStream
+from .unwanted import unwanted
 from .watch import Watch
 
 
@@ -246,7 +248,7 @@ class AsyncClient(AsyncParallel):
             channel = "control"
         elif timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
-        return self._sent(op, content, buffers, finish, channel, timeout, keep=False)
+        return self._sent(op, content, buffers, finish, channel, timeout, keep=False)[1]
 
     def _sent(
         self,
@@ -258,16 +260,17 @@ class AsyncClient(AsyncParallel):
         timeout: float | None,
         *,
         keep: bool,
-    ) -> Coroutine[Any, Any, Any]:
+    ) -> tuple[int, Coroutine[Any, Any, Any]]:
         link, post = self._opened()
         if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = link.message(request_type(op), content, buffers, keep=keep, subshell=lane.subshell)
                 reply = post.send(message)
                 lane.pending.append(reply)
-            return _finished(link, message.number, op, reply, finish, timeout)
+            return message.number, _finished(link, message.number, op, reply, finish, timeout)
         message = link.message(request_type(op), content, buffers, channel, keep=keep)
-        return _finished(link, message.number, op, post.send(message), finish, timeout)
+        reply = post.send(message)
+        return message.number, _finished(link, message.number, op, reply, finish, timeout)
 
     def _begin(
         self,
@@ -280,7 +283,16 @@ class AsyncClient(AsyncParallel):
         if outputs is not None:
             return self._listened(op, content, buffers, finish, outputs, None)
         channel: Channel = "control" if self._is_within() else "shell"
-        return asyncio.ensure_future(self._sent(op, content, buffers, finish, channel, None, keep=True))
+        number, finished = self._sent(op, content, buffers, finish, channel, None, keep=True)
+        return self._cancellable(number, finished)
+
+    def _cancellable(self, number: int, finished: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+        link, post = self._opened()
+        future = asyncio.ensure_future(finished)
+        post.numbers[future] = number
+        # One that is cancelled before its first step runs nothing.
+        future.add_done_callback(lambda over: unwanted(link, number) if over.cancelled() else None)
+        return future
 
     def _is_within(self) -> bool:
         """Whether a call of one of our functions makes this request."""
@@ -338,7 +350,7 @@ class AsyncClient(AsyncParallel):
             received = await heard(link, message.number, op, begin, outputs, timeout)
             return _read(link, received, finish)
 
-        return asyncio.ensure_future(result())
+        return self._cancellable(message.number, result())
 
     def _listen(
         self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]
@@ -349,6 +361,14 @@ class AsyncClient(AsyncParallel):
                 self._descriptors.append(descriptor)
                 asyncio.get_running_loop().add_reader(descriptor, post.read, descriptor)
             return outputs.listen(link.listen(), number, partial(_settle, ready))
+
+    def _number_of(self, future: Any) -> int:
+        number = None
+        if self._post is not None and isinstance(future, asyncio.Future):
+            number = self._post.numbers.get(future)
+        if number is None:
+            raise TypeError(f"a call id or a task of this client's submit is needed, not {future!r}")
+        return number
 
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
         link, post = self._opened()
@@ -380,6 +400,8 @@ class _Post:
         self._link = link
         self._loop = loop
         self._sent_in_this_turn = False
+        #: Of the requests that futures of ``submit`` stand for.
+        self.numbers: WeakKeyDictionary[asyncio.Future[Any], int] = WeakKeyDictionary()
 
     def send(self, message: Message) -> asyncio.Future[Received]:
         """A future of the reply; raises KernelLost where it cannot be sent."""
@@ -428,10 +450,10 @@ async def _finished(
             async with asyncio.timeout(timeout):
                 received = await reply
     except TimeoutError:
-        link.forget(number)
-        raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.") from None
+        unwanted(link, number)
+        raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it was asked to stop.") from None
     except asyncio.CancelledError:
-        link.forget(number)
+        unwanted(link, number)
         raise
     return _read(link, received, finish)
 

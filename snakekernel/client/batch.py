@@ -143,6 +143,9 @@ class BaseBatch(Operations):
     def _listened(self, *args: Any) -> Any:
         raise InvalidRequest("A batch's steps have no output of their own; call outside of it to hear it.")
 
+    def _number_of(self, future: Any) -> int:
+        raise InvalidRequest("cancel acts at once; it cannot be part of a batch.")
+
     def _begin(self, *args: Any) -> Any:
         raise InvalidRequest("submit sends at once; within a batch, use call.")
 
@@ -187,7 +190,7 @@ class BaseBatch(Operations):
         finally:
             for _, future in under_way:
                 future.cancel()
-            self._let_go(failure or OutcomeUnknown("Nobody waited for the batch; it may still run."))
+            self._let_go(failure or OutcomeUnknown("Nobody waited for the batch; it was asked to stop."))
         if failure is not None:
             raise failure
 
@@ -307,7 +310,7 @@ async def _awaited(future: asyncio.Future[_Outcome], deadline: float | None) -> 
         async with asyncio.timeout(_left(deadline)):
             return await future
     except TimeoutError:
-        return ReplyTimeout("The batch's reply did not come in time; it may still run.")
+        return ReplyTimeout("The batch's reply did not come in time; it was asked to stop.")
     except SnakeError as failure:
         return failure
 

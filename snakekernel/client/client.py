@@ -29,6 +29,7 @@ from .parallel import Parallel
 from .payload import Finish, whole
 from .record import Record
 from .streams import Stream
+from .unwanted import unwanted
 from .waiting import Turns
 
 #: Seconds that operations on control may take: they run no user code.
@@ -314,7 +315,12 @@ class Client(Parallel):
         finally:
             stop_hearing(self._link, future._number)
             if future._came is None:
-                self._link.forget(future._number)
+                unwanted(self._link, future._number)
+
+    def _number_of(self, future: Any) -> int:
+        if not isinstance(future, Future) or future._turns is not self._turns:
+            raise TypeError(f"a call id or a future of this client is needed, not {future!r}")
+        return future._number
 
 
 def _end(launch: Launch) -> None:

@@ -299,10 +299,10 @@ class Link:
         """The message id of a request that this link sent."""
         return f"{self._headers.session}_{number}"
 
-    def forget(self, number: int) -> None:
-        """Nobody waits for this reply any more."""
+    def forget(self, number: int) -> bool:
+        """Nobody waits for this reply any more; whether it was still to come."""
         with self.lock:
-            self._slots.pop(number, None)
+            return self._slots.pop(number, None) is not None
 
     # -- receiving ---------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         ("watch", ([(None, "x")],), {"variables": ["seen"], "lease": 1}, lambda r: r["expires_at"] > 0),
         ("watch", (), {"lease": 0}, lambda r: r["expires_at"] is None),
-        ("cancel", ("no such request",), {}, _is(False)),
+        ("cancel", ("no such call",), {}, _is("unknown")),
     ],
     "sessions": [
         ("create_session", ("one",), {"ttl": 600}, _is("one")),
