@@ -223,7 +223,7 @@ class TestInTheQueue:
     def test_cancel_answers_at_once(self, stock: Stock, queue: str | None, name: str) -> None:
         """What runs goes on, and so does what waits behind."""
         first = begin(stock, "loop", queue)
-        call_id = f"queued {queue}"
+        call_id = f"queued by {name} in {queue}"
         append = {"target": "stored.ways.passed.append", "args": ["ran"], "call_id": call_id}
         second = stock.send("call", append, subshell_id=queue)
         third = stock.send("call", {"target": "operator.add", "args": [2, 2]}, subshell_id=queue)
