@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .client.proxy import ref as ref
     from .client.proxy import step as step
     from .client.remote import RemoteObject as RemoteObject
+    from .reporting.bars import progress as progress
     from .ui import panel as panel
 
     start = Client.start
@@ -35,6 +36,7 @@ __all__ = [
     "connect",
     "errors",
     "panel",
+    "progress",
     "ref",
     "start",
     "step",
@@ -50,6 +52,7 @@ _HOMES = {
     "RemoteObject": "client.remote",
     "errors": "errors",
     "panel": "ui",
+    "progress": "reporting.bars",
     "ref": "client.proxy",
     "step": "client.proxy",
 }

@@ -15,6 +15,7 @@ from . import (
     small_call,
     start_up,
     steps,
+    stream,
     watched_cells,
 )
 
@@ -23,6 +24,7 @@ WORKLOADS: Final[list[Workload]] = [
     in_flight.WORKLOAD,
     dict_method.WORKLOAD,
     steps.WORKLOAD,
+    stream.WORKLOAD,
     *array.WORKLOADS,
     frame.WORKLOAD,
     start_up.WORKLOAD,

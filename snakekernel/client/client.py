@@ -24,11 +24,12 @@ from .keeper import ThreadKeeper
 from .lanes import Spare
 from .launch import Launch
 from .link import GONE, Link
-from .message import Channel
+from .message import Channel, Message
 from .parallel import Parallel
 from .payload import Finish, whole
 from .record import Record
 from .streams import Stream
+from .unwanted import unwanted
 from .waiting import Turns
 
 #: Seconds that operations on control may take: they run no user code.
@@ -251,36 +252,46 @@ class Client(Parallel):
         channel: Channel,
         timeout: float | None,
     ) -> Any:
-        functions = self._functions
-        if functions:
-            if functions.within() is not None:
-                channel = "control"
-            elif timeout is None and channel == "control":
-                timeout = CONTROL_TIMEOUT
-            message = self._link.message(request_type(op), content, buffers, channel)
-            return functions.call(message, op, finish, timeout)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
+        channel = self._way(channel)
+        turns = self._functions or self._turns
         if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = self._link.message(request_type(op), content, buffers, subshell=lane.subshell)
-                return self._turns.call(message, op, finish, timeout)
+                return turns.call(message, op, finish, timeout)
         message = self._link.message(request_type(op), content, buffers, channel)
-        return self._turns.call(message, op, finish, timeout)
+        return turns.call(message, op, finish, timeout)
 
-    def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
-        within = bool(self._functions) and self._functions.within() is not None
-        if self._lanes is not None and self._lanes.is_open and not within:
+    def _number_of(self, future: Any) -> int:
+        if not isinstance(future, Future) or future._turns is not self._turns:
+            raise TypeError(f"a call id or a future of this client is needed, not {future!r}")
+        return future._number
+
+    def _begin(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs | None = None,
+    ) -> Future:
+        channel = self._way()
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = self._link.message(
                     request_type(op), content, buffers, keep=True, subshell=lane.subshell
                 )
-                future = self._turns.request(message, op, finish)
+                future = self._begun(message, op, finish, outputs)
                 lane.pending.append(future)
                 return future
-        channel: Channel = "control" if within else "shell"
         message = self._link.message(request_type(op), content, buffers, channel, keep=True)
-        return self._turns.request(message, op, finish)
+        return self._begun(message, op, finish, outputs)
+
+    def _begun(self, message: Message, op: str, finish: Finish, outputs: Outputs | None) -> Future:
+        if outputs is None:
+            return self._turns.request(message, op, finish)
+        return begin_heard(self._turns, message, op, finish, outputs)
 
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
@@ -296,26 +307,13 @@ class Client(Parallel):
         outputs: Outputs,
         timeout: float | None,
     ) -> Any:
-        future = self._begin_listened(op, content, buffers, finish, outputs, keep=False)
+        future = self._begin(op, content, buffers, finish, outputs)
         try:
             return future.result(timeout)
         finally:
             stop_hearing(self._link, future._number)
             if future._came is None:
-                self._link.forget(future._number)
-
-    def _begin_listened(
-        self,
-        op: str,
-        content: bytes,
-        buffers: Sequence[memoryview],
-        finish: Finish,
-        outputs: Outputs,
-        *,
-        keep: bool = True,
-    ) -> Future:
-        message = self._link.message(request_type(op), content, buffers, keep=keep)
-        return begin_heard(self._turns, message, op, finish, outputs)
+                unwanted(self._link, future._number)
 
 
 def _end(launch: Launch) -> None:

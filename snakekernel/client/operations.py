@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..commands.reading import to_request
-from ..plugins.load import CommandTable
-from ..wire.errors import UnknownOperation
 from .calling import call_fields, lease_of
+from .cancelling import Cancelling
+from .function import Lending
 from .hearing import OnOutput, OnProgress, Outputs
 from .inspecting import Inspecting
 from .message import Channel
-from .payload import Finish, Target, check_plain, field, inspected, pictured, whole
+from .payload import Finish, Target, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .streams import Streaming
 
 
-class Operations(Inspecting, Programs, Streaming):
+class Operations(Cancelling, Inspecting, Lending, Programs, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
@@ -43,6 +42,7 @@ class Operations(Inspecting, Programs, Streaming):
         string_refs: bool = False,
         call_id: str | None = None,
         concurrent: bool | None = None,
+        deadline: float | None = None,
         timeout: float | None = None,
         on_output: OnOutput | None = None,
         on_progress: OnProgress | None = None,
@@ -60,16 +60,22 @@ class Operations(Inspecting, Programs, Streaming):
             call_id: the same id again within one kernel process gives the first outcome and runs nothing.
             concurrent: whether the kernel serves others while this awaits, where the target is a coroutine
                 function; if not given, the async client says so, and the blocking one does not.
-            timeout: seconds to wait for the reply; None waits as long as the kernel lives.
+            deadline: seconds from when the kernel has it, after which it is stopped there.
+            timeout: seconds to wait for the reply, then it is cancelled; None waits as long as the kernel
+                lives.
             on_output: gets each ``Output`` of the call, what it prints, logs or shows, while it runs.
-            on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known.
+            on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known. True for
+                either shows it here: as text, as a notebook's display, as a bar.
 
         Raises:
+            Cancelled, DeadlineExceeded, Interrupted: it was stopped.
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
         concurrent = self._overlaps if concurrent is None else concurrent
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
+        fields = call_fields(
+            target, args, kwargs, store_as, returns, string_refs, call_id, concurrent, deadline
+        )
         finish: Finish = self._in_session(session_id)._called
         if on_output is None and on_progress is None:
             return self._send("call", fields, finish, session_id, timeout)
@@ -87,6 +93,7 @@ class Operations(Inspecting, Programs, Streaming):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        deadline: float | None = None,
         concurrent: bool = False,
         on_output: OnOutput | None = None,
         on_progress: OnProgress | None = None,
@@ -97,12 +104,14 @@ class Operations(Inspecting, Programs, Streaming):
         its end but for those that are ``concurrent``.
         What listens to a ``Future``'s call is called by whoever asks for its result.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
+        fields = call_fields(
+            target, args, kwargs, store_as, returns, string_refs, call_id, concurrent, deadline
+        )
         finish: Finish = self._in_session(session_id)._called
         content, buffers, finish = self._encoded("call", fields, finish, session_id)
         if on_output is None and on_progress is None:
             return self._begin("call", content, buffers, finish)
-        return self._begin_listened("call", content, buffers, finish, Outputs(on_output, on_progress))
+        return self._begin("call", content, buffers, finish, Outputs(on_output, on_progress))
 
     def store(
         self,
@@ -175,6 +184,7 @@ class Operations(Inspecting, Programs, Streaming):
         steps: Sequence[Mapping[str, Any]],
         *,
         stop_on_error: bool = True,
+        deadline: float | None = None,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
@@ -183,10 +193,10 @@ class Operations(Inspecting, Programs, Streaming):
         Each step is a mapping with the fields of a ``call``, or of the operation that its ``"op"`` names;
         ``step(0)`` in its arguments is the result of an earlier one. On a failing step the exception's
         ``reply`` holds ``step`` and ``completed_steps``; with ``stop_on_error=False`` the exception stands
-        in the step's place.
+        in the step's place. ``deadline`` is in seconds, for all of it.
         """
         requests = [dict(step) for step in steps]
-        fields: dict[str, Any] = {"steps": requests, "stop_on_error": stop_on_error}
+        fields: dict[str, Any] = {"steps": requests, "stop_on_error": stop_on_error, "deadline": deadline}
         lease = next(filter(None, (lease_of(step.get("returns")) for step in requests)), None)
         if lease is not None:
             fields["lease"] = lease
@@ -338,54 +348,6 @@ class Operations(Inspecting, Programs, Streaming):
     def list_sessions(self, *, timeout: float | None = None) -> Any:
         """The sessions there are, as dictionaries."""
         return self._send("list_sessions", {}, field("sessions"), None, timeout)
-
-    # -- by name -----------------------------------------------------------------------------------
-
-    def execute(
-        self,
-        command: str,
-        args: Mapping[str, Any] | None = None,
-        *,
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """Any operation by name with plain JSON arguments; returns the content of the reply."""
-        content = self._plain_content(args, session_id)
-        return self._submit(command, content, (), whole, channel="shell", timeout=timeout)
-
-    def exchange(
-        self,
-        command: str,
-        args: Mapping[str, Any] | None = None,
-        *,
-        buffers: Sequence[memoryview] = (),
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """As ``execute``, with buffers both ways; returns the reply's content and its buffers."""
-
-        def finish(
-            content: dict[str, Any], buffers: Sequence[memoryview]
-        ) -> tuple[dict[str, Any], Sequence[memoryview]]:
-            return content, buffers
-
-        content = self._plain_content(args, session_id)
-        return self._submit(command, content, buffers, finish, channel="shell", timeout=timeout)
-
-    def _plain_content(self, args: Mapping[str, Any] | None, session_id: str | None) -> bytes:
-        check_plain(args or {}, "$")
-        return self._packed(dict(args or {}), session_id or self._session_id)
-
-    def supported_commands(self, *, timeout: float | None = None) -> Any:
-        """The operations that the kernel serves."""
-        return self._send("ping", {}, field("operations"), None, timeout)
-
-    def validate_command(self, command: str, args: Mapping[str, Any] | None = None) -> None:
-        """Check a request before it is sent. Raises UnknownOperation or InvalidRequest; sends nothing."""
-        found = CommandTable().get(command)
-        if found is None:
-            raise UnknownOperation(f"There is no operation {command!r} here.", at="$")
-        to_request(dict(args or {}), found.request)
 
     # -- natural use -------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from ..wire.frame import check_buffers, pack_json, unpack_object
 from ..wire.names import request_type
 from .calling import call_fields, lease_of
 from .events import Events, events_of
+from .exchanging import Exchanging
 from .future import Future, read_reply
 from .keeper import LEASE, Keeper
 from .link import Link
@@ -100,7 +101,7 @@ class _Reader:
         self._credit = credit
         #: Items taken that the kernel was not told of.
         self._taken = 0
-        message = self._link.message(request_type("call"), content, buffers, keep=True)
+        message = self._link.message(request_type("call"), content, buffers, owner._way(), keep=True)
         self._number = message.number
         self._id = self._link.id_of(message.number)
         events = events_of(self._link)
@@ -294,7 +295,7 @@ class AsyncStream(_Reader):
         await self.aclose()
 
 
-class Streaming(Requests):
+class Streaming(Exchanging):
     """What a client offers for producers."""
 
     def stream(
@@ -326,12 +327,6 @@ class Streaming(Requests):
         # Keeps what the request names.
         stream._finish = finish
         return stream
-
-    def _streamed(
-        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
-    ) -> Any:
-        """Send the request of a stream; returns the stream."""
-        raise NotImplementedError
 
     def pull(
         self,
