@@ -26,9 +26,6 @@ class Operations(Inspecting, Programs, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
-    #: Whether calls overlap others where they await, if nothing else is said.
-    _overlaps = False
-
     # -- the dynamic operations --------------------------------------------------------------------
 
     def call(

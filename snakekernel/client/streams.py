@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from ..errors import KernelLost, ReplyTimeout, SnakeError, from_reply
@@ -21,6 +22,7 @@ from .calling import call_fields, lease_of
 from .events import Events, events_of
 from .future import Future, read_reply
 from .keeper import LEASE, Keeper
+from .lanes import Lanes
 from .link import Link
 from .message import Message, Received
 from .payload import Target, whole
@@ -48,7 +50,8 @@ class Chunk(NamedTuple):
 class _Feed:
     """What has come of one stream; the link refers to it."""
 
-    def __init__(self, events: Events, number: int, keeper: Keeper) -> None:
+    def __init__(self, events: Events, number: int, keeper: Keeper, on_end: Callable[[], object]) -> None:
+        self._on_end = on_end
         self.items: deque[Received] = deque()
         #: The final reply, or the reason why none comes.
         self.end: Received | BaseException | None = None
@@ -70,6 +73,7 @@ class _Feed:
             self.end = answer
             self._events.streams.pop(self._number, None)
             self._keeper.let_go()
+            self._on_end()
             if self.wake is not None:
                 self.wake(answer)
 
@@ -86,8 +90,8 @@ class _Reader:
         self,
         owner: Requests,
         send: Send,
-        content: bytes,
-        buffers: Sequence[memoryview],
+        message: Message,
+        on_end: Callable[[], object],
         credit: int,
         timeout: float | None,
     ) -> None:
@@ -100,11 +104,10 @@ class _Reader:
         self._credit = credit
         #: Items taken that the kernel was not told of.
         self._taken = 0
-        message = self._link.message(request_type("call"), content, buffers, keep=True)
         self._number = message.number
         self._id = self._link.id_of(message.number)
         events = events_of(self._link)
-        self._feed = _Feed(events, message.number, self._keeper)
+        self._feed = _Feed(events, message.number, self._keeper, on_end)
         events.streams[message.number] = self._feed.take
         self._keeper.hold()
         try:
@@ -180,6 +183,10 @@ class _Reader:
 
 def _ignore(answer: Received | BaseException) -> None:
     """A slot for replies that tell nothing."""
+
+
+def _nothing() -> None:
+    """Told of the end of streams that share no subshell."""
 
 
 class Stream(_Reader):
@@ -297,6 +304,11 @@ class AsyncStream(_Reader):
 class Streaming(Requests):
     """What a client offers for producers."""
 
+    #: Whether calls overlap others where they await, if nothing else is said.
+    _overlaps = False
+    #: The subshells of a ``parallel`` block, within one.
+    _lanes: Lanes | None = None
+
     def stream(
         self,
         target: Target,
@@ -307,6 +319,7 @@ class Streaming(Requests):
         returns: str = "auto",
         string_refs: bool = False,
         session_id: str | None = None,
+        concurrent: bool | None = None,
         timeout: float | None = None,
     ) -> Any:
         """Call a target and iterate what it gives as it is made: ``for item in snake.stream("m.produce")``.
@@ -317,15 +330,36 @@ class Streaming(Requests):
         Args:
             credit: how many items the kernel may make ahead of the reader, 1 to 100,000.
             returns: how each item comes, as for ``call``.
+            concurrent: whether the kernel serves others while this waits; if not given, the async client says
+                so, and the blocking one does not.
             timeout: seconds to wait for each item; None waits as long as the kernel lives.
         """
-        fields = call_fields(target, args, kwargs, None, returns, string_refs, None)
+        concurrent = self._overlaps if concurrent is None else concurrent
+        fields = call_fields(target, args, kwargs, None, returns, string_refs, None, concurrent)
         fields.update(stream={"credit": credit}, lease=LEASE)
         content, buffers, finish = self._encoded("call", fields, whole, session_id)
         stream = self._in_session(session_id)._streamed(content, buffers, credit, timeout)
         # Keeps what the request names.
         stream._finish = finish
         return stream
+
+    def _stream_message(
+        self, content: bytes, buffers: Sequence[memoryview]
+    ) -> tuple[Message, Callable[[], object]]:
+        """The request, and what is to be told when it is over."""
+        link: Link = self._link
+        make = partial(link.message, request_type("call"), content, buffers, keep=True)
+        if link.functions and link.functions.within() is not None:
+            return make("control"), _nothing
+        lanes = self._lanes
+        if lanes is None or not lanes.is_open:
+            return make(), _nothing
+        lane = lanes.enter()
+        try:
+            return make(subshell=lane.subshell), partial(lanes.leave, lane)
+        except BaseException:
+            lanes.leave(lane)
+            raise
 
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
