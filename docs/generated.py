@@ -63,6 +63,11 @@ def progress() -> str:
     return _fields(protocol()["$defs"]["snake_progress"], (), sent=_ALWAYS)
 
 
+def item() -> str:
+    """The content of ``snake_item``."""
+    return _fields(protocol()["$defs"]["snake_item"], (), sent=_ALWAYS)
+
+
 def errors() -> str:
     """One row per error code."""
     rows = ["| code | meaning | usual `fault` |", "| --- | --- | --- |"]
@@ -166,6 +171,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "error_reply": error_reply,
     "changed": changed,
     "progress": progress,
+    "item": item,
     "errors": errors,
     "traits": traits,
 }

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .client.output import Output as Output
     from .client.proxy import ref as ref
     from .client.proxy import step as step
+    from .client.remote import RemoteObject as RemoteObject
+    from .reporting.bars import progress as progress
     from .ui import panel as panel
 
     start = Client.start
@@ -29,10 +31,12 @@ __all__ = [
     "Description",
     "Future",
     "Output",
+    "RemoteObject",
     "__version__",
     "connect",
     "errors",
     "panel",
+    "progress",
     "ref",
     "start",
     "step",
@@ -45,8 +49,10 @@ _HOMES = {
     "Description": "client.description",
     "Future": "client.future",
     "Output": "client.output",
+    "RemoteObject": "client.remote",
     "errors": "errors",
     "panel": "ui",
+    "progress": "reporting.bars",
     "ref": "client.proxy",
     "step": "client.proxy",
 }

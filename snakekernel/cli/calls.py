@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from inspect import cleandoc
 from typing import Any
 
@@ -14,7 +15,8 @@ from ..client.client import Client
 from ..commands.table import BUILTINS
 from ..wire.errors import InvalidRequest
 from .arguments import call_arguments, read_json, read_object, read_source, target_of
-from .command import Answer, KernelCommand, merged
+from .command import Answer, KernelCommand, console_here, merged, print_json
+from .passing import Passing
 from .show import note_of, show_facts, show_result
 
 _DATA_HELP = (
@@ -37,6 +39,7 @@ class CallApp(KernelCommand):
     snakekernel call --existing pandas.read_csv data.csv sep=; --store-as=df
     snakekernel call --existing stored.df.head 3
     snakekernel call --existing builtins.len '{"$ref": "df"}' --json
+    snakekernel call --stream itertools.permutations abc
     """)
 
     kwargs = Unicode("", help="Keyword arguments as a JSON object.").tag(config=True)
@@ -45,6 +48,12 @@ class CallApp(KernelCommand):
         ("auto", "value", "preview", "ref", "none"), "auto", help="How the result comes back."
     ).tag(config=True)
 
+    stream = Bool(False, help="Print the items of an iterator or a generator as they come.").tag(config=True)
+
+    flags = merged(
+        KernelCommand.flags,
+        {"stream": ({"CallApp": {"stream": True}}, "Print the items that it gives as they come.")},
+    )
     aliases = merged(
         KernelCommand.aliases,
         {
@@ -67,17 +76,31 @@ class CallApp(KernelCommand):
         if self.store_as is not None:
             self._content["store_as"] = self.store_as
 
-    def ask(self, client: Client) -> Answer:
+    def ask(self, client: Client) -> Answer | None:
         """Call it."""
-        content, buffers = client.exchange(
-            "call", self._content, session_id=self.session_id, timeout=self.timeout
-        )
+        if self.stream:
+            self._show_items(client)
+            return None
+        with Passing(as_json=self.as_json) as passing:
+            content, buffers = client.exchange(
+                "call", self._content, session_id=self.session_id, timeout=self.timeout, **passing.hears
+            )
 
         def show(console: Console) -> None:
             show_result(console, content["result"], buffers, content["stored_as"])
-            _show_output(console, content)
 
         return Answer({**content, **note_of(buffers)}, show)
+
+    def _show_items(self, client: Client) -> None:
+        """Print each item as it comes."""
+        console = console_here()
+        items = client.exchange_items(self._content, session_id=self.session_id, timeout=self.timeout)
+        with closing(items):
+            for item, buffers in items:
+                if self.as_json:
+                    print_json({**(item or {}), **note_of(buffers)})
+                else:
+                    show_result(console, item, buffers)
 
 
 class PipelineApp(KernelCommand):
@@ -116,15 +139,15 @@ class PipelineApp(KernelCommand):
 
     def ask(self, client: Client) -> Answer:
         """Run it."""
-        content, buffers = client.exchange(
-            "pipeline", self._content, session_id=self.session_id, timeout=self.timeout
-        )
+        with Passing(as_json=self.as_json) as passing:
+            content, buffers = client.exchange(
+                "pipeline", self._content, session_id=self.session_id, timeout=self.timeout, **passing.hears
+            )
         steps = self._content.get("steps", [])
 
         def show(console: Console) -> None:
             for index, (step, result) in enumerate(zip(steps, content["pipeline_results"], strict=True)):
                 _show_step(console, index, step, result, buffers)
-            _show_output(console, content)
 
         return Answer({**content, **note_of(buffers)}, show)
 
@@ -176,11 +199,3 @@ def _show_step(
         show_result(console, result["object"], buffers)
     elif "message" in result:
         console.print(Text(result["message"]))
-
-
-def _show_output(console: Console, content: Mapping[str, Any]) -> None:
-    count = content.get("output")
-    if count:
-        what = "a message" if count == 1 else f"{count} messages"
-        text = f"(it also sent {what} to the kernel's output, which notebooks show)"
-        console.print(Text(text, style="dim"))

@@ -106,16 +106,18 @@ class Command(CommandLine):
     words: ClassVar[str] = ""
 
     @abstractmethod
-    def answer(self) -> Answer:
-        """Do the work."""
+    def answer(self) -> Answer | None:
+        """Do the work; None where its answer was printed already."""
 
     def start(self) -> None:
         """Do the work and print the answer."""
         answer = self.answer()
+        if answer is None:
+            return
         if self.as_json:
             print_json(answer.document)
         else:
-            answer.show(Console(width=None if sys.stdout.isatty() else _WIDTH))
+            answer.show(console_here())
 
     def take(self, least: int, most: int | None) -> list[str]:
         """The positional words, ``least`` to ``most`` of them. Raises InvalidRequest on another number."""
@@ -153,14 +155,14 @@ class KernelCommand(Command):
     )
 
     @abstractmethod
-    def ask(self, client: Client) -> Answer:
-        """Do the work with this kernel."""
+    def ask(self, client: Client) -> Answer | None:
+        """Do the work with this kernel; None where its answer was printed already."""
 
     @abstractmethod
     def read_words(self) -> None:
         """Read the positional words, before any kernel starts. Raises InvalidRequest."""
 
-    def answer(self) -> Answer:
+    def answer(self) -> Answer | None:
         """Reach or start the kernel, do the work, leave no kernel behind."""
         self.read_words()
         with self._client() as client:
@@ -198,6 +200,11 @@ def _stderr() -> int | None:
     except (OSError, ValueError):
         # No real file, as under a test runner.
         return None
+
+
+def console_here() -> Console:
+    """Standard output."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -270,8 +270,15 @@ class AsyncClient(AsyncParallel):
         return _finished(link, message.number, op, post.send(message), finish, timeout)
 
     def _begin(
-        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs | None = None,
     ) -> asyncio.Future[Any]:
+        if outputs is not None:
+            return self._listened(op, content, buffers, finish, outputs, None)
         channel: Channel = "control" if self._is_within() else "shell"
         return asyncio.ensure_future(self._sent(op, content, buffers, finish, channel, None, keep=True))
 
@@ -293,11 +300,29 @@ class AsyncClient(AsyncParallel):
         finish: Finish,
         outputs: Outputs,
         timeout: float | None,
-        *,
-        keep: bool = False,
     ) -> asyncio.Future[Any]:
         link, post = self._opened()
-        message = link.message(request_type(op), content, buffers, keep=keep)
+        within = self._is_within()
+        if self._lanes is not None and self._lanes.is_open and not within:
+            with self._lanes.turn() as lane:
+                message = link.message(request_type(op), content, buffers, keep=True, subshell=lane.subshell)
+                future = self._heard(link, post, message, op, finish, outputs, timeout)
+                lane.pending.append(future)
+                return future
+        channel: Channel = "control" if within else "shell"
+        message = link.message(request_type(op), content, buffers, channel, keep=True)
+        return self._heard(link, post, message, op, finish, outputs, timeout)
+
+    def _heard(
+        self,
+        link: Link,
+        post: _Post,
+        message: Message,
+        op: str,
+        finish: Finish,
+        outputs: Outputs,
+        timeout: float | None,
+    ) -> asyncio.Future[Any]:
         ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
         at_once = self._listen(link, post, outputs, message.number, ready)
         # Where it can be, so that requests go out in the order they were made.
@@ -314,11 +339,6 @@ class AsyncClient(AsyncParallel):
             return _read(link, received, finish)
 
         return asyncio.ensure_future(result())
-
-    def _begin_listened(
-        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish, outputs: Outputs
-    ) -> asyncio.Future[Any]:
-        return self._listened(op, content, buffers, finish, outputs, None, keep=True)
 
     def _listen(
         self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]

@@ -143,9 +143,6 @@ class BaseBatch(Operations):
     def _listened(self, *args: Any) -> Any:
         raise InvalidRequest("A batch's steps have no output of their own; call outside of it to hear it.")
 
-    def _begin_listened(self, *args: Any) -> Any:
-        return self._begin(*args)
-
     def _begin(self, *args: Any) -> Any:
         raise InvalidRequest("submit sends at once; within a batch, use call.")
 

@@ -24,7 +24,7 @@ from .keeper import ThreadKeeper
 from .lanes import Spare
 from .launch import Launch
 from .link import GONE, Link
-from .message import Channel
+from .message import Channel, Message
 from .parallel import Parallel
 from .payload import Finish, whole
 from .record import Record
@@ -268,19 +268,31 @@ class Client(Parallel):
         message = self._link.message(request_type(op), content, buffers, channel)
         return self._turns.call(message, op, finish, timeout)
 
-    def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Future:
+    def _begin(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs | None = None,
+    ) -> Future:
         within = bool(self._functions) and self._functions.within() is not None
         if self._lanes is not None and self._lanes.is_open and not within:
             with self._lanes.turn() as lane:
                 message = self._link.message(
                     request_type(op), content, buffers, keep=True, subshell=lane.subshell
                 )
-                future = self._turns.request(message, op, finish)
+                future = self._begun(message, op, finish, outputs)
                 lane.pending.append(future)
                 return future
         channel: Channel = "control" if within else "shell"
         message = self._link.message(request_type(op), content, buffers, channel, keep=True)
-        return self._turns.request(message, op, finish)
+        return self._begun(message, op, finish, outputs)
+
+    def _begun(self, message: Message, op: str, finish: Finish, outputs: Outputs | None) -> Future:
+        if outputs is None:
+            return self._turns.request(message, op, finish)
+        return begin_heard(self._turns, message, op, finish, outputs)
 
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
@@ -296,26 +308,13 @@ class Client(Parallel):
         outputs: Outputs,
         timeout: float | None,
     ) -> Any:
-        future = self._begin_listened(op, content, buffers, finish, outputs, keep=False)
+        future = self._begin(op, content, buffers, finish, outputs)
         try:
             return future.result(timeout)
         finally:
             stop_hearing(self._link, future._number)
             if future._came is None:
                 self._link.forget(future._number)
-
-    def _begin_listened(
-        self,
-        op: str,
-        content: bytes,
-        buffers: Sequence[memoryview],
-        finish: Finish,
-        outputs: Outputs,
-        *,
-        keep: bool = True,
-    ) -> Future:
-        message = self._link.message(request_type(op), content, buffers, keep=keep)
-        return begin_heard(self._turns, message, op, finish, outputs)
 
 
 def _end(launch: Launch) -> None:

@@ -13,18 +13,19 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from ..errors import ReplyTimeout
+from ..reporting.shown import shown_here
 from ..wire.model import Progress
 from ..wire.names import PROGRESS
 from .future import SETTLED, Future
 from .link import Link
 from .listening import Listening
 from .message import Message, Received
-from .output import Output, output_of
+from .output import Output, output_of, show
 from .payload import Finish, whole
 from .shield import Shield
 
@@ -38,8 +39,9 @@ PATIENCE: Final = 2.0
 
 _SILENT: Final = f"The kernel's iopub channel did not answer within {CONNECT_TIMEOUT} s."
 
-OnOutput = Callable[[Output], object]
-OnProgress = Callable[[int, int, str], object]
+#: True for either has it shown here.
+OnOutput = Callable[[Output], object] | Literal[True]
+OnProgress = Callable[[int, int, str], object] | Literal[True]
 
 
 class _Count(msgspec.Struct):
@@ -54,8 +56,9 @@ class Outputs:
     """
 
     def __init__(self, on_output: OnOutput | None, on_progress: OnProgress | None) -> None:
-        self._on_output = on_output
-        self._on_progress = on_progress
+        self._on_output = show if on_output is True else on_output
+        self._shown = shown_here() if on_progress is True else None
+        self._on_progress = self._shown if on_progress is True else on_progress
         self._came: deque[tuple[str, bytes]] = deque()
         self._count = 0
         #: How many messages there are, once the reply told.
@@ -90,6 +93,11 @@ class Outputs:
         if self.is_whole:
             self._over()
         self.wake()
+
+    def end(self) -> None:
+        """Nothing more is handed over."""
+        if self._shown is not None:
+            self._shown.close()
 
     @property
     def is_whole(self) -> bool:
@@ -157,6 +165,7 @@ class HeardFuture(Future):
                 if self._came is None:
                     raise ReplyTimeout(f"No reply to {self._op!r} within {timeout} s; it may still run.")
                 break
+        self._outputs.end()
         return super().exception()
 
     def _wait(self, seconds: float | None) -> bool:
@@ -212,6 +221,7 @@ async def heard(
             reply = await begin()
             reply.add_done_callback(partial(_replied, link, outputs))
             await _handed_over(outputs, news, reply)
+            outputs.end()
             return reply.result()
     except BaseException as error:
         stop_hearing(link, number)

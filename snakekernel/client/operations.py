@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..commands.reading import to_request
-from ..plugins.load import CommandTable
-from ..wire.errors import UnknownOperation
 from .calling import call_fields, lease_of
 from .hearing import OnOutput, OnProgress, Outputs
 from .inspecting import Inspecting
 from .message import Channel
-from .payload import Finish, Target, check_plain, field, inspected, pictured, whole
+from .payload import Finish, Target, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
-from .streams import Streaming
+from .streaming import Streaming
 
 
 class Operations(Inspecting, Programs, Streaming):
@@ -59,7 +56,8 @@ class Operations(Inspecting, Programs, Streaming):
                 function; if not given, the async client says so, and the blocking one does not.
             timeout: seconds to wait for the reply; None waits as long as the kernel lives.
             on_output: gets each ``Output`` of the call, what it prints, logs or shows, while it runs.
-            on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known.
+            on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known. True for
+                either shows it here: as text, as a notebook's display, as a bar.
 
         Raises:
             RemoteError: the called code raised (also caught as the built-in it stands for).
@@ -99,7 +97,7 @@ class Operations(Inspecting, Programs, Streaming):
         content, buffers, finish = self._encoded("call", fields, finish, session_id)
         if on_output is None and on_progress is None:
             return self._begin("call", content, buffers, finish)
-        return self._begin_listened("call", content, buffers, finish, Outputs(on_output, on_progress))
+        return self._begin("call", content, buffers, finish, Outputs(on_output, on_progress))
 
     def store(
         self,
@@ -335,54 +333,6 @@ class Operations(Inspecting, Programs, Streaming):
     def list_sessions(self, *, timeout: float | None = None) -> Any:
         """The sessions there are, as dictionaries."""
         return self._send("list_sessions", {}, field("sessions"), None, timeout)
-
-    # -- by name -----------------------------------------------------------------------------------
-
-    def execute(
-        self,
-        command: str,
-        args: Mapping[str, Any] | None = None,
-        *,
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """Any operation by name with plain JSON arguments; returns the content of the reply."""
-        content = self._plain_content(args, session_id)
-        return self._submit(command, content, (), whole, channel="shell", timeout=timeout)
-
-    def exchange(
-        self,
-        command: str,
-        args: Mapping[str, Any] | None = None,
-        *,
-        buffers: Sequence[memoryview] = (),
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """As ``execute``, with buffers both ways; returns the reply's content and its buffers."""
-
-        def finish(
-            content: dict[str, Any], buffers: Sequence[memoryview]
-        ) -> tuple[dict[str, Any], Sequence[memoryview]]:
-            return content, buffers
-
-        content = self._plain_content(args, session_id)
-        return self._submit(command, content, buffers, finish, channel="shell", timeout=timeout)
-
-    def _plain_content(self, args: Mapping[str, Any] | None, session_id: str | None) -> bytes:
-        check_plain(args or {}, "$")
-        return self._packed(dict(args or {}), session_id or self._session_id)
-
-    def supported_commands(self, *, timeout: float | None = None) -> Any:
-        """The operations that the kernel serves."""
-        return self._send("ping", {}, field("operations"), None, timeout)
-
-    def validate_command(self, command: str, args: Mapping[str, Any] | None = None) -> None:
-        """Check a request before it is sent. Raises UnknownOperation or InvalidRequest; sends nothing."""
-        found = CommandTable().get(command)
-        if found is None:
-            raise UnknownOperation(f"There is no operation {command!r} here.", at="$")
-        to_request(dict(args or {}), found.request)
 
     # -- natural use -------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Rules: made of Jupyter's standard messages; what is none of these, such as a wid
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -59,4 +60,29 @@ def output_of(msg_type: str, packed: bytes) -> Output | None:
         data,
         content.get("metadata") or {},
         (content.get("transient") or {}).get("display_id"),
+    )
+
+
+def show(output: Output) -> None:
+    """Put an output out here, as if it were made here: text on stdout or stderr, displays in a notebook."""
+    if output.kind in ("stdout", "stderr"):
+        stream = sys.stdout if output.kind == "stdout" else sys.stderr
+        stream.write(output.text)
+        stream.flush()
+    elif sys.modules.get("IPython") is not None and sys.modules["IPython"].get_ipython() is not None:
+        _display(output)
+    elif output.text:
+        print(output.text, file=sys.stderr if output.kind == "error" else sys.stdout)
+
+
+def _display(output: Output) -> None:
+    from IPython.display import clear_output, publish_display_data
+
+    if output.kind == "clear":
+        clear_output(wait=True)
+        return
+    data = output.data or {"text/plain": output.text}
+    transient = {"display_id": output.id} if output.id is not None else None
+    publish_display_data(
+        dict(data), dict(output.metadata), transient=transient, update=output.kind == "update"
     )

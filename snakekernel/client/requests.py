@@ -61,8 +61,15 @@ class Requests(ABC):
         """Send a request; the result is what ``finish`` makes of the reply."""
 
     @abstractmethod
-    def _begin(self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish) -> Any:
-        """Send a request on shell; returns a future of its result."""
+    def _begin(
+        self,
+        op: str,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        finish: Finish,
+        outputs: Outputs | None = None,
+    ) -> Any:
+        """Send a request on shell, with what it puts out heard; returns a future of its result."""
 
     @abstractmethod
     def _listened(
@@ -75,12 +82,6 @@ class Requests(ABC):
         timeout: float | None,
     ) -> Any:
         """As ``_submit`` on shell, with what the request puts out heard."""
-
-    @abstractmethod
-    def _begin_listened(
-        self, op: str, content: bytes, buffers: Sequence[memoryview], finish: Finish, outputs: Outputs
-    ) -> Any:
-        """As ``_begin``, with what the request puts out heard."""
 
     @abstractmethod
     def _proxy(self, path: tuple[Any, ...]) -> StoredProxy:

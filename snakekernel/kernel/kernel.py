@@ -32,7 +32,7 @@ from ..objects.sessions import SessionTable
 from ..objects.store import Store
 from ..plugins.load import CommandTable, Installed, PluginTable
 from ..wire.frame import BadFrame
-from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROGRESS, PROTOCOL_VERSION, Door
+from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from . import threads
 from .activity import Activities
 from .awaiting import awaited
@@ -54,6 +54,7 @@ from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
 from .overlapping import Overlapping
 from .parents import Parents
+from .reports import Reports
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .stopping import Stopping
@@ -166,6 +167,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.shell.events.register("post_execute", self._offer_stored)
         self.parents = Parents(self)
         self.parents.install()
+        self.reports = Reports(self)
+        self.reports.install()
         self.expiry = Expiry(self.runtime)
         self.inspector = Inspector(self.expiry.arm)
         self.watches = self.runtime.watches
@@ -290,7 +293,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         if self.callbacks.takes(incoming):
             return
         try:
-            tell = partial(self._publish_progress, incoming)
+            tell = partial(self.reports.publish, incoming.parent())
             requester = RequesterOf(self, incoming, "control")
             run = Run(admitted(self, incoming), self.runtime, "control", tell=tell, requester=requester)
         except BadFrame as error:
@@ -315,11 +318,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     def _reply_on_control(self, incoming: Incoming, run: Run, packed: Packed) -> None:
         send_on_control(self, frames_to(self, incoming, run.frame.session, run.reply_type, packed))
         self.expiry.arm()
-
-    def _publish_progress(self, incoming: Incoming, done: int, total: int, text: str) -> None:
-        content = {"done": done, "total": total, "text": text}
-        parent, topic = incoming.parent(), self._topic(PROGRESS)
-        self.envelope.send(self.iopub_socket, PROGRESS, content, parent, ident=topic)
 
     def _ours(self, msg: list[Any]) -> Incoming | None:
         try:

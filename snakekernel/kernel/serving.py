@@ -239,6 +239,8 @@ class Serving:
             if kernel.is_forked:
                 # The call forked and its child came back to us: one reply is the parent's to send.
                 os._exit(0)
+            if kernel.reports.kept:
+                kernel.reports.finish(self._incoming.header)
             _flush_output(kernel)
             try:
                 frames = self._frames(outcome)

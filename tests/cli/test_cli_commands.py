@@ -72,8 +72,26 @@ def test_call_stores_and_describes(kernel: Client, run: Run) -> None:
     assert "stored.~" in run("call", "--existing", "builtins.object", "--returns=ref").out
 
 
-def test_output_of_a_call_is_pointed_at(kernel: Client, run: Run) -> None:
-    assert "sent a message" in run("call", "--existing", "builtins.print", "hello").out
+def test_output_of_a_call_is_passed_on(kernel: Client, run: Run) -> None:
+    ran = run("call", "--existing", "builtins.print", "hello")
+    assert (ran.out, ran.err) == ("hello\nNone\n", "")
+    ran = run("call", "--existing", "builtins.print", "hello", "--json")
+    assert (ran.document["result"]["value"], ran.err) == (None, "hello\n")
+    ran = run("call", "--existing", "warnings.warn", "careful", "--returns=none")
+    assert ran.out == ""
+    assert "careful" in ran.err
+
+
+def test_a_streams_items_are_printed_one_a_line(kernel: Client, run: Run) -> None:
+    assert run("call", "--existing", "--stream", "builtins.range", "3").out == "0\n1\n2\n"
+    ran = run("call", "--existing", "--stream", "--json", "itertools.repeat", '{"a": 1}', "2")
+    assert [json.loads(line)["value"] for line in ran.out.splitlines()] == [{"a": 1}, {"a": 1}]
+    ran = run("call", "--existing", "--stream", "builtins.len", "abc")
+    assert ran.status == 1
+    kernel.call("builtins.eval", args=["(1 / n for n in (1, 0))"], store_as="inverses")
+    ran = run("call", "--existing", "--stream", "stored.inverses")
+    assert (ran.status, ran.out) == (1, "1.0\n")
+    assert "division by zero" in ran.err
 
 
 def test_the_life_of_an_object(kernel: Client, run: Run) -> None:
