@@ -70,8 +70,9 @@ class Streaming(Exchanging):
         """The request, and what is to be told when it is over."""
         link: Link = self._link
         make = partial(link.message, request_type("call"), content, buffers, keep=True)
-        if link.functions and link.functions.within() is not None:
-            return make("control"), _nothing
+        way = self._way()
+        if way == "control":
+            return make(way), _nothing
         lanes = self._lanes
         if lanes is None or not lanes.is_open:
             return make(), _nothing
