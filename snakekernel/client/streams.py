@@ -102,7 +102,7 @@ class _Reader:
         #: Items taken that the kernel was not told of.
         self._taken = 0
         self._number = message.number
-        self._id = self._link.msg_id(message.number)
+        self._id = self._link.id_of(message.number)
         events = events_of(self._link)
         self._feed = _Feed(events, message.number, self._keeper, on_end)
         events.streams[message.number] = self._feed.take
