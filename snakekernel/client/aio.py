@@ -293,7 +293,7 @@ class AsyncClient(AsyncParallel):
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
     ) -> AsyncStream:
         _, post = self._opened()
-        return AsyncStream(self, post.give, content, buffers, credit, timeout)
+        return AsyncStream(self, post.give, *self._stream_message(content, buffers), credit, timeout)
 
     def _listened(
         self,

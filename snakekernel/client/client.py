@@ -296,7 +296,7 @@ class Client(Parallel):
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
     ) -> Stream:
-        return Stream(self, self._turns, content, buffers, credit, timeout)
+        return Stream(self, self._turns, *self._stream_message(content, buffers), credit, timeout)
 
     def _listened(
         self,
