@@ -26,6 +26,7 @@ from ..commands.scope import Scope
 from ..errors import CallbackLost
 from ..values import Callback
 from ..wire.frame import BadFrame, Frame, check_buffers, unpack_object
+from ..wire.model import CallbackReleased, CallbackRequest
 from ..wire.names import CALLBACK, CALLBACK_RELEASED, CALLBACK_REPLY
 from .callback_data import Arguments, mentions
 from .callback_errors import raised_by
@@ -140,7 +141,7 @@ class Callbacks:
             if lent is not None and (lent.stand_in is None or lent.stand_in() is None):
                 self._note(lent)
         if untaken:
-            requester.send(CALLBACK_RELEASED, {"ids": untaken})
+            requester.send(CALLBACK_RELEASED, CallbackReleased(ids=untaken))
 
     # -- letting go --------------------------------------------------------------------------------
 
@@ -165,7 +166,7 @@ class Callbacks:
                 ids = told.setdefault(id(lent.requester), (lent.requester, []))[1]
                 ids += [lent.callback.id] * count
         for requester, ids in told.values():
-            requester.send(CALLBACK_RELEASED, {"ids": ids})
+            requester.send(CALLBACK_RELEASED, CallbackReleased(ids=ids))
 
     def _lost(self, lent: Lent) -> None:
         """The client's lease ran out."""
@@ -231,14 +232,13 @@ class Callbacks:
                 )
             requester = self._requester(lent)
             given = Arguments(self._kernel.runtime, lent)
-            content = {
-                "id": lent.callback.id,
-                "callback_call": call.id,
-                "args": [given.encoded(arg) for arg in args],
-                "kwargs": {name: given.encoded(arg) for name, arg in kwargs.items()},
-            }
-            if given.kinds:
-                content["refs"] = given.kinds
+            content = CallbackRequest(
+                id=lent.callback.id,
+                callback_call=call.id,
+                args=[given.encoded(arg) for arg in args],
+                kwargs={name: given.encoded(arg) for name, arg in kwargs.items()},
+                refs=given.kinds,
+            )
             self._calls[call.id] = call
             lent.calls.add(call)
             try:
