@@ -9,8 +9,8 @@ function (``nested``). Finalizers only take note; the control thread does what i
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
-import uuid
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ import msgspec
 from ..commands.requester import Requester
 from ..commands.scope import Scope
 from ..errors import CallbackLost
-from ..values import Callback
+from ..values import PLAIN, Callback
 from ..wire.frame import BadFrame, Frame, check_buffers, unpack_object
 from ..wire.model import CallbackReleased, CallbackRequest
 from ..wire.names import CALLBACK, CALLBACK_RELEASED, CALLBACK_REPLY
 from .callback_data import Arguments, mentions
 from .callback_errors import raised_by
 from .callback_functions import made
-from .incoming import Incoming
+from .incoming import Incoming, split
 from .nested import serve_here, serve_on_loop
 from .serving import admitted
 
@@ -86,8 +86,8 @@ class _Call:
 
     __slots__ = ("id", "lent", "put")
 
-    def __init__(self, lent: Lent, put: Callable[[_Item], object]) -> None:
-        self.id = uuid.uuid4().hex
+    def __init__(self, id: str, lent: Lent, put: Callable[[_Item], object]) -> None:
+        self.id = id
         self.lent = lent
         self.put = put
 
@@ -101,6 +101,7 @@ class Callbacks:
         self._lock = threading.Lock()
         self._lent: dict[tuple[str, str], Lent] = {}
         self._calls: dict[str, _Call] = {}
+        self._numbers = itertools.count()
         self._collected: deque[Lent] = deque()
         self._is_armed = False
         #: Answers that came for no call, or for none that waits any more.
@@ -224,7 +225,7 @@ class Callbacks:
         self, lent: Lent, put: Callable[[_Item], object], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Iterator[_Call]:
         interrupts = self._kernel.interrupts
-        call = _Call(lent, put)
+        call = _Call(f"{self._kernel.runtime.epoch[:8]}-{next(self._numbers)}", lent, put)
         with interrupts.held():
             if self._kernel.is_forked:
                 raise CallbackLost(
@@ -279,6 +280,9 @@ class Callbacks:
         with self._kernel.interrupts.held():
             content = unpack_object(item.content) if isinstance(item.content, bytes) else item.content
             if content.get("status") == "ok" and "result" in content:
+                result = content["result"]
+                if type(result) in PLAIN and not item.buffers:
+                    return result
                 session = None if lent.session_id is None else runtime.sessions.find(lent.session_id)
                 scope = Scope(
                     runtime,
@@ -290,7 +294,7 @@ class Callbacks:
                 )
                 try:
                     check_buffers(_unpacked(item.metadata), item.buffers, required=runtime.buffers_bound)
-                    return scope.decode(content["result"], at="$.result")
+                    return scope.decode(result, at="$.result")
                 finally:
                     scope.end()
                     if scope.has_functions and lent.requester is not None:
@@ -299,6 +303,17 @@ class Callbacks:
         raise raised_by(content)
 
     # -- what comes on control ---------------------------------------------------------------------
+
+    def takes_at_once(self, msg: list[Any]) -> bool:
+        """As ``takes``, before ipykernel has made a task of a message's turn; quick where no call waits."""
+        if not self._calls:
+            return False
+        try:
+            incoming = split(msg)
+        except BadFrame:
+            # Dropped, and counted, at its turn.
+            return False
+        return incoming is not None and self.takes(incoming)
 
     def takes(self, incoming: Incoming) -> bool:
         """Whether a message on control is for a call under way: its answer, or a request made within it."""
