@@ -37,6 +37,8 @@ class Peer:
         items: so many numbers from a generator over there, counted from 0; gives them in a list.
         arrays: the same of arrays of 1 MB, each full of its number; gives what ``seen`` says of each.
         items_in_turn: as items, by a round trip for each.
+        call_back: has a function of this process called over there with 0, 1, … so many times, one after the
+            other; gives the sum of what it gave.
         pids: the processes that serve it, the one that answers first.
         prepare: run once, after the first call; what it does is not measured.
     """
@@ -56,6 +58,7 @@ class Peer:
     items: Callable[[int], list[Any]] | None = None
     arrays: Callable[[int], list[Any]] | None = None
     items_in_turn: Callable[[int], list[Any]] | None = None
+    call_back: Callable[[Callable[[int], int], int], int] | None = None
     pids: Sequence[int] = field(default=())
     prepare: Callable[[], object] = lambda: None
 

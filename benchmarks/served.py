@@ -6,7 +6,7 @@ Rules: standard library only when imported, so that a server starts with what it
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class Served:
         """Count from 0 again; gives what was counted."""
         total, self.total = self.total, 0
         return total
+
+    def call_back(self, function: Callable[[int], int], count: int) -> int:
+        """Call a function of the caller's so many times."""
+        return sum(function(i) for i in range(count))
 
     def swap(self, new: dict[str, Any]) -> dict[str, Any]:
         """Keep this record; gives the one before."""

@@ -72,6 +72,7 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
             get_made=lambda: snake.retrieve("made", returns="value"),
             put_frame=lambda frame: snake.store("frame", frame),
             get_frame=lambda: snake.retrieve("frame", returns="value"),
+            call_back=lambda function, count: call("stored.kept.call_back", args=(function, count)),
             loop=one_by_one(lambda a, b: call(_ADD, args=(a, b))),
             chain=lambda: snake.pipeline(_CHAIN)[-1],
             items=lambda count: list(snake.stream("stored.kept.numbers", args=(count,))),

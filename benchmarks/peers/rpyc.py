@@ -109,6 +109,7 @@ def opened() -> Iterator[Peer]:
                 get_made=lambda: array_of(get("get_made_bytes")),
                 put_frame=lambda frame: put("put_frame_bytes", frame_bytes(frame)),
                 get_frame=lambda: frame_of(get("get_frame_bytes")),
+                call_back=kept.call_back,
                 loop=one_by_one(add),
                 items=lambda count: list(kept.numbers(count)),
                 arrays=lambda count: [seen(array_of(data)) for data in kept.arrays_bytes(count)],

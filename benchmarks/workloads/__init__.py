@@ -7,6 +7,7 @@ from typing import Final
 from ..workload import Workload
 from . import (
     array,
+    callback,
     dict_method,
     frame,
     growth,
@@ -24,6 +25,7 @@ WORKLOADS: Final[list[Workload]] = [
     dict_method.WORKLOAD,
     steps.WORKLOAD,
     stream.WORKLOAD,
+    callback.WORKLOAD,
     *array.WORKLOADS,
     frame.WORKLOAD,
     start_up.WORKLOAD,
