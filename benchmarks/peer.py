@@ -34,6 +34,7 @@ class Peer:
         put_frame, get_frame: the same as put and get with a pandas DataFrame.
         loop: ten calls, each adding 1 to the result of the one before, one after the other; gives the last.
         chain: the same ten steps by one message or whatever comes nearest.
+        refer: has the peer make so many objects, and refers to each until the next is there.
         items: so many numbers from a generator over there, counted from 0; gives them in a list.
         arrays: the same of arrays of 1 MB, each full of its number; gives what ``seen`` says of each.
         items_in_turn: as items, by a round trip for each.
@@ -55,6 +56,7 @@ class Peer:
     get_frame: Callable[[], Any] | None = None
     loop: Callable[[], Any] | None = None
     chain: Callable[[], Any] | None = None
+    refer: Callable[[int], object] | None = None
     items: Callable[[int], list[Any]] | None = None
     arrays: Callable[[int], list[Any]] | None = None
     items_in_turn: Callable[[int], list[Any]] | None = None

@@ -32,6 +32,9 @@ class _Service(Served):
         self.pieces: list[bytes] = []
         self.data = b""
 
+    def new_list(self) -> list[Any]:
+        return []
+
     def swap_pickled(self, data: bytes) -> bytes:
         return pickle.dumps(self.swap(pickle.loads(data)), protocol=5)
 
@@ -82,7 +85,7 @@ def opened() -> Iterator[Peer]:
             add, swap = kept.add, kept.swap_pickled
             put_piece, put_pieces = kept.put_piece, kept.put_pieces
             get_piece, get_pieces = kept.get_piece, kept.get_pieces
-            later = rpyc.async_(add)
+            later, new_list = rpyc.async_(add), kept.new_list
 
             def put(name: str, data: Any) -> None:
                 for begin in range(0, len(data), _PIECE):
@@ -99,9 +102,14 @@ def opened() -> Iterator[Peer]:
                     got += [result.value for result in under_way]
                 return got
 
+            def refer(count: int) -> None:
+                for _ in range(count):
+                    new_list()
+
             yield Peer(
                 call=lambda: add(2, 3),
                 in_flight=in_flight,
+                refer=refer,
                 swap=lambda record: pickle.loads(swap(pickle.dumps(record, protocol=5))),
                 put=lambda array: put("put_bytes", memoryview(array).cast("B")),
                 get=lambda: array_of(get("get_bytes")),

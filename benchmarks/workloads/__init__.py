@@ -12,6 +12,7 @@ from . import (
     frame,
     growth,
     in_flight,
+    references,
     small_call,
     start_up,
     steps,
@@ -30,5 +31,6 @@ WORKLOADS: Final[list[Workload]] = [
     frame.WORKLOAD,
     start_up.WORKLOAD,
     growth.WORKLOAD,
+    references.WORKLOAD,
     watched_cells.WORKLOAD,
 ]
