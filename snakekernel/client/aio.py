@@ -17,7 +17,6 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
 from .calls_back_async import LoopFunctions
-from .cancelling import unwanted
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
@@ -32,6 +31,7 @@ from .payload import Finish
 from .record import AsyncRecord
 from .shield import Shield
 from .streams import AsyncStream
+from .unwanted import unwanted
 from .watch import Watch
 
 

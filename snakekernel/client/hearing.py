@@ -28,6 +28,7 @@ from .message import Message, Received
 from .output import Output, output_of, show
 from .payload import Finish, whole
 from .shield import Shield
+from .unwanted import unwanted
 
 if TYPE_CHECKING:
     from .waiting import Turns
@@ -225,9 +226,9 @@ async def heard(
             return reply.result()
     except BaseException as error:
         stop_hearing(link, number)
-        link.forget(number)
+        unwanted(link, number)
         if isinstance(error, TimeoutError) and limit.expired():
-            raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.") from None
+            raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it was asked to stop.") from None
         raise
 
 

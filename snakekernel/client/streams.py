@@ -103,7 +103,7 @@ class _Reader:
         self._taken = 0
         message = self._link.message(request_type("call"), content, buffers, owner._way(), keep=True)
         self._number = message.number
-        self._id = self._link.msg_id(message.number)
+        self._id = self._link.id_of(message.number)
         events = events_of(self._link)
         self._feed = _Feed(events, message.number, self._keeper)
         events.streams[message.number] = self._feed.take

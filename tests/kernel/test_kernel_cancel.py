@@ -57,7 +57,8 @@ class Ways:
         except KeyboardInterrupt: return 'handled'
     async def handle_in_a_coroutine(self):
         try: await self.wait()
-        except asyncio.CancelledError: return 'handled'
+        # The latter where it does not wait yet.
+        except (asyncio.CancelledError, KeyboardInterrupt): return 'handled'
     def stubborn(self):
         self.begun()
         until = time.monotonic() + 1.5

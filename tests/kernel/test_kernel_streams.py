@@ -102,7 +102,7 @@ class Reading:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The items that came so far, as messages."""
-        return [m for m in self.stock.replies(self.id) if m["msg_type"] == ITEM]
+        return [m for m in self.stock.came(self.id) if m["msg_type"] == ITEM]
 
     @property
     def items(self) -> list[Any]:
@@ -129,14 +129,14 @@ class Reading:
         """The one reply, waited for; nothing comes after it."""
         stock = self.stock
         stock.until(lambda: bool(self._replies()), "the reply")
-        assert stock.replies(self.id)[-1]["msg_type"] == "snake_call_reply"
+        assert stock.came(self.id)[-1]["msg_type"] == "snake_call_reply"
         assert len(self._replies()) == 1
         content: dict[str, Any] = self._replies()[0]["content"]
         assert content["items"] == len(self.items)
         return content
 
     def _replies(self) -> list[dict[str, Any]]:
-        return [m for m in self.stock.replies(self.id) if m["msg_type"] != ITEM]
+        return [m for m in self.stock.came(self.id) if m["msg_type"] != ITEM]
 
 
 @pytest.fixture(scope="module", autouse=True)
