@@ -5,7 +5,9 @@ Rules: standard library only when imported, so that a server starts with what it
 
 from __future__ import annotations
 
+import asyncio
 import io
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,11 @@ class Served:
     def add(self, a: int, b: int) -> int:
         """A small call."""
         return a + b
+
+    def wait(self, number: int) -> int:
+        """A call that waits, as for a database."""
+        time.sleep(0.02)
+        return number
 
     def count(self, by: int) -> int:
         """A step that needs the one before, where a peer's batch cannot pass results on."""
@@ -129,6 +136,12 @@ class Served:
     def get_frame_bytes(self) -> bytes:
         """As ``get_frame``, an Arrow stream."""
         return bytes(frame_bytes(self.get_frame()))
+
+
+async def wait_awaiting(number: int) -> int:
+    """As ``Served.wait``; not among its methods, for one coroutine function changes how Ray runs them all."""
+    await asyncio.sleep(0.02)
+    return number
 
 
 def array_of(data: Any) -> np.ndarray[Any, Any]:
