@@ -34,6 +34,9 @@ class Peer:
         put_frame, get_frame: the same as put and get with a pandas DataFrame.
         loop: ten calls, each adding 1 to the result of the one before, one after the other; gives the last.
         chain: the same ten steps by one message or whatever comes nearest.
+        items: so many numbers from a generator over there, counted from 0; gives them in a list.
+        arrays: the same of arrays of 1 MB, each full of its number; gives what ``seen`` says of each.
+        items_in_turn: as items, by a round trip for each.
         pids: the processes that serve it, the one that answers first.
         prepare: run once, after the first call; what it does is not measured.
     """
@@ -50,6 +53,9 @@ class Peer:
     get_frame: Callable[[], Any] | None = None
     loop: Callable[[], Any] | None = None
     chain: Callable[[], Any] | None = None
+    items: Callable[[int], list[Any]] | None = None
+    arrays: Callable[[int], list[Any]] | None = None
+    items_in_turn: Callable[[int], list[Any]] | None = None
     pids: Sequence[int] = field(default=())
     prepare: Callable[[], object] = lambda: None
 
@@ -81,6 +87,11 @@ class Kind:
 
 class LeftOut(Exception):
     """A peer cannot take part; the text says why."""
+
+
+def seen(array: Any) -> float:
+    """What has read all of an array that is full of one number."""
+    return float(array.sum()) / len(array)
 
 
 def one_by_one(add: Callable[[int, int], int]) -> Callable[[], int]:

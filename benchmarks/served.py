@@ -6,6 +6,7 @@ Rules: standard library only when imported, so that a server starts with what it
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -86,7 +87,24 @@ class Served:
         """The data frame that was put."""
         return self.frame
 
+    def numbers(self, count: int) -> Iterator[int]:
+        """Small items, one after the other."""
+        # Ray's actors cannot run `yield from`.
+        for number in range(count):  # noqa: UP028
+            yield number
+
+    def arrays(self, count: int) -> Iterator[np.ndarray[Any, Any]]:
+        """Items of 1 MB."""
+        import numpy as np
+
+        for number in range(count):
+            yield np.full(125_000, float(number))
+
     # For peers that move bytes only.
+
+    def arrays_bytes(self, count: int) -> Iterator[bytes]:
+        """As ``arrays``, of their bytes."""
+        return (array.tobytes() for array in self.arrays(count))
 
     def put_bytes(self, data: bytes) -> int:
         """As ``put``, of the array's bytes."""

@@ -16,13 +16,14 @@ from typing import Any, Final
 
 import msgspec
 
-from ..peer import OUTSTANDING, Kind, Peer, one_by_one
+from ..peer import OUTSTANDING, Kind, Peer, one_by_one, seen
 from ..processes import listening, server
 from ..served import Served, array_of, frame_bytes, frame_of
 
 _OPTIONS: Final = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 _PLAIN: Final = ("add", "swap", "make")
 _BYTES: Final = ("put_bytes", "get_bytes", "get_made_bytes", "put_frame_bytes", "get_frame_bytes")
+_STREAMS: Final = ("numbers", "arrays_bytes")
 _pack, _unpack = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder().decode
 
 
@@ -35,6 +36,8 @@ def _methods(channel: Any) -> dict[str, Any]:
         for name in _BYTES
         if name.startswith("put")
     }
+    made["numbers"] = channel.unary_stream("/Served/numbers", _pack, _unpack)
+    made["arrays_bytes"] = channel.unary_stream("/Served/arrays_bytes", _pack)
     return made
 
 
@@ -57,6 +60,8 @@ def _with_bulk(peer: Peer, methods: dict[str, Any]) -> Peer:
         get_made=lambda: array_of(methods["get_made_bytes"](b"")),
         put_frame=lambda frame: methods["put_frame_bytes"](bytes(frame_bytes(frame))),
         get_frame=lambda: frame_of(methods["get_frame_bytes"](b"")),
+        items=lambda count: list(methods["numbers"]((count,))),
+        arrays=lambda count: [seen(array_of(data)) for data in methods["arrays_bytes"]((count,))],
     )
 
 
@@ -111,12 +116,23 @@ def asynchronous() -> Iterator[Peer]:
             await asyncio.gather(*(some(begin) for begin in range(OUTSTANDING)))
             return got
 
+        async def items(count: int) -> list[Any]:
+            return [item async for item in methods["numbers"]((count,))]
+
+        async def arrays(count: int) -> list[Any]:
+            return [seen(array_of(data)) async for data in methods["arrays_bytes"]((count,))]
+
+        peer = _peer(
+            lambda method, request: runner.run(ask(method, request)),
+            methods,
+            lambda count: runner.run(burst(count)),
+            process.pid,
+        )
         try:
-            yield _peer(
-                lambda method, request: runner.run(ask(method, request)),
-                methods,
-                lambda count: runner.run(burst(count)),
-                process.pid,
+            yield replace(
+                peer,
+                items=lambda count: runner.run(items(count)),
+                arrays=lambda count: runner.run(arrays(count)),
             )
         finally:
             runner.run(channel.close())
@@ -147,7 +163,22 @@ def _handlers(grpc: Any, *, asynchronous: bool) -> Any:
             None if name.startswith("get") else _pack,
         )
 
-    return grpc.method_handlers_generic_handler("Served", {name: handler(name) for name in _PLAIN + _BYTES})
+    def streaming(name: str) -> Any:
+        method = getattr(served, name)
+
+        def run(request: Any, context: Any) -> Any:
+            return method(*request)
+
+        async def run_async(request: Any, context: Any) -> Any:
+            for item in method(*request):
+                yield item
+
+        pack = None if name.endswith("bytes") else _pack
+        return grpc.unary_stream_rpc_method_handler(run_async if asynchronous else run, _unpack, pack)
+
+    handlers = {name: handler(name) for name in _PLAIN + _BYTES}
+    handlers |= {name: streaming(name) for name in _STREAMS}
+    return grpc.method_handlers_generic_handler("Served", handlers)
 
 
 def _serve(grpc: Any) -> None:

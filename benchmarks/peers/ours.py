@@ -13,7 +13,7 @@ import snakekernel
 from snakekernel import step
 from snakekernel.memory.exchange import FROM_BYTES
 
-from ..peer import OUTSTANDING, STEPS, Kind, Peer, Transport, one_by_one
+from ..peer import OUTSTANDING, STEPS, Kind, Peer, Transport, one_by_one, seen
 from ..processes import environment
 
 _ADD: Final = "operator.add"
@@ -57,6 +57,10 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
                     under_way.append(snake.submit(_ADD, args=(len(under_way), 1)))
             return got
 
+        def in_turn(count: int) -> list[Any]:
+            numbers = call("stored.kept.numbers", args=(count,), store_as="numbers").proxy
+            return [call("builtins.next", args=(numbers,)) for _ in range(count)]
+
         yield Peer(
             call=lambda: call(_ADD, args=(2, 3)),
             in_flight=in_flight,
@@ -70,6 +74,11 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
             get_frame=lambda: snake.retrieve("frame", returns="value"),
             loop=one_by_one(lambda a, b: call(_ADD, args=(a, b))),
             chain=lambda: snake.pipeline(_CHAIN)[-1],
+            items=lambda count: list(snake.stream("stored.kept.numbers", args=(count,))),
+            arrays=lambda count: [
+                seen(array) for array in snake.stream("stored.kept.arrays", args=(count,), credit=16)
+            ],
+            items_in_turn=in_turn,
             pids=[_pid(snake)],
             prepare=lambda: call("benchmarks.served.Served", store_as="kept"),
         )
@@ -111,6 +120,13 @@ def asynchronous(transport: Transport) -> Iterator[Peer]:
         async def chain() -> Any:
             return (await snake.pipeline(_CHAIN))[-1]
 
+        async def items(count: int) -> list[Any]:
+            return [item async for item in snake.stream("stored.kept.numbers", args=(count,))]
+
+        async def arrays(count: int) -> list[Any]:
+            stream = snake.stream("stored.kept.arrays", args=(count,), credit=16)
+            return [seen(array) async for array in stream]
+
         snake = runner.run(connect())
         try:
             yield Peer(
@@ -120,6 +136,8 @@ def asynchronous(transport: Transport) -> Iterator[Peer]:
                 swap=lambda record: runner.run(ask("stored.kept.swap", record)),
                 loop=lambda: runner.run(loop()),
                 chain=lambda: runner.run(chain()),
+                items=lambda count: runner.run(items(count)),
+                arrays=lambda count: runner.run(arrays(count)),
                 pids=[_pid(owner)],
             )
         finally:
@@ -155,6 +173,8 @@ def _bulk(peer: Peer) -> Peer:
         get_made=peer.get_made,
         put_frame=peer.put_frame,
         get_frame=peer.get_frame,
+        arrays=peer.arrays,
+        prepare=peer.prepare,
     )
 
 

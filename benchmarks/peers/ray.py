@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ..peer import OUTSTANDING, STEPS, Kind, Peer, one_by_one
+from ..peer import OUTSTANDING, STEPS, Kind, Peer, one_by_one, seen
 from ..processes import environment
 from ..served import Served
 
@@ -78,6 +78,9 @@ def _peer(ray: Any) -> Peer:
             value = kept.add.remote(value, 1)
         return get(value)
 
+    def streamed(method: Any, count: int) -> Any:
+        return map(get, method.options(num_returns="streaming").remote(count))
+
     return Peer(
         call=lambda: get(kept.add.remote(2, 3)),
         in_flight=in_flight,
@@ -90,6 +93,8 @@ def _peer(ray: Any) -> Peer:
         get_frame=lambda: get(given["frame"]),
         loop=one_by_one(lambda a, b: get(kept.add.remote(a, b))),
         chain=chain,
+        items=lambda count: list(streamed(kept.numbers, count)),
+        arrays=lambda count: [seen(array) for array in streamed(kept.arrays, count)],
         pids=[get(kept.pid.remote())],
     )
 

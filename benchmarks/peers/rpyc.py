@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ..peer import OUTSTANDING, Kind, LeftOut, Peer, one_by_one
+from ..peer import OUTSTANDING, Kind, LeftOut, Peer, one_by_one, seen
 from ..processes import folder, listening, server
 from ..served import Served, array_of, frame_bytes, frame_of
 
@@ -110,6 +110,8 @@ def opened() -> Iterator[Peer]:
                 put_frame=lambda frame: put("put_frame_bytes", frame_bytes(frame)),
                 get_frame=lambda: frame_of(get("get_frame_bytes")),
                 loop=one_by_one(add),
+                items=lambda count: list(kept.numbers(count)),
+                arrays=lambda count: [seen(array_of(data)) for data in kept.arrays_bytes(count)],
                 pids=[process.pid],
             )
         finally:

@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import Final
 
 from ..workload import Workload
-from . import array, dict_method, frame, growth, in_flight, small_call, start_up, steps, watched_cells
+from . import (
+    array,
+    dict_method,
+    frame,
+    growth,
+    in_flight,
+    small_call,
+    start_up,
+    steps,
+    stream,
+    watched_cells,
+)
 
 WORKLOADS: Final[list[Workload]] = [
     small_call.WORKLOAD,
     in_flight.WORKLOAD,
     dict_method.WORKLOAD,
     steps.WORKLOAD,
+    stream.WORKLOAD,
     *array.WORKLOADS,
     frame.WORKLOAD,
     start_up.WORKLOAD,

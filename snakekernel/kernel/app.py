@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import Any
 
+import zmq
 from ipykernel.kernelapp import IPKernelApp
 from traitlets import Type, default
 
@@ -52,6 +53,13 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
             self.selector = loop.selector
             asyncio.set_event_loop(loop)
         super().initialize(argv)
+
+    def _bind_socket(self, s: Any, port: int) -> Any:
+        if s.type == zmq.ROUTER:
+            # At its high-water mark a ROUTER drops what it sends. Replies are as many as requests and items
+            # as many as were granted, so what waits for a slow client is bounded by that client.
+            s.sndhwm = 0
+        return super()._bind_socket(s, port)
 
     def close(self) -> None:
         """As stock; the lane lets go of the shell socket first."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from time import monotonic
 from typing import Final
 
 from ..objects.leases import Leases
@@ -21,16 +23,25 @@ class Leasing:
     def __init__(self, call_later: Callable[[float, Callable[[], None]], None]) -> None:
         self.leases = Leases(on_hold=self._arm)
         self._call_later = call_later
-        self._is_armed = False
+        #: When it looks next, by the monotonic clock.
+        self._due: float | None = None
 
     def _arm(self) -> None:
         seconds = self.leases.next_end()
-        if seconds is not None and not self._is_armed:
-            self._is_armed = True
-            self._call_later(max(_SOONEST, seconds), self._look)
+        if seconds is None:
+            return
+        seconds = max(_SOONEST, seconds)
+        due = monotonic() + seconds
+        # A lease shorter than those before it does not wait for them.
+        if self._due is None or due < self._due:
+            self._due = due
+            self._call_later(seconds, partial(self._look, due))
 
-    def _look(self) -> None:
-        self._is_armed = False
+    def _look(self, due: float) -> None:
+        if due != self._due:
+            # An earlier one took its place.
+            return
+        self._due = None
         for release in self.leases.expire():
             release()
         self._arm()
