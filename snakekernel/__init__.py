@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .client.output import Output as Output
     from .client.proxy import ref as ref
     from .client.proxy import step as step
+    from .client.remote import RemoteObject as RemoteObject
     from .reporting.bars import progress as progress
     from .ui import panel as panel
 
@@ -30,6 +31,7 @@ __all__ = [
     "Description",
     "Future",
     "Output",
+    "RemoteObject",
     "__version__",
     "connect",
     "errors",
@@ -47,6 +49,7 @@ _HOMES = {
     "Description": "client.description",
     "Future": "client.future",
     "Output": "client.output",
+    "RemoteObject": "client.remote",
     "errors": "errors",
     "panel": "ui",
     "progress": "reporting.bars",

@@ -36,7 +36,6 @@ _UNARY: Final = {
     "floor": "math.floor",
     "ceil": "math.ceil",
     "reversed": "builtins.reversed",
-    "next": "builtins.next",
 }
 #: The same, of those whose value is needed here and now.
 _AT_ONCE: Final = {

@@ -90,6 +90,9 @@ class Recorded(Operators):
     def _now(self, function: str, *args: Any) -> NoReturn:
         raise TypeError(_LATER)
 
+    def __next__(self) -> Any:
+        return self._apply("builtins.next", self)
+
     def __iter__(self) -> NoReturn:
         raise TypeError(_LATER)
 
@@ -105,7 +108,7 @@ class Recorded(Operators):
         """
         found = self._noted.item.result()
         for step in self._steps:
-            found = getattr(found, step.name) if isinstance(step, Attr) else found[step.key]
+            found = getattr(found, step.name) if isinstance(step, Attr) else found[_known(step.key)]
         return found
 
     def fetch(self) -> Any:
@@ -120,6 +123,13 @@ class Recorded(Operators):
 
     def __repr__(self) -> str:
         return f"<recorded {self._noted.item!r}{path_text(self._steps)}>"
+
+
+def _known(key: Any) -> Any:
+    """A key with what was recorded in it replaced by its result."""
+    if isinstance(key, Recorded):
+        return key.result()
+    return type(key)(map(_known, key)) if type(key) in (tuple, list) else key
 
 
 async def _at_once(value: Any) -> Any:

@@ -143,6 +143,15 @@ class RemoteObject(Operators):
             if chunk.done:
                 return
 
+    def __next__(self) -> Any:
+        self._check_blocking("builtins.next")
+        chunk = self._client.pull(self, 1, returns="proxy")
+        if chunk.failure is not None:
+            raise chunk.failure
+        if not chunk.items:
+            raise StopIteration
+        return chunk.items[0]
+
     async def __aiter__(self) -> AsyncIterator[Any]:
         client = self._client
         try:

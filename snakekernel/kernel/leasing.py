@@ -11,6 +11,8 @@ from ..objects.leases import Leases
 
 #: Seconds between two looks, at least: leases are renewed all the time, and most ends never come.
 _SOONEST: Final = 0.25
+#: Seconds that a look may come late.
+_HELD_UP: Final = 0.5
 
 
 class Leasing:
@@ -42,6 +44,8 @@ class Leasing:
             # An earlier one took its place.
             return
         self._due = None
-        for release in self.leases.expire():
-            release()
+        # A loop that was held up, as by code that keeps the GIL, has renewals to read first.
+        if monotonic() - due < _HELD_UP:
+            for release in self.leases.expire():
+                release()
         self._arm()

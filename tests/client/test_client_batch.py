@@ -310,23 +310,32 @@ class TestEndings:
     async def test_a_timeout_is_of_the_whole_batch(self, snake: Client, kind: str) -> None:
         if kind == "blocking":
             with pytest.raises(ReplyTimeout), snake.batch(timeout=0.1) as batch:
-                item = batch.call("time.sleep", args=[0.4])
+                item = batch.call("time.sleep", args=[2.0])
         else:
             async with AsyncClient.connect(snake.connection_file) as client:
                 with pytest.raises(ReplyTimeout):
                     async with client.batch(timeout=0.1) as batch:
-                        item = batch.call("time.sleep", args=[0.4])
+                        item = batch.call("time.sleep", args=[2.0])
         assert isinstance(item.exception(), ReplyTimeout)
         assert snake.call("math.sqrt", args=[4]) == 2.0
 
-    def test_ctrl_c_leaves_the_client_usable(self, snake: Client) -> None:
-        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
+    def test_ctrl_c_leaves_the_client_usable(self, snake: Client, tmp_path: Path) -> None:
+        marker = tmp_path / "begun"
+        code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(60)"
+
+        def press() -> None:
+            while not marker.exists():
+                time.sleep(0.005)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=press)
+        thread.start()
         with pytest.raises(KeyboardInterrupt), snake.batch() as batch:
-            item = batch.call("time.sleep", args=[0.5])
-        timer.join()
+            item = batch.call("builtins.exec", args=[code])
+        thread.join()
         assert item.done()
         assert item.exception() is not None
+        snake.interrupt()
         assert snake.call("operator.add", args=[1, 2]) == 3
 
 

@@ -89,7 +89,7 @@ class TestProcesses:
         results = context.SimpleQueue()
         process = context.Process(target=child, args=(results,))
         process.start()
-        process.join(20)
+        process.join(60)
         assert process.exitcode == 0
         assert "fork" in results.get()
         assert Path(snake.connection_file).exists()
@@ -97,8 +97,11 @@ class TestProcesses:
         with Client.connect(snake.connection_file) as again:
             assert again.call("operator.add", args=[1, 2]) == 3
 
-    def test_a_forked_child_does_not_read_its_parents_replies(self, snake: Client) -> None:
-        future = snake.submit("operator.add", args=[1, 2])
+    def test_a_forked_child_does_not_read_its_parents_replies(self, snake: Client, tmp_path: Path) -> None:
+        go = tmp_path / "go"
+        code = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists(): time.sleep(0.005)"
+        # Its reply must not be here before the fork.
+        future = snake.submit("builtins.exec", args=[code])
 
         def child(results: multiprocessing.SimpleQueue[str]) -> None:
             for ask in (future.done, future.result):
@@ -111,10 +114,11 @@ class TestProcesses:
         results = context.SimpleQueue()
         process = context.Process(target=child, args=(results,))
         process.start()
-        process.join(20)
+        process.join(60)
         assert process.exitcode == 0
         assert all("fork" in results.get() for _ in range(2))
-        assert future.result() == 3
+        go.touch()
+        assert future.result() is None
 
     def test_a_forked_child_closes_whatever_its_parent_was_doing(self, snake: Client) -> None:
         begun, over = threading.Event(), threading.Event()
@@ -130,7 +134,7 @@ class TestProcesses:
         process = multiprocessing.get_context("fork").Process(target=snake.close)
         try:
             process.start()
-            process.join(20)
+            process.join(60)
             assert process.exitcode == 0
         finally:
             over.set()

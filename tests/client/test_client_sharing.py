@@ -45,7 +45,7 @@ def test_threads_that_give_up_do_not_disturb_the_others(snake: Client) -> None:
     def work(number: int) -> object:
         if number % 2:
             with pytest.raises(ReplyTimeout):
-                snake.call("time.sleep", args=[0.3], timeout=0.05)
+                snake.call("time.sleep", args=[1.0], timeout=0.05)
             return None
         return [snake.call("operator.add", args=[number, i]) for i in range(10)]
 
@@ -54,17 +54,18 @@ def test_threads_that_give_up_do_not_disturb_the_others(snake: Client) -> None:
     assert results[0::2] == [[n + i for i in range(10)] for n in (0, 2, 4)]
 
 
-def test_control_answers_while_a_call_runs(snake: Client) -> None:
+def test_control_answers_while_a_call_runs(snake: Client, tmp_path: Path) -> None:
+    marker = tmp_path / "begun"
+    code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(60)"
     with ThreadPoolExecutor(1) as pool:
-        long = pool.submit(snake.call, "time.sleep", args=[1.0])
-        begun = time.monotonic()
-        while not long.running():
-            threading.Event().wait(0.01)
+        long = pool.submit(snake.call, "builtins.exec", args=[code])
+        while not marker.exists():
+            time.sleep(0.005)
         snake.list_stored()
         snake.ping()
-        assert time.monotonic() - begun < 0.9
         assert not long.done()
-        assert long.result() is None
+        snake.interrupt()
+        assert isinstance(long.exception(timeout=30), Interrupted)
 
 
 def test_a_client_made_in_a_thread_serves_others(snake: Client) -> None:
@@ -80,8 +81,8 @@ def test_a_client_made_in_a_thread_serves_others(snake: Client) -> None:
 def test_a_timeout_raises_and_later_calls_work(snake: Client) -> None:
     begun = time.monotonic()
     with pytest.raises(ReplyTimeout) as caught:
-        snake.call("time.sleep", args=[0.5], timeout=0.1)
-    assert 0.1 <= time.monotonic() - begun < 0.45
+        snake.call("time.sleep", args=[2.0], timeout=0.1)
+    assert time.monotonic() - begun >= 0.1
     assert isinstance(caught.value, TimeoutError)
     assert caught.value.code == "outcome_unknown"
     assert snake.call("math.sqrt", args=[4]) == 2.0
@@ -163,8 +164,8 @@ def test_ctrl_c_while_waiting_leaves_the_client_usable(snake: Client) -> None:
 def test_ctrl_c_at_any_moment_leaves_the_client_usable(snake: Client) -> None:
     """Pressed in the middle of a storm of small calls, it never cuts a message in two."""
     for number in range(60):
-        _until_ctrl_c(lambda: snake.call("operator.add", args=[1, 1], timeout=10), after=number * 331)
-        assert snake.call("operator.add", args=[number, 2], timeout=10) == number + 2
+        _until_ctrl_c(lambda: snake.call("operator.add", args=[1, 1], timeout=60), after=number * 331)
+        assert snake.call("operator.add", args=[number, 2], timeout=60) == number + 2
 
 
 def test_another_thread_goes_on_when_ctrl_c_takes_the_leader(snake: Client) -> None:

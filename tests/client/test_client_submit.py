@@ -91,7 +91,7 @@ async def test_nor_do_they_with_the_async_client(snake: Client) -> None:
 
 
 def test_a_future_can_be_asked_again_after_a_timeout(snake: Client) -> None:
-    future = snake.submit("time.sleep", args=[0.5])
+    future = snake.submit("time.sleep", args=[2.0])
     assert future.running()
     with pytest.raises(ReplyTimeout):
         future.result(timeout=0.05)
@@ -101,7 +101,7 @@ def test_a_future_can_be_asked_again_after_a_timeout(snake: Client) -> None:
 
 
 def test_calls_in_between_do_not_disturb(snake: Client) -> None:
-    slow = snake.submit("time.sleep", args=[0.3])
+    slow = snake.submit("time.sleep", args=[2.0])
     assert snake.ping()["bridge_type"] == "snakekernel"
     assert not slow.done()
     assert snake.call("operator.add", args=[1, 2]) == 3
@@ -119,7 +119,7 @@ def test_threads_wait_for_the_same_future(snake: Client) -> None:
 
 
 def test_one_that_gives_up_leaves_the_future_to_others(snake: Client) -> None:
-    future = snake.submit("time.sleep", args=[0.6])
+    future = snake.submit("time.sleep", args=[2.0])
     with ThreadPoolExecutor(2) as pool:
         impatient = pool.submit(future.result, 0.1)
         patient = pool.submit(future.result, 30)
@@ -129,7 +129,7 @@ def test_one_that_gives_up_leaves_the_future_to_others(snake: Client) -> None:
 
 def test_cancelling_gives_up_the_result_and_not_the_call(snake: Client, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
-    blocker = snake.submit("time.sleep", args=[0.3])
+    blocker = snake.submit("time.sleep", args=[1.0])
     future = snake.submit("pathlib.Path.touch", args=[mark])
     assert future.cancel()
     assert future.cancelled()
@@ -145,14 +145,17 @@ def test_cancelling_gives_up_the_result_and_not_the_call(snake: Client, tmp_path
     assert mark.exists()
 
 
-def test_cancelling_ends_the_wait_of_another_thread(snake: Client) -> None:
-    future = snake.submit("time.sleep", args=[1.0])
+def test_cancelling_ends_the_wait_of_another_thread(snake: Client, tmp_path: Path) -> None:
+    marker = tmp_path / "begun"
+    code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(60)"
+    future = snake.submit("builtins.exec", args=[code])
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(future.result)
-        while not waiting.running():
+        while not (waiting.running() and marker.exists()):
             time.sleep(0.001)
         assert future.cancel()
-        assert isinstance(waiting.exception(timeout=0.9), CancelledError)
+        assert isinstance(waiting.exception(timeout=30), CancelledError)
+    snake.interrupt()
     assert snake.call("builtins.int") == 0
 
 
@@ -177,7 +180,7 @@ def test_callbacks_run_while_another_call_is_waited_for(snake: Client) -> None:
     called = threading.Event()
     quick = snake.submit("builtins.int")
     quick.add_done_callback(lambda one: called.set())
-    slow = snake.submit("time.sleep", args=[0.5])
+    slow = snake.submit("time.sleep", args=[2.0])
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(slow.result)
         assert called.wait(30)
@@ -187,7 +190,7 @@ def test_callbacks_run_while_another_call_is_waited_for(snake: Client) -> None:
 def test_closing_and_losing_fail_them() -> None:
     with snakekernel.start() as snake:
         other = snakekernel.connect(snake.connection_file)
-        future = other.submit("time.sleep", args=[1])
+        future = other.submit("time.sleep", args=[3])
         other.close()
         with pytest.raises(KernelLost, match="closed"):
             future.result()

@@ -162,7 +162,7 @@ class TestCancel:
 
     def test_a_session_is_released(self, stock: Stock, make: Callable[[str], str]) -> None:
         """A cancelled task holds no lease on its session."""
-        stock.ok("create_session", {"session_id": "short", "ttl": 0.2})
+        stock.ok("create_session", {"session_id": "short", "ttl": 3})
         endless = inspect(stock, ["stored", make("Endless")], budget=60, session_id="short")
         waiting = inspect(stock, ["stored", make("Plain")], session_id="short")
         assert cancel(stock, waiting)

@@ -256,7 +256,7 @@ def test_a_flood_while_a_gui_has_the_loop(fresh_kernel: Callable[..., Any]) -> N
     def answers() -> bool:
         # The kernel's socket drops replies beyond its high-water mark: asked until one gets through.
         ping = stock.send("ping")
-        return stock.poll(lambda: bool(stock.replies(ping)), 5)
+        return stock.poll(lambda: bool(stock.replies(ping)), 10)
 
     assert any(answers() for _ in range(10))
 

@@ -13,12 +13,14 @@ HERE = Path(__file__).parent
 #: What looks at order, threads and signals; what the messages say does not depend on the way they take.
 MODULES = (
     "test_kernel_busy.py",
+    "test_kernel_concurrent.py",
     "test_kernel_doors.py",
     "test_kernel_frames.py",
     "test_kernel_inspector.py",
     "test_kernel_interrupts.py",
     "test_kernel_order.py",
     "test_kernel_status.py",
+    "test_kernel_subshells.py",
     "test_kernel_watch.py",
 )
 
