@@ -321,3 +321,32 @@ async def test_calls_at_once_on_one_loop_have_their_own(snake: Client, stock: St
         await asyncio.gather(*calls)
     for name, outputs in heard.items():
         assert texts(outputs) == "".join(f"{name} {n}\n" for n in range(5))
+
+
+def test_a_streams_output_is_heard(snake: Client, stock: Stock) -> None:
+    stock.cell(
+        "def produces(n):\n"
+        "    for i in snakekernel.progress(range(n), text='producing'):\n"
+        "        print('made', i); yield i\n"
+        "    print('over')\n"
+    )
+    heard: list[Output] = []
+    told: list[tuple[int, int, str]] = []
+    listens: dict[str, Any] = {"on_output": heard.append, "on_progress": lambda *said: told.append(said)}
+    assert list(snake.stream("user.produces", args=[5], **listens)) == [0, 1, 2, 3, 4]
+    assert texts(heard) == "".join(f"made {i}\n" for i in range(5)) + "over\n"
+    assert told[-1] == (5, 5, "producing")
+    with snake.stream("user.produces", args=[1000], credit=1, **listens) as stream:
+        assert next(stream) == 0
+    assert snake.call("math.sqrt", args=[4], on_output=heard.append) == 2
+
+
+async def test_an_async_streams_output_is_heard(snake: Client) -> None:
+    async with AsyncClient.connect(snake.connection_file) as client:
+        heard: list[Output] = []
+        made = [item async for item in client.stream("user.produces", args=[5], on_output=heard.append)]
+        assert made == [0, 1, 2, 3, 4]
+        assert texts(heard).endswith("made 4\nover\n")
+        async with client.stream("user.produces", args=[1000], credit=1, on_output=heard.append):
+            pass
+        assert await client.call("math.sqrt", args=[4]) == 2
