@@ -290,10 +290,31 @@ class AsyncClient(AsyncParallel):
         return future
 
     def _streamed(
-        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+        self,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        credit: int,
+        timeout: float | None,
+        outputs: Outputs | None,
     ) -> AsyncStream:
-        _, post = self._opened()
-        return AsyncStream(self, post.give, *self._stream_message(content, buffers), credit, timeout)
+        link, post = self._opened()
+        if outputs is None:
+            return AsyncStream(self, post.give, *self._stream_message(content, buffers), credit, timeout)
+        sending: asyncio.Future[None] | None = None
+
+        def begin(message: Message, slot: Slot) -> None:
+            nonlocal sending
+            ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
+            if self._listen(link, post, outputs, message.number, ready):
+                post.give(message, slot)
+            else:
+                sending = asyncio.ensure_future(_give_later(post, message, slot, ready))
+
+        stream = AsyncStream(
+            self, post.give, *self._stream_message(content, buffers), credit, timeout, outputs, begin
+        )
+        stream._sending = sending
+        return stream
 
     def _listened(
         self,
@@ -417,6 +438,15 @@ class _Post:
         """A descriptor of the link is readable."""
         with Shield():
             self._link.read((descriptor,))
+
+
+async def _give_later(post: _Post, message: Message, slot: Slot, ready: asyncio.Future[Received]) -> None:
+    try:
+        await welcomed(ready)
+        post.give(message, slot)
+    except (KernelLost, ReplyTimeout) as error:
+        # Whoever takes the next item is told.
+        slot(error)
 
 
 def _settle(future: asyncio.Future[Received], came: Received | BaseException) -> None:

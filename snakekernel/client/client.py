@@ -294,9 +294,14 @@ class Client(Parallel):
         return begin_heard(self._turns, message, op, finish, outputs)
 
     def _streamed(
-        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+        self,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        credit: int,
+        timeout: float | None,
+        outputs: Outputs | None,
     ) -> Stream:
-        return Stream(self, self._turns, *self._stream_message(content, buffers), credit, timeout)
+        return Stream(self, self._turns, *self._stream_message(content, buffers), credit, timeout, outputs)
 
     def _listened(
         self,
