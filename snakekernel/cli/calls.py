@@ -96,11 +96,16 @@ class CallApp(KernelCommand):
         console = console_here()
         items = client.exchange_items(self._content, session_id=self.session_id, timeout=self.timeout)
         with closing(items):
-            for item, buffers in items:
-                if self.as_json:
-                    print_json({**(item or {}), **note_of(buffers)})
-                else:
-                    show_result(console, item, buffers)
+            try:
+                for item, buffers in items:
+                    if self.as_json:
+                        print_json({**(item or {}), **note_of(buffers)})
+                    else:
+                        show_result(console, item, buffers)
+            except KeyboardInterrupt:
+                # Closing alone waits for the next item.
+                client.cancel(items)
+                raise
 
 
 class PipelineApp(KernelCommand):
