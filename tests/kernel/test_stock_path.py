@@ -22,6 +22,7 @@ MODULES = (
     "test_kernel_interrupts.py",
     "test_kernel_order.py",
     "test_kernel_status.py",
+    "test_kernel_streams.py",
     "test_kernel_subshells.py",
     "test_kernel_watch.py",
 )
