@@ -130,6 +130,11 @@ class ThreadInterrupts(Interrupts):
         #: The exception that may be under way.
         self._strike: type[_Strike] | None = None
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this thread is the request's."""
+        return self._thread == threading.get_ident()
+
     def __enter__(self) -> None:
         with self._lock:
             self._armed = not self._pending

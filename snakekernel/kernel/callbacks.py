@@ -14,13 +14,14 @@ import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ..commands.interrupts import ThreadInterrupts
 from ..commands.requester import Requester
 from ..commands.scope import Scope
 from ..errors import CallbackLost
@@ -33,13 +34,15 @@ from .callback_errors import raised_by
 from .callback_functions import made
 from .incoming import Incoming, split
 from .nested import serve_here, serve_on_loop
-from .serving import admitted
+from .serving import Serving, admitted
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
 
 #: Seconds between two messages that tell what was let go.
 _BATCH: Final = 0.05
+#: Seconds after which a thread that waits looks whether it is to stop.
+_SLICE: Final = 0.1
 _WITHIN: Final = b'"callback_call"'
 _GONE: Final = "The client whose function {!r} is to be called is gone, or has let it go."
 
@@ -182,14 +185,19 @@ class Callbacks:
         """Call a client's function and wait on this thread."""
         inbox: SimpleQueue[_Item] = SimpleQueue()
         end = _end_of(lent)
+        is_main = threading.current_thread() is threading.main_thread()
         with self._under_way(lent, inbox.put, args, kwargs) as call:
             while True:
+                left = None if end is None else max(0.0, end - monotonic())
                 try:
-                    item = inbox.get(timeout=None if end is None else max(0.0, end - monotonic()))
+                    # Other threads than the main one are stopped between two instructions only.
+                    item = inbox.get(timeout=left if is_main or left == 0 else min(_SLICE, left or _SLICE))
                 except Empty:
-                    raise _too_late(lent) from None
+                    if end is not None and monotonic() >= end:
+                        raise _too_late(lent) from None
+                    continue
                 if isinstance(item, Incoming):
-                    with self._kernel.interrupts.held():
+                    with self._held(self._serving()):
                         serve_here(self._kernel, item)
                     continue
                 return self._outcome(call, item)
@@ -224,14 +232,17 @@ class Callbacks:
     def _under_way(
         self, lent: Lent, put: Callable[[_Item], object], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Iterator[_Call]:
-        interrupts = self._kernel.interrupts
+        serving = self._serving()
         call = _Call(f"{self._kernel.runtime.epoch[:8]}-{next(self._numbers)}", lent, put)
-        with interrupts.held():
+        with self._held(serving):
             if self._kernel.is_forked:
                 raise CallbackLost(
                     f"The function {lent.callback.name!r} cannot be called in a forked process."
                 )
-            requester = self._requester(lent)
+            requester: Requester | None = None if serving is None else serving.requester
+            if requester is None or requester.sender != lent.sender:
+                requester = lent.requester
+            assert requester is not None
             given = Arguments(self._kernel.runtime, lent)
             content = CallbackRequest(
                 id=lent.callback.id,
@@ -253,31 +264,34 @@ class Callbacks:
         try:
             yield call
         finally:
-            with interrupts.held():
+            with self._held(serving):
                 self._end(call)
 
     def _end(self, call: _Call) -> None:
         self._calls.pop(call.id, None)
         call.lent.calls.discard(call)
 
-    def _requester(self, lent: Lent) -> Requester:
-        """Reaches the client as a child of the request that runs here, if that is its own."""
+    def _serving(self) -> Serving | None:
+        """What serves the request that runs here, or that started this thread; None within a cell."""
         kernel = self._kernel
         try:
             activity = kernel.activities.find(kernel.get_parent("shell")["header"])
         except (KeyError, TypeError):
-            activity = None
-        requester = None if activity is None else activity.requester
-        if requester is None or requester.sender != lent.sender:
-            requester = lent.requester
-        assert requester is not None
-        return requester
+            return None
+        return activity.serving if activity is not None and isinstance(activity.serving, Serving) else None
+
+    def _held(self, serving: Serving | None) -> AbstractContextManager[None]:
+        """Our own lines within user code: a stop of the request strikes after them."""
+        interrupts = None if serving is None else serving.run.interrupts
+        if isinstance(interrupts, ThreadInterrupts):
+            return interrupts.held() if interrupts.is_here else nullcontext()
+        return self._kernel.interrupts.held()
 
     def _outcome(self, call: _Call, item: Frame | None) -> Any:
         lent, runtime = call.lent, self._kernel.runtime
         if item is None:
             raise CallbackLost(_GONE.format(lent.callback.name))
-        with self._kernel.interrupts.held():
+        with self._held(self._serving()):
             content = unpack_object(item.content) if isinstance(item.content, bytes) else item.content
             if content.get("status") == "ok" and "result" in content:
                 result = content["result"]
