@@ -35,7 +35,7 @@ from .callback_errors import raised_by
 from .callback_functions import made
 from .incoming import Incoming, split
 from .nested import serve_here, serve_on_loop
-from .serving import admitted
+from .serving import Serving, admitted
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -232,14 +232,17 @@ class Callbacks:
     def _under_way(
         self, lent: Lent, put: Callable[[_Item], object], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Iterator[_Call]:
-        interrupts = self._kernel.interrupts
+        serving = self._serving()
         call = _Call(f"{self._kernel.runtime.epoch[:8]}-{next(self._numbers)}", lent, put)
-        with interrupts.held():
+        with self._kernel.interrupts.held():
             if self._kernel.is_forked:
                 raise CallbackLost(
                     f"The function {lent.callback.name!r} cannot be called in a forked process."
                 )
-            requester = self._requester(lent)
+            requester: Requester | None = None if serving is None else serving.requester
+            if requester is None or requester.sender != lent.sender:
+                requester = lent.requester
+            assert requester is not None
             given = Arguments(self._kernel.runtime, lent)
             content = CallbackRequest(
                 id=lent.callback.id,
@@ -261,25 +264,21 @@ class Callbacks:
         try:
             yield call
         finally:
-            with interrupts.held():
+            with self._kernel.interrupts.held():
                 self._end(call)
 
     def _end(self, call: _Call) -> None:
         self._calls.pop(call.id, None)
         call.lent.calls.discard(call)
 
-    def _requester(self, lent: Lent) -> Requester:
-        """Reaches the client as a child of the request that runs here, if that is its own."""
+    def _serving(self) -> Serving | None:
+        """What serves the request that runs here, or that started this thread; None within a cell."""
         kernel = self._kernel
         try:
             activity = kernel.activities.find(kernel.get_parent("shell")["header"])
         except (KeyError, TypeError):
-            activity = None
-        requester = None if activity is None else activity.requester
-        if requester is None or requester.sender != lent.sender:
-            requester = lent.requester
-        assert requester is not None
-        return requester
+            return None
+        return activity.serving if activity is not None and isinstance(activity.serving, Serving) else None
 
     def _outcome(self, call: _Call, item: Frame | None) -> Any:
         lent, runtime = call.lent, self._kernel.runtime

@@ -162,6 +162,7 @@ class Serving:
 
     Attributes:
         run: the request's run through the dispatcher. is_over: whether its reply is sent, or being sent.
+        requester: reaches who asked, beside the reply.
         on_end: told how it ended, on its thread; for who wants it stopped.
     """
 
@@ -172,10 +173,10 @@ class Serving:
         "_kernel",
         "_on_main",
         "_piece",
-        "_requester",
         "_send",
         "is_over",
         "on_end",
+        "requester",
         "run",
     )
 
@@ -184,10 +185,10 @@ class Serving:
         self._incoming = incoming
         self._send = send
         self.is_over = False
-        frame, self._requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
+        frame, self.requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
         self._on_main = threading.get_ident() == _MAIN
         interrupts = Interrupts() if self._on_main else ThreadInterrupts()
-        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self._requester)
+        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self.requester)
         self.on_end: Callable[[Outcome], object] | None = None
         #: Where it goes on beside others.
         self._piece: _Piece | None = None
@@ -196,7 +197,6 @@ class Serving:
         """Run until the request ends or awaits something."""
         kernel, parent = self._kernel, self._incoming.parent()
         self._activity = kernel.activities.begin(parent, self)
-        self._activity.requester = self._requester
         if self._on_main:
             self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:
