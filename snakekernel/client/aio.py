@@ -281,7 +281,9 @@ class AsyncClient(AsyncParallel):
     ) -> asyncio.Future[Any]:
         if outputs is not None:
             return self._listened(op, content, buffers, finish, outputs, None)
-        number, finished = self._sent(op, content, buffers, finish, "shell", None, keep=True)
+        return self._cancellable(*self._sent(op, content, buffers, finish, "shell", None, keep=True))
+
+    def _cancellable(self, number: int, finished: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
         link, post = self._opened()
         future = asyncio.ensure_future(finished)
         post.numbers[future] = number
@@ -361,7 +363,7 @@ class AsyncClient(AsyncParallel):
             received = await heard(link, message.number, op, begin, outputs, timeout)
             return _read(link, received, finish)
 
-        return asyncio.ensure_future(result())
+        return self._cancellable(message.number, result())
 
     def _listen(
         self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]

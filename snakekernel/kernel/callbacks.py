@@ -15,12 +15,14 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ..commands.interrupts import entered
 from ..commands.requester import Requester
 from ..commands.scope import Scope
 from ..errors import CallbackLost
@@ -79,6 +81,10 @@ class Lent:
 
 #: What a waiting call gets: the client's answer, a request made within it, or None where the client is lost.
 _Item = Frame | Incoming | None
+
+
+class _Awake:
+    """Stands in an inbox for nothing: whoever waits is to be stopped, and an exception is under way."""
 
 
 class _Call:
@@ -180,9 +186,9 @@ class Callbacks:
 
     def call(self, lent: Lent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a client's function and wait on this thread."""
-        inbox: SimpleQueue[_Item] = SimpleQueue()
+        inbox: SimpleQueue[_Item | _Awake] = SimpleQueue()
         end = _end_of(lent)
-        with self._under_way(lent, inbox.put, args, kwargs) as call:
+        with self._under_way(lent, inbox.put, args, kwargs) as call, _awake(inbox):
             while True:
                 try:
                     item = inbox.get(timeout=None if end is None else max(0.0, end - monotonic()))
@@ -191,6 +197,8 @@ class Callbacks:
                 if isinstance(item, Incoming):
                     with self._kernel.interrupts.held():
                         serve_here(self._kernel, item)
+                    continue
+                if isinstance(item, _Awake):
                     continue
                 return self._outcome(call, item)
 
@@ -362,3 +370,18 @@ def _too_late(lent: Lent) -> TimeoutError:
 
 def _unpacked(metadata: bytes | dict[str, Any]) -> dict[str, Any]:
     return unpack_object(metadata) if isinstance(metadata, bytes) else metadata
+
+
+@contextmanager
+def _awake(inbox: SimpleQueue[_Item | _Awake]) -> Iterator[None]:
+    """Have the wait for an inbox end where the request on this thread is to be stopped."""
+    current = entered.get(threading.get_ident())
+    if current is None:
+        # On the main thread a signal does.
+        yield
+        return
+    before, current.wake = current.wake, partial(inbox.put, _Awake())
+    try:
+        yield
+    finally:
+        current.wake = before

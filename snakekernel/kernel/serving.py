@@ -21,7 +21,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..commands.dispatch import Outcome, Run
-from ..commands.interrupts import Interrupts, ThreadInterrupts
+from ..commands.interrupts import Interrupts, ThreadInterrupts, entered
 from ..commands.suspending import Suspended
 from ..wire.frame import Frame
 from ..wire.names import Door
@@ -96,13 +96,14 @@ class InterruptsOfRequests:
 
     def held(self) -> AbstractContextManager[None]:
         """Our own lines within user code, on any thread: an interrupt of the request strikes after them."""
-        current = self._current
-        return nullcontext() if current is None or threading.get_ident() != _MAIN else current.held()
+        thread = threading.get_ident()
+        current = self._current if thread == _MAIN else entered.get(thread)
+        return nullcontext() if current is None else current.held()
 
     def after(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
-        if self._current is not None and threading.get_ident() == _MAIN:
-            with self._current.held():
+        if self._current is not None or entered:
+            with self.held():
                 return self._after_cell(work, *args)
         return self._after_cell(work, *args)
 
