@@ -376,11 +376,13 @@ class AsyncClient(AsyncParallel):
             return outputs.listen(link.listen(), number, partial(_settle, ready))
 
     def _number_of(self, future: Any) -> int:
-        number = None
-        if self._post is not None and isinstance(future, asyncio.Future):
+        number: int | None = None
+        if isinstance(future, AsyncStream) and future._link is self._link:
+            number = future._number
+        elif self._post is not None and isinstance(future, asyncio.Future):
             number = self._post.numbers.get(future)
         if number is None:
-            raise TypeError(f"a call id or a task of this client's submit is needed, not {future!r}")
+            raise TypeError(f"a call id, or a task or stream of this client, is needed, not {future!r}")
         return number
 
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
