@@ -73,16 +73,9 @@ def test_protocol_json_says_where_operations_are_served() -> None:
         "close_subshells",
         "list_variables",
         "watch",
-        "renew",
-        "open_subshells",
-        "close_subshells",
         "table",
         "summarize",
         "preview",
-        "renew",
-        "credit",
-        "open_subshells",
-        "close_subshells",
     }
     assert {op for op, channels in served.items() if channels["comm"]} == on_control
     assert {op for op, row in data["operations"].items() if row["task"]} == {
