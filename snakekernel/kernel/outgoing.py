@@ -15,6 +15,7 @@ from tornado.ioloop import IOLoop
 from ..commands.outcomes import Packed
 from ..memory.exchange import SEGMENTS
 from ..wire.frame import flattened, pack_json
+from ..wire.model import Item
 from ..wire.names import Door
 from .incoming import Incoming
 
@@ -90,7 +91,12 @@ class RequesterOf:
         packed = Packed(pack_json(content), [flattened(buffer) for buffer in buffers])
         if secrets:
             scrubbed = [secrets.scrub_buffer(buffer) for buffer in packed.buffers]
-            packed = Packed(secrets.scrub(packed.content), scrubbed)
+            text = secrets.scrub(packed.content)
+            differs = any(new is not old for new, old in zip(scrubbed, packed.buffers, strict=True))
+            if isinstance(content, Item) and (differs or text is not packed.content):
+                content.lossy = True
+                text = secrets.scrub(pack_json(content))
+            packed = Packed(text, scrubbed)
         frames = frames_to(kernel, self._incoming, self.sender, msg_type, packed)
         send = send_on_control if self._door in ("control", "callback") else send_on_shell
         if buffers and (send is send_on_control or kernel.lane is None):

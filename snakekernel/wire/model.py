@@ -120,11 +120,12 @@ class Progress(msgspec.Struct, kw_only=True):
 class Item(msgspec.Struct, kw_only=True):
     """Content of ``snake_item``: one item of a stream, described as the result of a ``call``.
 
-    seq: 0 for the first, then without a gap.
+    seq: 0 for the first, then without a gap. lossy: a registered secret was scrubbed from it; else absent.
     """
 
     seq: int
     item: dict[str, Any] | None
+    lossy: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class CallbackRequest(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -295,6 +295,34 @@ async def test_async_streams_leave_the_shell_to_others(asnake: AsyncClient) -> N
         assert await asnake.call("operator.add", args=[n, 1]) == n + 1
 
 
+def test_the_tokens_of_a_dspy_program(snake: Client) -> None:
+    """What streamify makes; DSPy's own tasks and context live as long as the stream."""
+    from snakekernel.demo.lm_server import LMServer
+
+    with LMServer() as server, snake.session("tokens") as session:
+        session.configure_lm(provider="openai", model="demo", api_base=server.api_base, api_key="none")
+        session.create_program("program", "question -> answer")
+        listener = session.call(
+            "dspy.streaming.StreamListener", kwargs={"signature_field_name": "answer"}, returns="ref"
+        )
+        session.call(
+            "dspy.streamify",
+            args=[session.stored.program],
+            kwargs={"stream_listeners": [listener]},
+            store_as="spoken",
+        )
+        *pieces, prediction = session.stream(
+            "stored.spoken", kwargs={"question": "Where do penguins live?"}, credit=1
+        )
+        said = "".join(piece.attributes["chunk"]["value"] for piece in pieces)
+        assert len(pieces) > 3
+        assert prediction.type == "Prediction"
+        assert prediction["prediction_data"]["answer"] == said
+        with session.stream("stored.spoken", kwargs={"question": "Where do penguins live?"}) as stream:
+            next(stream)
+        assert session.call("operator.add", args=[1, 1]) == 2
+
+
 def test_not_within_a_batch(snake: Client) -> None:
     with pytest.raises(InvalidRequest, match="batch"), snake.batch() as batch:
         batch.stream("user.numbers", args=[1])

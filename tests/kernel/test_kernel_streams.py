@@ -277,6 +277,19 @@ def test_each_item_is_sent_as_it_was(stock: Stock) -> None:
     assert end()["status"] == "ok"
 
 
+def test_no_item_shows_a_secret(stock: Stock) -> None:
+    key = "sk-canary-0123456789abcdef"
+    stock.ok("call", {"target": "builtins.dict", "kwargs": {"api_key": key}})
+    stock.cell(f"def secrets(): yield 'plain'; yield 'the key is {key}'; yield b'{key}'")
+    reading = Reading(stock, "user.secrets")
+    assert reading.end()["items"] == 3
+    plain, text, data = reading.messages
+    assert "lossy" not in plain["content"]
+    assert key not in str(text)
+    assert not any(key.encode() in bytes(buffer) for buffer in data["buffers"])
+    assert text["content"]["lossy"] is data["content"]["lossy"] is True
+
+
 @pytest.mark.parametrize(("make", "iterate"), [("builtins.iter", "sync"), ("builtins.aiter", "async")])
 def test_a_stored_iterator_keeps_its_place(stock: Stock, make: str, iterate: str) -> None:
     name = f"kept_{iterate}"
