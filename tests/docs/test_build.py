@@ -94,7 +94,7 @@ def test_every_reference_in_protocol_json_has_its_schema() -> None:
     assert references
     assert set(references) <= set(data["$defs"])
     for name, schema in data["$defs"].items():
-        if name.endswith("_request"):
+        if name.endswith("_request") and name not in data["events"]:
             # Unknown fields are refused, and another language's validator must know it.
             assert schema["additionalProperties"] is False, name
             assert msgspec.json.encode(schema)
