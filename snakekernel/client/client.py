@@ -255,7 +255,7 @@ class Client(Parallel):
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
         channel = self._way(channel)
-        turns = self._functions or self._turns
+        turns = self._functions if self._functions.any else self._turns
         if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = self._link.message(request_type(op), content, buffers, subshell=lane.subshell)

@@ -141,14 +141,15 @@ class Requests(ABC):
         epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
         if epoch is not None:
             content.setdefault("epoch", epoch)
-        if link is not None and link.functions and (call := link.functions.within()) is not None:
+        functions = None if link is None else link.functions
+        if functions is not None and functions.any and (call := functions.within()) is not None:
             content.setdefault("callback_call", call)
         return pack_json(content)
 
     def _way(self, channel: Channel = "shell") -> Channel:
         """The channel of a request: control where it is made within a call of one of our functions."""
         functions = self._link.functions
-        return "control" if functions and functions.within() is not None else channel
+        return "control" if functions.any and functions.within() is not None else channel
 
     # -- results -----------------------------------------------------------------------------------
 
