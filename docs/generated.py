@@ -33,7 +33,7 @@ def structures() -> str:
     """The objects that fields of requests are made of."""
     schemas = protocol()["$defs"]
     parts = []
-    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter"):
+    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter", "Stream"):
         parts += [f"### {name}", _plain(schemas[name]["description"]), _fields(schemas[name], ())]
     return "\n\n".join(parts)
 
@@ -61,6 +61,11 @@ def changed() -> str:
 def progress() -> str:
     """The content of ``snake_progress``."""
     return _fields(protocol()["$defs"]["snake_progress"], (), sent=_ALWAYS)
+
+
+def item() -> str:
+    """The content of ``snake_item``."""
+    return _fields(protocol()["$defs"]["snake_item"], (), sent=_ALWAYS)
 
 
 def errors() -> str:
@@ -166,6 +171,7 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "error_reply": error_reply,
     "changed": changed,
     "progress": progress,
+    "item": item,
     "errors": errors,
     "traits": traits,
 }

@@ -180,10 +180,12 @@ class Client(Parallel):
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.check_free()
         try:
-            if self._launch is None:
-                self._close_spare()
-            self._keeper.close()
-            self._link.close()
+            try:
+                if self._launch is None:
+                    self._close_spare()
+            finally:
+                self._keeper.close()
+                self._link.close()
         finally:
             try:
                 self._turns.close()
@@ -296,7 +298,7 @@ class Client(Parallel):
     def _streamed(
         self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
     ) -> Stream:
-        return Stream(self, self._turns, content, buffers, credit, timeout)
+        return Stream(self, self._turns, *self._stream_message(content, buffers), credit, timeout)
 
     def _listened(
         self,

@@ -10,21 +10,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from ..errors import KernelLost, ReplyTimeout, SnakeError, from_reply
+from ..errors import KernelLost, ReplyTimeout, SnakeError
 from ..wire.frame import check_buffers, pack_json, unpack_object
 from ..wire.names import request_type
-from .calling import call_fields, lease_of
 from .events import Events, events_of
-from .exchanging import Exchanging
 from .future import Future, read_reply
 from .keeper import LEASE, Keeper
 from .link import Link
 from .message import Message, Received
-from .payload import Target, whole
+from .payload import whole
 from .requests import Requests
 
 if TYPE_CHECKING:
@@ -49,7 +47,8 @@ class Chunk(NamedTuple):
 class _Feed:
     """What has come of one stream; the link refers to it."""
 
-    def __init__(self, events: Events, number: int, keeper: Keeper) -> None:
+    def __init__(self, events: Events, number: int, keeper: Keeper, on_end: Callable[[], object]) -> None:
+        self._on_end = on_end
         self.items: deque[Received] = deque()
         #: The final reply, or the reason why none comes.
         self.end: Received | BaseException | None = None
@@ -71,6 +70,7 @@ class _Feed:
             self.end = answer
             self._events.streams.pop(self._number, None)
             self._keeper.let_go()
+            self._on_end()
             if self.wake is not None:
                 self.wake(answer)
 
@@ -87,8 +87,8 @@ class _Reader:
         self,
         owner: Requests,
         send: Send,
-        content: bytes,
-        buffers: Sequence[memoryview],
+        message: Message,
+        on_end: Callable[[], object],
         credit: int,
         timeout: float | None,
     ) -> None:
@@ -101,11 +101,10 @@ class _Reader:
         self._credit = credit
         #: Items taken that the kernel was not told of.
         self._taken = 0
-        message = self._link.message(request_type("call"), content, buffers, owner._way(), keep=True)
         self._number = message.number
         self._id = self._link.id_of(message.number)
         events = events_of(self._link)
-        self._feed = _Feed(events, message.number, self._keeper)
+        self._feed = _Feed(events, message.number, self._keeper, on_end)
         events.streams[message.number] = self._feed.take
         self._keeper.hold()
         try:
@@ -293,69 +292,3 @@ class AsyncStream(_Reader):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
-
-
-class Streaming(Exchanging):
-    """What a client offers for producers."""
-
-    def stream(
-        self,
-        target: Target,
-        *,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        credit: int = 64,
-        returns: str = "auto",
-        string_refs: bool = False,
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """Call a target and iterate what it gives as it is made: ``for item in snake.stream("m.produce")``.
-
-        It may give a generator, an iterator, any iterable, a file, or an asynchronous one of these; the async
-        client's stream is iterated by ``async for``. The call is sent at once.
-
-        Args:
-            credit: how many items the kernel may make ahead of the reader, 1 to 100,000.
-            returns: how each item comes, as for ``call``.
-            timeout: seconds to wait for each item; None waits as long as the kernel lives.
-        """
-        fields = call_fields(target, args, kwargs, None, returns, string_refs, None)
-        fields.update(stream={"credit": credit}, lease=LEASE)
-        content, buffers, finish = self._encoded("call", fields, whole, session_id)
-        stream = self._in_session(session_id)._streamed(content, buffers, credit, timeout)
-        # Keeps what the request names.
-        stream._finish = finish
-        return stream
-
-    def pull(
-        self,
-        target: Target,
-        count: int = 100,
-        *,
-        returns: str = "auto",
-        budget: float | None = None,
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """The next items of a stored iterator, as a ``Chunk``.
-
-        Args:
-            count: how many at most, 1 to 100,000.
-            budget: seconds after which no further item is asked for.
-        """
-        fields = {
-            "target": target,
-            "count": count,
-            "returns": returns,
-            "budget": budget,
-            "lease": lease_of(returns),
-        }
-        owner = self._in_session(session_id)
-
-        def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Chunk:
-            items = [owner._result(raw, buffers, None) for raw in content["items"]]
-            failure = content["failure"]
-            return Chunk(items, content["done"], None if failure is None else from_reply(failure))
-
-        return self._send("pull", fields, finish, session_id, timeout)
