@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class Served:
         """Count from 0 again; gives what was counted."""
         total, self.total = self.total, 0
         return total
+
+    def call_back(self, function: Callable[[int], int], count: int) -> int:
+        """Call a function of the caller's so many times."""
+        return sum(function(i) for i in range(count))
 
     def swap(self, new: dict[str, Any]) -> dict[str, Any]:
         """Keep this record; gives the one before."""

@@ -58,6 +58,21 @@ def changed() -> str:
     return _fields(protocol()["$defs"]["snake_changed"], (), sent=_ALWAYS)
 
 
+def callback_request() -> str:
+    """The content of ``snake_callback_request``."""
+    return _fields(protocol()["$defs"]["snake_callback_request"], ())
+
+
+def callback_reply() -> str:
+    """The content of ``snake_callback_reply``."""
+    return _fields(protocol()["$defs"]["snake_callback_reply"], ())
+
+
+def callback_released() -> str:
+    """The content of ``snake_callback_released``."""
+    return _fields(protocol()["$defs"]["snake_callback_released"], ())
+
+
 def progress() -> str:
     """The content of ``snake_progress``."""
     return _fields(protocol()["$defs"]["snake_progress"], (), sent=_ALWAYS)
@@ -172,6 +187,9 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "changed": changed,
     "progress": progress,
     "item": item,
+    "snake_callback_request": callback_request,
+    "snake_callback_reply": callback_reply,
+    "snake_callback_released": callback_released,
     "errors": errors,
     "traits": traits,
 }

@@ -57,6 +57,10 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
                     under_way.append(snake.submit(_ADD, args=(len(under_way), 1)))
             return got
 
+        def refer(count: int) -> None:
+            for _ in range(count):
+                call("builtins.list", returns="ref")
+
         def in_turn(count: int) -> list[Any]:
             numbers = call("stored.kept.numbers", args=(count,), store_as="numbers").proxy
             return [call("builtins.next", args=(numbers,)) for _ in range(count)]
@@ -65,6 +69,7 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
             call=lambda: call(_ADD, args=(2, 3)),
             in_flight=in_flight,
             batch=batch,
+            refer=refer,
             swap=lambda record: call("stored.kept.swap", args=(record,)),
             put=lambda array: snake.store("array", array),
             get=lambda: snake.retrieve("array", returns="value"),
@@ -72,6 +77,7 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
             get_made=lambda: snake.retrieve("made", returns="value"),
             put_frame=lambda frame: snake.store("frame", frame),
             get_frame=lambda: snake.retrieve("frame", returns="value"),
+            call_back=lambda function, count: call("stored.kept.call_back", args=(function, count)),
             loop=one_by_one(lambda a, b: call(_ADD, args=(a, b))),
             chain=lambda: snake.pipeline(_CHAIN)[-1],
             waits=lambda: snake.map("stored.kept.wait", range(WAITS), concurrency=AT_ONCE),

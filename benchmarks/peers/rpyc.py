@@ -34,6 +34,9 @@ class _Service(Served):
         self.pieces: list[bytes] = []
         self.data = b""
 
+    def new_list(self) -> list[Any]:
+        return []
+
     def swap_pickled(self, data: bytes) -> bytes:
         return pickle.dumps(self.swap(pickle.loads(data)), protocol=5)
 
@@ -101,7 +104,7 @@ def opened() -> Iterator[Peer]:
             add, swap = kept.add, kept.swap_pickled
             put_piece, put_pieces = kept.put_piece, kept.put_pieces
             get_piece, get_pieces = kept.get_piece, kept.get_pieces
-            later = rpyc.async_(add)
+            later, new_list = rpyc.async_(add), kept.new_list
 
             def put(name: str, data: Any) -> None:
                 for begin in range(0, len(data), _PIECE):
@@ -118,9 +121,14 @@ def opened() -> Iterator[Peer]:
                     got += [result.value for result in under_way]
                 return got
 
+            def refer(count: int) -> None:
+                for _ in range(count):
+                    new_list()
+
             yield Peer(
                 call=lambda: add(2, 3),
                 in_flight=in_flight,
+                refer=refer,
                 swap=lambda record: pickle.loads(swap(pickle.dumps(record, protocol=5))),
                 put=lambda array: put("put_bytes", memoryview(array).cast("B")),
                 get=lambda: array_of(get("get_bytes")),
@@ -128,6 +136,7 @@ def opened() -> Iterator[Peer]:
                 get_made=lambda: array_of(get("get_made_bytes")),
                 put_frame=lambda frame: put("put_frame_bytes", frame_bytes(frame)),
                 get_frame=lambda: frame_of(get("get_frame_bytes")),
+                call_back=kept.call_back,
                 loop=one_by_one(add),
                 waits=lambda: list(threads.map(wait, range(WAITS))),
                 items=lambda count: list(kept.numbers(count)),

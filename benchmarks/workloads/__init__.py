@@ -7,11 +7,13 @@ from typing import Final
 from ..workload import Workload
 from . import (
     array,
+    callback,
     dict_method,
     frame,
     growth,
     in_flight,
     parallel,
+    references,
     small_call,
     start_up,
     steps,
@@ -26,9 +28,11 @@ WORKLOADS: Final[list[Workload]] = [
     steps.WORKLOAD,
     parallel.WORKLOAD,
     stream.WORKLOAD,
+    callback.WORKLOAD,
     *array.WORKLOADS,
     frame.WORKLOAD,
     start_up.WORKLOAD,
     growth.WORKLOAD,
+    references.WORKLOAD,
     watched_cells.WORKLOAD,
 ]

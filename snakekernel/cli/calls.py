@@ -94,13 +94,22 @@ class CallApp(KernelCommand):
     def _show_items(self, client: Client) -> None:
         """Print each item as it comes."""
         console = console_here()
-        items = client.exchange_items(self._content, session_id=self.session_id, timeout=self.timeout)
-        with closing(items):
-            for item, buffers in items:
-                if self.as_json:
-                    print_json({**(item or {}), **note_of(buffers)})
-                else:
-                    show_result(console, item, buffers)
+        with Passing(as_json=self.as_json) as passing:
+            items = client.exchange_items(
+                self._content, session_id=self.session_id, timeout=self.timeout, **passing.hears
+            )
+            with closing(items):
+                try:
+                    for item, buffers in items:
+                        passing.pause()
+                        if self.as_json:
+                            print_json({**(item or {}), **note_of(buffers)})
+                        else:
+                            show_result(console, item, buffers)
+                except KeyboardInterrupt:
+                    # Closing alone waits for the next item.
+                    client.cancel(items)
+                    raise
 
 
 class PipelineApp(KernelCommand):

@@ -286,7 +286,9 @@ class AsyncClient(AsyncParallel):
     ) -> asyncio.Future[Any]:
         if outputs is not None:
             return self._listened(op, content, buffers, finish, outputs, None)
-        number, finished = self._sent(op, content, buffers, finish, "shell", None, keep=True)
+        return self._cancellable(*self._sent(op, content, buffers, finish, "shell", None, keep=True))
+
+    def _cancellable(self, number: int, finished: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
         link, post = self._opened()
         future = asyncio.ensure_future(finished)
         post.numbers[future] = number
@@ -295,10 +297,31 @@ class AsyncClient(AsyncParallel):
         return future
 
     def _streamed(
-        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+        self,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        credit: int,
+        timeout: float | None,
+        outputs: Outputs | None,
     ) -> AsyncStream:
-        _, post = self._opened()
-        return AsyncStream(self, post.give, *self._stream_message(content, buffers), credit, timeout)
+        link, post = self._opened()
+        if outputs is None:
+            return AsyncStream(self, post.give, *self._stream_message(content, buffers), credit, timeout)
+        sending: asyncio.Future[None] | None = None
+
+        def begin(message: Message, slot: Slot) -> None:
+            nonlocal sending
+            ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
+            if self._listen(link, post, outputs, message.number, ready):
+                post.give(message, slot)
+            else:
+                sending = asyncio.ensure_future(_give_later(post, message, slot, ready))
+
+        stream = AsyncStream(
+            self, post.give, *self._stream_message(content, buffers), credit, timeout, outputs, begin
+        )
+        stream._sending = sending
+        return stream
 
     def _listened(
         self,
@@ -345,7 +368,7 @@ class AsyncClient(AsyncParallel):
             received = await heard(link, message.number, op, begin, outputs, timeout)
             return _read(link, received, finish)
 
-        return asyncio.ensure_future(result())
+        return self._cancellable(message.number, result())
 
     def _listen(
         self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]
@@ -358,11 +381,13 @@ class AsyncClient(AsyncParallel):
             return outputs.listen(link.listen(), number, partial(_settle, ready))
 
     def _number_of(self, future: Any) -> int:
-        number = None
-        if self._post is not None and isinstance(future, asyncio.Future):
+        number: int | None = None
+        if isinstance(future, AsyncStream) and future._link is self._link:
+            number = future._number
+        elif self._post is not None and isinstance(future, asyncio.Future):
             number = self._post.numbers.get(future)
         if number is None:
-            raise TypeError(f"a call id or a task of this client's submit is needed, not {future!r}")
+            raise TypeError(f"a call id, or a task or stream of this client, is needed, not {future!r}")
         return number
 
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
@@ -422,6 +447,15 @@ class _Post:
         """A descriptor of the link is readable."""
         with Shield():
             self._link.read((descriptor,))
+
+
+async def _give_later(post: _Post, message: Message, slot: Slot, ready: asyncio.Future[Received]) -> None:
+    try:
+        await welcomed(ready)
+        post.give(message, slot)
+    except (KernelLost, ReplyTimeout) as error:
+        # Whoever takes the next item is told.
+        slot(error)
 
 
 def _settle(future: asyncio.Future[Received], came: Received | BaseException) -> None:

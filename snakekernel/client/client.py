@@ -266,8 +266,8 @@ class Client(Parallel):
         return turns.call(message, op, finish, timeout)
 
     def _number_of(self, future: Any) -> int:
-        if not isinstance(future, Future) or future._turns is not self._turns:
-            raise TypeError(f"a call id or a future of this client is needed, not {future!r}")
+        if not isinstance(future, Future | Stream) or future._turns is not self._turns:
+            raise TypeError(f"a call id, or a future or stream of this client, is needed, not {future!r}")
         return future._number
 
     def _begin(
@@ -296,9 +296,14 @@ class Client(Parallel):
         return begin_heard(self._turns, message, op, finish, outputs)
 
     def _streamed(
-        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+        self,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        credit: int,
+        timeout: float | None,
+        outputs: Outputs | None,
     ) -> Stream:
-        return Stream(self, self._turns, *self._stream_message(content, buffers), credit, timeout)
+        return Stream(self, self._turns, *self._stream_message(content, buffers), credit, timeout, outputs)
 
     def _listened(
         self,

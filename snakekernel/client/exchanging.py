@@ -9,7 +9,7 @@ from typing import Any
 from ..commands.reading import to_request
 from ..plugins.load import CommandTable
 from ..wire.errors import UnknownOperation
-from .hearing import OnOutput, OnProgress, Outputs
+from .hearing import OnOutput, OnProgress, Outputs, outputs_of
 from .keeper import LEASE
 from .payload import check_plain, field, whole
 from .requests import Requests
@@ -58,19 +58,26 @@ class Exchanging(Requests):
         credit: int = 64,
         session_id: str | None = None,
         timeout: float | None = None,
+        on_output: OnOutput | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """As ``stream``, with the plain JSON content of a ``call``: each item as it came, and its buffers."""
         owner = copy(self._in_session(session_id))
         owner._result = _item_as_it_came  # type: ignore[method-assign]
         content = self._plain_content({**args, "stream": {"credit": credit}, "lease": LEASE}, session_id)
-        return owner._streamed(content, (), credit, timeout)
+        return owner._streamed(content, (), credit, timeout, outputs_of(on_output, on_progress))
 
     def _plain_content(self, args: Mapping[str, Any] | None, session_id: str | None) -> bytes:
         check_plain(args or {}, "$")
         return self._packed(dict(args or {}), session_id or self._session_id)
 
     def _streamed(
-        self, content: bytes, buffers: Sequence[memoryview], credit: int, timeout: float | None
+        self,
+        content: bytes,
+        buffers: Sequence[memoryview],
+        credit: int,
+        timeout: float | None,
+        outputs: Outputs | None,
     ) -> Any:
         """Send the request of a stream; returns the stream."""
         raise NotImplementedError

@@ -24,7 +24,7 @@ from ..wire.names import PROGRESS
 from .future import SETTLED, Future
 from .link import Link
 from .listening import Listening
-from .message import Message, Received
+from .message import Message, Received, Slot
 from .output import Output, output_of, show
 from .payload import Finish, whole
 from .shield import Shield
@@ -182,24 +182,34 @@ class HeardFuture(Future):
             self._news.remove(news)
 
 
+def outputs_of(on_output: OnOutput | None, on_progress: OnProgress | None) -> Outputs | None:
+    """For whom a request's output is to be heard; None where nobody listens."""
+    return None if on_output is None and on_progress is None else Outputs(on_output, on_progress)
+
+
 def begin_heard(turns: Turns, message: Message, op: str, finish: Finish, outputs: Outputs) -> HeardFuture:
-    """Send a request, once its output is sure to be heard.
+    """Send a request, once its output is sure to be heard; raises as ``send_heard``."""
+    future = HeardFuture(turns, op, finish, message.number, outputs)
+    send_heard(turns, outputs, message, future._receive)
+    return future
+
+
+def send_heard(turns: Turns, outputs: Outputs, message: Message, slot: Slot) -> None:
+    """Send a request, whose slot gets its reply, once its output is sure to be heard.
 
     Raises KernelLost where it cannot be sent, ReplyTimeout where the kernel's iopub channel is silent.
     """
-    future = HeardFuture(turns, op, finish, message.number, outputs)
-    ready = Future(turns, op, whole, message.number)
+    ready = Future(turns, "listen", whole, message.number)
     try:
         if not turns.listen(outputs, message.number, ready._receive):
             if not turns.wait(ready, CONNECT_TIMEOUT):
                 raise ReplyTimeout(_SILENT)
             if isinstance(ready._came, BaseException):
                 raise ready._came
-        turns.send(message, future._receive)
+        turns.send(message, slot)
     except BaseException:
         stop_hearing(turns.link, message.number)
         raise
-    return future
 
 
 async def heard(

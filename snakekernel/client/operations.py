@@ -12,7 +12,7 @@ from typing import Any
 from .calling import call_fields, lease_of
 from .cancelling import Cancelling
 from .function import Lending
-from .hearing import OnOutput, OnProgress, Outputs
+from .hearing import OnOutput, OnProgress, Outputs, outputs_of
 from .inspecting import Inspecting
 from .message import Channel
 from .payload import Finish, Target, field, inspected, pictured, whole
@@ -106,9 +106,7 @@ class Operations(Cancelling, Inspecting, Lending, Programs, Streaming):
         )
         finish: Finish = self._in_session(session_id)._called
         content, buffers, finish = self._encoded("call", fields, finish, session_id)
-        if on_output is None and on_progress is None:
-            return self._begin("call", content, buffers, finish)
-        return self._begin("call", content, buffers, finish, Outputs(on_output, on_progress))
+        return self._begin("call", content, buffers, finish, outputs_of(on_output, on_progress))
 
     def store(
         self,

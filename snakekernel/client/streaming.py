@@ -10,6 +10,7 @@ from ..errors import from_reply
 from ..wire.names import request_type
 from .calling import call_fields, lease_of
 from .exchanging import Exchanging
+from .hearing import OnOutput, OnProgress, outputs_of
 from .keeper import LEASE
 from .lanes import Lanes
 from .link import Link
@@ -42,6 +43,8 @@ class Streaming(Exchanging):
         session_id: str | None = None,
         concurrent: bool | None = None,
         timeout: float | None = None,
+        on_output: OnOutput | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Any:
         """Call a target and iterate what it gives as it is made: ``for item in snake.stream("m.produce")``.
 
@@ -54,12 +57,14 @@ class Streaming(Exchanging):
             concurrent: whether the kernel serves others while this waits; if not given, the async client says
                 so, and the blocking one does not.
             timeout: seconds to wait for each item; None waits as long as the kernel lives.
+            on_output, on_progress: as for ``call``; called by whoever takes the items.
         """
         concurrent = self._overlaps if concurrent is None else concurrent
         fields = call_fields(target, args, kwargs, None, returns, string_refs, None, concurrent)
         fields.update(stream={"credit": credit}, lease=LEASE)
         content, buffers, finish = self._encoded("call", fields, whole, session_id)
-        stream = self._in_session(session_id)._streamed(content, buffers, credit, timeout)
+        outputs = outputs_of(on_output, on_progress)
+        stream = self._in_session(session_id)._streamed(content, buffers, credit, timeout, outputs)
         # Keeps what the request names.
         stream._finish = finish
         return stream

@@ -8,17 +8,20 @@ its finalizer, which may have broken into anything: so nothing of the connection
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from ..errors import KernelLost, ReplyTimeout, SnakeError
 from ..wire.frame import check_buffers, pack_json, unpack_object
 from ..wire.names import request_type
 from .events import Events, events_of
-from .future import Future, read_reply
+from .future import SETTLED, Future, read_reply
+from .hearing import PATIENCE, Outputs, send_heard, stop_hearing
 from .keeper import LEASE, Keeper
 from .link import Link
 from .message import Message, Received
@@ -47,7 +50,14 @@ class Chunk(NamedTuple):
 class _Feed:
     """What has come of one stream; the link refers to it."""
 
-    def __init__(self, events: Events, number: int, keeper: Keeper, on_end: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        events: Events,
+        number: int,
+        keeper: Keeper,
+        on_end: Callable[[], object],
+        outputs: Outputs | None,
+    ) -> None:
         self._on_end = on_end
         self.items: deque[Received] = deque()
         #: The final reply, or the reason why none comes.
@@ -57,6 +67,14 @@ class _Feed:
         self._events = events
         self._number = number
         self._keeper = keeper
+        #: What the producer puts out, where somebody listens.
+        self.outputs = outputs
+        if outputs is not None:
+            outputs.wake = self._hear
+
+    def _hear(self) -> None:
+        if self.wake is not None:
+            self.wake(SETTLED)
 
     def take(self, received: Received) -> None:
         """An item came."""
@@ -71,13 +89,27 @@ class _Feed:
             self._events.streams.pop(self._number, None)
             self._keeper.let_go()
             self._on_end()
+            if self.outputs is not None:
+                self.outputs.replied(answer)
             if self.wake is not None:
                 self.wake(answer)
 
     @property
     def has_come(self) -> bool:
-        """Whether there is something to take."""
-        return bool(self.items) or self.end is not None
+        """Whether there is something to take, or to hand over."""
+        return bool(self.items) or self.end is not None or self.has_news
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to hand over."""
+        return self.outputs is not None and self.outputs.has_news
+
+    @property
+    def misses_output(self) -> bool:
+        """Whether nothing but output is still to come."""
+        if self.outputs is None or self.end is None or self.items:
+            return False
+        return not (self.outputs.is_whole or self.outputs.has_news)
 
 
 class _Reader:
@@ -91,6 +123,8 @@ class _Reader:
         on_end: Callable[[], object],
         credit: int,
         timeout: float | None,
+        outputs: Outputs | None = None,
+        begin: Send | None = None,
     ) -> None:
         self._is_over = True
         self._owner = owner
@@ -104,11 +138,11 @@ class _Reader:
         self._number = message.number
         self._id = self._link.id_of(message.number)
         events = events_of(self._link)
-        self._feed = _Feed(events, message.number, self._keeper, on_end)
+        self._feed = _Feed(events, message.number, self._keeper, on_end, outputs)
         events.streams[message.number] = self._feed.take
         self._keeper.hold()
         try:
-            send(message, self._feed.finish)
+            (begin or send)(message, self._feed.finish)
         except BaseException as error:
             self._feed.finish(error)
             raise
@@ -149,6 +183,13 @@ class _Reader:
         content = read_reply(end)
         self._link.learn(content, end.generation)
 
+    def _deafen(self) -> None:
+        """What the producer puts out from here on is not waited for."""
+        outputs, self._feed.outputs = self._feed.outputs, None
+        if outputs is not None:
+            stop_hearing(self._link, self._number)
+            outputs.end()
+
     def _tell(self, fields: dict[str, Any]) -> None:
         content = pack_json({"msg_id": self._id, "lease": LEASE, **fields})
         with suppress(KernelLost):
@@ -160,6 +201,7 @@ class _Reader:
         if self._is_over:
             return False
         self._is_over = True
+        self._deafen()
         self._feed.items.clear()
         if self._feed.end is not None:
             return False
@@ -189,10 +231,20 @@ class Stream(_Reader):
     item goes to one of them.
     """
 
-    def __init__(self, owner: Requests, turns: Turns, *args: Any) -> None:
+    def __init__(
+        self,
+        owner: Requests,
+        turns: Turns,
+        message: Message,
+        on_end: Callable[[], object],
+        credit: int,
+        timeout: float | None,
+        outputs: Outputs | None = None,
+    ) -> None:
         self._turns = turns
         self._lock = threading.RLock()
-        super().__init__(owner, turns.send, *args)
+        begin = None if outputs is None else partial(send_heard, turns, outputs)
+        super().__init__(owner, turns.send, message, on_end, credit, timeout, outputs, begin)
 
     def __iter__(self) -> Self:
         return self
@@ -206,6 +258,8 @@ class Stream(_Reader):
         """
         with self._lock:
             while True:
+                if self._feed.outputs is not None:
+                    self._hand_over(self._feed.outputs)
                 item = self._next()
                 if item is not _NOTHING:
                     return item
@@ -214,11 +268,22 @@ class Stream(_Reader):
                 if not self._feed.has_come and not self._wait(self._timeout):
                     raise ReplyTimeout(f"No item came within {self._timeout} s; the stream goes on.")
 
+    def _hand_over(self, outputs: Outputs) -> None:
+        """Call who listens for all that has come, and at the end for what is still to come."""
+        while True:
+            for call in outputs.calls():
+                call()
+            if self._feed.misses_output and self._wait(PATIENCE):
+                continue
+            if self._feed.end is not None and not self._feed.items:
+                self._deafen()
+            return
+
     def _wait(self, timeout: float | None) -> bool:
         feed, arrival = self._feed, Future(self._turns, "stream", whole, self._number)
         feed.wake = arrival._receive
         try:
-            return feed.has_come or self._turns.wait(arrival, timeout)
+            return (feed.has_come and not feed.misses_output) or self._turns.wait(arrival, timeout)
         finally:
             feed.wake = None
 
@@ -241,12 +306,17 @@ class Stream(_Reader):
 class AsyncStream(_Reader):
     """As ``Stream``, for ``async for`` and ``async with``; made by ``AsyncClient.stream``."""
 
+    #: Sends the request, where its output must be sure to be heard first.
+    _sending: asyncio.Future[None] | None = None
+
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
         """The next item; raises as ``Stream``'s does."""
         while True:
+            if self._feed.outputs is not None:
+                await self._hand_over(self._feed.outputs)
             try:
                 item = self._next()
             except StopIteration:
@@ -258,6 +328,21 @@ class AsyncStream(_Reader):
                     await self._wait()
             except TimeoutError:
                 raise ReplyTimeout(f"No item came within {self._timeout} s; the stream goes on.") from None
+
+    async def _hand_over(self, outputs: Outputs) -> None:
+        while True:
+            for call in outputs.calls():
+                made = call()
+                if inspect.isawaitable(made):
+                    await made
+            if self._feed.misses_output:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PATIENCE):
+                        await self._wait()
+                    continue
+            if self._feed.end is not None and not self._feed.items:
+                self._deafen()
+            return
 
     async def _wait(self) -> None:
         feed, arrival = self._feed, asyncio.get_running_loop().create_future()
@@ -272,7 +357,7 @@ class AsyncStream(_Reader):
 
         feed.wake = wake
         try:
-            if not feed.has_come:
+            if not feed.has_come or feed.misses_output:
                 await arrival
         finally:
             if feed.wake is wake:
@@ -280,6 +365,9 @@ class AsyncStream(_Reader):
 
     async def aclose(self) -> None:
         """As ``Stream.close``."""
+        if self._sending is not None:
+            # The kernel cannot close what it does not know yet.
+            await asyncio.wait([self._sending])
         if self._give_up():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timeout):

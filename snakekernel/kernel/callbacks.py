@@ -9,30 +9,33 @@ function (``nested``). Finalizers only take note; the control thread does what i
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
-import uuid
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ..commands.interrupts import entered
 from ..commands.requester import Requester
 from ..commands.scope import Scope
 from ..errors import CallbackLost
-from ..values import Callback
+from ..values import PLAIN, Callback
 from ..wire.frame import BadFrame, Frame, check_buffers, unpack_object
+from ..wire.model import CallbackReleased, CallbackRequest
 from ..wire.names import CALLBACK, CALLBACK_RELEASED, CALLBACK_REPLY
 from .callback_data import Arguments, mentions
 from .callback_errors import raised_by
 from .callback_functions import made
-from .incoming import Incoming
+from .incoming import Incoming, split
 from .nested import serve_here, serve_on_loop
-from .serving import admitted
+from .serving import Serving, admitted
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -80,13 +83,17 @@ class Lent:
 _Item = Frame | Incoming | None
 
 
+class _Awake:
+    """Stands in an inbox for nothing: whoever waits is to be stopped, and an exception is under way."""
+
+
 class _Call:
     """One call under way; ``put`` gives something to whoever waits, from any thread."""
 
     __slots__ = ("id", "lent", "put")
 
-    def __init__(self, lent: Lent, put: Callable[[_Item], object]) -> None:
-        self.id = uuid.uuid4().hex
+    def __init__(self, id: str, lent: Lent, put: Callable[[_Item], object]) -> None:
+        self.id = id
         self.lent = lent
         self.put = put
 
@@ -100,6 +107,7 @@ class Callbacks:
         self._lock = threading.Lock()
         self._lent: dict[tuple[str, str], Lent] = {}
         self._calls: dict[str, _Call] = {}
+        self._numbers = itertools.count()
         self._collected: deque[Lent] = deque()
         self._is_armed = False
         #: Answers that came for no call, or for none that waits any more.
@@ -140,7 +148,7 @@ class Callbacks:
             if lent is not None and (lent.stand_in is None or lent.stand_in() is None):
                 self._note(lent)
         if untaken:
-            requester.send(CALLBACK_RELEASED, {"ids": untaken})
+            requester.send(CALLBACK_RELEASED, CallbackReleased(ids=untaken))
 
     # -- letting go --------------------------------------------------------------------------------
 
@@ -165,7 +173,7 @@ class Callbacks:
                 ids = told.setdefault(id(lent.requester), (lent.requester, []))[1]
                 ids += [lent.callback.id] * count
         for requester, ids in told.values():
-            requester.send(CALLBACK_RELEASED, {"ids": ids})
+            requester.send(CALLBACK_RELEASED, CallbackReleased(ids=ids))
 
     def _lost(self, lent: Lent) -> None:
         """The client's lease ran out."""
@@ -178,9 +186,9 @@ class Callbacks:
 
     def call(self, lent: Lent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a client's function and wait on this thread."""
-        inbox: SimpleQueue[_Item] = SimpleQueue()
+        inbox: SimpleQueue[_Item | _Awake] = SimpleQueue()
         end = _end_of(lent)
-        with self._under_way(lent, inbox.put, args, kwargs) as call:
+        with self._under_way(lent, inbox.put, args, kwargs) as call, _awake(inbox):
             while True:
                 try:
                     item = inbox.get(timeout=None if end is None else max(0.0, end - monotonic()))
@@ -189,6 +197,8 @@ class Callbacks:
                 if isinstance(item, Incoming):
                     with self._kernel.interrupts.held():
                         serve_here(self._kernel, item)
+                    continue
+                if isinstance(item, _Awake):
                     continue
                 return self._outcome(call, item)
 
@@ -222,23 +232,25 @@ class Callbacks:
     def _under_way(
         self, lent: Lent, put: Callable[[_Item], object], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Iterator[_Call]:
-        interrupts = self._kernel.interrupts
-        call = _Call(lent, put)
-        with interrupts.held():
+        serving = self._serving()
+        call = _Call(f"{self._kernel.runtime.epoch[:8]}-{next(self._numbers)}", lent, put)
+        with self._kernel.interrupts.held():
             if self._kernel.is_forked:
                 raise CallbackLost(
                     f"The function {lent.callback.name!r} cannot be called in a forked process."
                 )
-            requester = self._requester(lent)
+            requester: Requester | None = None if serving is None else serving.requester
+            if requester is None or requester.sender != lent.sender:
+                requester = lent.requester
+            assert requester is not None
             given = Arguments(self._kernel.runtime, lent)
-            content = {
-                "id": lent.callback.id,
-                "callback_call": call.id,
-                "args": [given.encoded(arg) for arg in args],
-                "kwargs": {name: given.encoded(arg) for name, arg in kwargs.items()},
-            }
-            if given.kinds:
-                content["refs"] = given.kinds
+            content = CallbackRequest(
+                id=lent.callback.id,
+                callback_call=call.id,
+                args=[given.encoded(arg) for arg in args],
+                kwargs={name: given.encoded(arg) for name, arg in kwargs.items()},
+                refs=given.kinds,
+            )
             self._calls[call.id] = call
             lent.calls.add(call)
             try:
@@ -252,25 +264,21 @@ class Callbacks:
         try:
             yield call
         finally:
-            with interrupts.held():
+            with self._kernel.interrupts.held():
                 self._end(call)
 
     def _end(self, call: _Call) -> None:
         self._calls.pop(call.id, None)
         call.lent.calls.discard(call)
 
-    def _requester(self, lent: Lent) -> Requester:
-        """Reaches the client as a child of the request that runs here, if that is its own."""
+    def _serving(self) -> Serving | None:
+        """What serves the request that runs here, or that started this thread; None within a cell."""
         kernel = self._kernel
         try:
             activity = kernel.activities.find(kernel.get_parent("shell")["header"])
         except (KeyError, TypeError):
-            activity = None
-        requester = None if activity is None else activity.requester
-        if requester is None or requester.sender != lent.sender:
-            requester = lent.requester
-        assert requester is not None
-        return requester
+            return None
+        return activity.serving if activity is not None and isinstance(activity.serving, Serving) else None
 
     def _outcome(self, call: _Call, item: Frame | None) -> Any:
         lent, runtime = call.lent, self._kernel.runtime
@@ -279,6 +287,9 @@ class Callbacks:
         with self._kernel.interrupts.held():
             content = unpack_object(item.content) if isinstance(item.content, bytes) else item.content
             if content.get("status") == "ok" and "result" in content:
+                result = content["result"]
+                if type(result) in PLAIN and not item.buffers:
+                    return result
                 session = None if lent.session_id is None else runtime.sessions.find(lent.session_id)
                 scope = Scope(
                     runtime,
@@ -290,7 +301,7 @@ class Callbacks:
                 )
                 try:
                     check_buffers(_unpacked(item.metadata), item.buffers, required=runtime.buffers_bound)
-                    return scope.decode(content["result"], at="$.result")
+                    return scope.decode(result, at="$.result")
                 finally:
                     scope.end()
                     if scope.has_functions and lent.requester is not None:
@@ -299,6 +310,17 @@ class Callbacks:
         raise raised_by(content)
 
     # -- what comes on control ---------------------------------------------------------------------
+
+    def takes_at_once(self, msg: list[Any]) -> bool:
+        """As ``takes``, before ipykernel has made a task of a message's turn; quick where no call waits."""
+        if not self._calls:
+            return False
+        try:
+            incoming = split(msg)
+        except BadFrame:
+            # Dropped, and counted, at its turn.
+            return False
+        return incoming is not None and self.takes(incoming)
 
     def takes(self, incoming: Incoming) -> bool:
         """Whether a message on control is for a call under way: its answer, or a request made within it."""
@@ -347,3 +369,18 @@ def _too_late(lent: Lent) -> TimeoutError:
 
 def _unpacked(metadata: bytes | dict[str, Any]) -> dict[str, Any]:
     return unpack_object(metadata) if isinstance(metadata, bytes) else metadata
+
+
+@contextmanager
+def _awake(inbox: SimpleQueue[_Item | _Awake]) -> Iterator[None]:
+    """Have the wait for an inbox end where the request on this thread is to be stopped."""
+    current = entered.get(threading.get_ident())
+    if current is None:
+        # On the main thread a signal does.
+        yield
+        return
+    before, current.wake = current.wake, partial(inbox.put, _Awake())
+    try:
+        yield
+    finally:
+        current.wake = before

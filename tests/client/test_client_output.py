@@ -288,3 +288,65 @@ def test_messages_that_are_no_output() -> None:
     assert (error.kind, error.text) == ("error", "a\nb")
     shown = output_of("execute_result", b'{"data": {"text/plain": ["a\\n", "b"]}}')
     assert shown == Output("result", "a\nb", {"text/plain": ["a\n", "b"]})
+
+
+def test_calls_that_call_back_and_calls_on_lanes_are_heard(snake: Client) -> None:
+    heard: list[Output] = []
+
+    def double(number: int) -> int:
+        # From inside of a function the client may be asked, and heard, too.
+        assert snake.call("user.says", args=["inside"], on_output=heard.append) == 1
+        return 2 * number
+
+    made = snake.call("builtins.map", args=[double, [1, 2]], returns="ref")
+    assert snake.call("builtins.list", args=[made], on_output=heard.append) == [2, 4]
+    assert texts(heard) == "inside\ninside\n"
+    heard.clear()
+    with snake.parallel(2) as lanes:
+        futures = [lanes.submit("user.says", args=["beside"], on_output=heard.append) for _ in range(4)]
+        assert [future.result() for future in futures] == [1] * 4
+        assert lanes.call("user.says", args=["beside"], on_output=heard.append) == 1
+    assert texts(heard) == "beside\n" * 5
+
+
+async def test_calls_at_once_on_one_loop_have_their_own(snake: Client, stock: Stock) -> None:
+    stock.cell(
+        "async def in_turns(name):\n"
+        "    for n in range(5):\n"
+        "        print(name, n); await asyncio.sleep(0.01)\n"
+    )
+    async with AsyncClient.connect(snake.connection_file) as client:
+        heard: dict[str, list[Output]] = {name: [] for name in "abc"}
+        calls = [client.call("user.in_turns", args=[n], on_output=heard[n].append) for n in heard]
+        await asyncio.gather(*calls)
+    for name, outputs in heard.items():
+        assert texts(outputs) == "".join(f"{name} {n}\n" for n in range(5))
+
+
+def test_a_streams_output_is_heard(snake: Client, stock: Stock) -> None:
+    stock.cell(
+        "def produces(n):\n"
+        "    for i in snakekernel.progress(range(n), text='producing'):\n"
+        "        print('made', i); yield i\n"
+        "    print('over')\n"
+    )
+    heard: list[Output] = []
+    told: list[tuple[int, int, str]] = []
+    listens: dict[str, Any] = {"on_output": heard.append, "on_progress": lambda *said: told.append(said)}
+    assert list(snake.stream("user.produces", args=[5], **listens)) == [0, 1, 2, 3, 4]
+    assert texts(heard) == "".join(f"made {i}\n" for i in range(5)) + "over\n"
+    assert told[-1] == (5, 5, "producing")
+    with snake.stream("user.produces", args=[1000], credit=1, **listens) as stream:
+        assert next(stream) == 0
+    assert snake.call("math.sqrt", args=[4], on_output=heard.append) == 2
+
+
+async def test_an_async_streams_output_is_heard(snake: Client) -> None:
+    async with AsyncClient.connect(snake.connection_file) as client:
+        heard: list[Output] = []
+        made = [item async for item in client.stream("user.produces", args=[5], on_output=heard.append)]
+        assert made == [0, 1, 2, 3, 4]
+        assert texts(heard).endswith("made 4\nover\n")
+        async with client.stream("user.produces", args=[1000], credit=1, on_output=heard.append):
+            pass
+        assert await client.call("math.sqrt", args=[4]) == 2
