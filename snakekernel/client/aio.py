@@ -164,8 +164,13 @@ class AsyncClient(AsyncParallel):
 
     async def close(self) -> None:
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
-        if self._launch is None:
-            await self._close_spare()
+        try:
+            if self._launch is None and self._link is not None:
+                await self._close_spare()
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
         link, self._link = self._link, None
         if link is not None and self._loop is not None:
             for descriptor in self._descriptors:

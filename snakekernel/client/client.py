@@ -180,10 +180,12 @@ class Client(Parallel):
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.check_free()
         try:
-            if self._launch is None:
-                self._close_spare()
-            self._keeper.close()
-            self._link.close()
+            try:
+                if self._launch is None:
+                    self._close_spare()
+            finally:
+                self._keeper.close()
+                self._link.close()
         finally:
             try:
                 self._turns.close()
