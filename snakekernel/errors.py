@@ -62,7 +62,7 @@ class KernelLost(OutcomeUnknown, ConnectionError):
 
 
 class ReplyTimeout(OutcomeUnknown, TimeoutError):
-    """No reply came in time; the request may still run."""
+    """No reply came in time. What was waited for is cancelled, but for a future, which can be asked again."""
 
 
 class CallbackLost(ConnectionError):

@@ -123,8 +123,9 @@ class Stock:
         assert self.poll(done, seconds), f"waited {seconds} s for {what}"
 
     def replies(self, msg_id: str, channel: str = "shell") -> list[dict[str, Any]]:
-        """The replies to a request that have come so far."""
-        return [m for m in self.messages[channel] if _parent(m) == msg_id]
+        """The replies to a request that have come so far; what comes beside them is in ``messages``."""
+        came = self.messages[channel]
+        return [m for m in came if _parent(m) == msg_id and m["msg_type"].endswith("_reply")]
 
     def reply(self, msg_id: str, *, channel: str = "shell") -> dict[str, Any]:
         """The reply to a request, waited for; whether it is the only one is not checked."""

@@ -99,12 +99,17 @@ class CallApp(KernelCommand):
                 self._content, session_id=self.session_id, timeout=self.timeout, **passing.hears
             )
             with closing(items):
-                for item, buffers in items:
-                    passing.pause()
-                    if self.as_json:
-                        print_json({**(item or {}), **note_of(buffers)})
-                    else:
-                        show_result(console, item, buffers)
+                try:
+                    for item, buffers in items:
+                        passing.pause()
+                        if self.as_json:
+                            print_json({**(item or {}), **note_of(buffers)})
+                        else:
+                            show_result(console, item, buffers)
+                except KeyboardInterrupt:
+                    # Closing alone lets it run on to its next item.
+                    client.cancel(msg_id=items.msg_id)
+                    raise
 
 
 class PipelineApp(KernelCommand):

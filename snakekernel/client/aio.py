@@ -10,16 +10,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Gener
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import IO, Any
+from weakref import WeakKeyDictionary
 
 from ..errors import KernelLost, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
 from .calls_back_async import LoopFunctions
+from .cancelling import unwanted
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
-from .hearing import Outputs, heard, welcomed
+from .hearing import Outputs, give_up, heard, welcomed
 from .keeper import LoopKeeper
 from .lanes import Spare
 from .launch import Launch
@@ -242,11 +244,9 @@ class AsyncClient(AsyncParallel):
         timeout: float | None,
     ) -> Any:
         # Sent here, not in the coroutine, so that requests go out in the order they were made.
-        if self._is_within():
-            channel = "control"
-        elif timeout is None and channel == "control":
+        if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
-        return self._sent(op, content, buffers, finish, channel, timeout, keep=False)
+        return self._sent(op, content, buffers, finish, channel, timeout, keep=False)[1]
 
     def _sent(
         self,
@@ -258,16 +258,18 @@ class AsyncClient(AsyncParallel):
         timeout: float | None,
         *,
         keep: bool,
-    ) -> Coroutine[Any, Any, Any]:
+    ) -> tuple[int, Coroutine[Any, Any, Any]]:
         link, post = self._opened()
+        channel = self._way(channel)
         if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = link.message(request_type(op), content, buffers, keep=keep, subshell=lane.subshell)
                 reply = post.send(message)
                 lane.pending.append(reply)
-            return _finished(link, message.number, op, reply, finish, timeout)
+            return message.number, _finished(link, message.number, op, reply, finish, timeout)
         message = link.message(request_type(op), content, buffers, channel, keep=keep)
-        return _finished(link, message.number, op, post.send(message), finish, timeout)
+        reply = post.send(message)
+        return message.number, _finished(link, message.number, op, reply, finish, timeout)
 
     def _begin(
         self,
@@ -279,12 +281,13 @@ class AsyncClient(AsyncParallel):
     ) -> asyncio.Future[Any]:
         if outputs is not None:
             return self._listened(op, content, buffers, finish, outputs, None)
-        channel: Channel = "control" if self._is_within() else "shell"
-        return asyncio.ensure_future(self._sent(op, content, buffers, finish, channel, None, keep=True))
-
-    def _is_within(self) -> bool:
-        """Whether a call of one of our functions makes this request."""
-        return self._link is not None and self._link.functions and self._link.functions.within() is not None
+        number, finished = self._sent(op, content, buffers, finish, "shell", None, keep=True)
+        link, post = self._opened()
+        future = asyncio.ensure_future(finished)
+        post.numbers[future] = number
+        # One that is cancelled before its first step runs nothing.
+        future.add_done_callback(lambda over: unwanted(link, number) if over.cancelled() else None)
+        return future
 
     def _streamed(
         self,
@@ -305,7 +308,7 @@ class AsyncClient(AsyncParallel):
             if self._listen(link, post, outputs, message.number, ready):
                 post.give(message, slot)
             else:
-                sending = asyncio.ensure_future(_give_later(post, message, slot, ready))
+                sending = asyncio.ensure_future(_give_later(link, post, message, slot, ready))
 
         stream = AsyncStream(self, post.give, content, buffers, credit, timeout, outputs, begin)
         stream._sending = sending
@@ -321,14 +324,13 @@ class AsyncClient(AsyncParallel):
         timeout: float | None,
     ) -> asyncio.Future[Any]:
         link, post = self._opened()
-        within = self._is_within()
-        if self._lanes is not None and self._lanes.is_open and not within:
+        channel = self._way()
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = link.message(request_type(op), content, buffers, keep=True, subshell=lane.subshell)
                 future = self._heard(link, post, message, op, finish, outputs, timeout)
                 lane.pending.append(future)
                 return future
-        channel: Channel = "control" if within else "shell"
         message = link.message(request_type(op), content, buffers, channel, keep=True)
         return self._heard(link, post, message, op, finish, outputs, timeout)
 
@@ -350,14 +352,18 @@ class AsyncClient(AsyncParallel):
         async def begin() -> asyncio.Future[Received]:
             if reply is not None:
                 return reply
-            await welcomed(ready)
+            await welcomed(link, ready)
             return post.send(message)
 
         async def result() -> Any:
             received = await heard(link, message.number, op, begin, outputs, timeout)
             return _read(link, received, finish)
 
-        return asyncio.ensure_future(result())
+        future = asyncio.ensure_future(result())
+        post.numbers[future] = message.number
+        # One that is cancelled before its first step runs nothing.
+        future.add_done_callback(lambda over: give_up(link, message.number) if over.cancelled() else None)
+        return future
 
     def _listen(
         self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]
@@ -368,6 +374,14 @@ class AsyncClient(AsyncParallel):
                 self._descriptors.append(descriptor)
                 asyncio.get_running_loop().add_reader(descriptor, post.read, descriptor)
             return outputs.listen(link.listen(), number, partial(_settle, ready))
+
+    def _number_of(self, future: Any) -> int:
+        number = None
+        if self._post is not None and isinstance(future, asyncio.Future):
+            number = self._post.numbers.get(future)
+        if number is None:
+            raise TypeError(f"a call id or a task of this client's submit is needed, not {future!r}")
+        return number
 
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:
         link, post = self._opened()
@@ -399,6 +413,8 @@ class _Post:
         self._link = link
         self._loop = loop
         self._sent_in_this_turn = False
+        #: Of the requests that futures of ``submit`` stand for.
+        self.numbers: WeakKeyDictionary[asyncio.Future[Any], int] = WeakKeyDictionary()
 
     def send(self, message: Message) -> asyncio.Future[Received]:
         """A future of the reply; raises KernelLost where it cannot be sent."""
@@ -426,9 +442,11 @@ class _Post:
             self._link.read((descriptor,))
 
 
-async def _give_later(post: _Post, message: Message, slot: Slot, ready: asyncio.Future[Received]) -> None:
+async def _give_later(
+    link: Link, post: _Post, message: Message, slot: Slot, ready: asyncio.Future[Received]
+) -> None:
     try:
-        await welcomed(ready)
+        await welcomed(link, ready)
         post.give(message, slot)
     except (KernelLost, ReplyTimeout) as error:
         # Whoever takes the next item is told.
@@ -456,10 +474,10 @@ async def _finished(
             async with asyncio.timeout(timeout):
                 received = await reply
     except TimeoutError:
-        link.forget(number)
-        raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.") from None
+        unwanted(link, number)
+        raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it was asked to stop.") from None
     except asyncio.CancelledError:
-        link.forget(number)
+        unwanted(link, number)
         raise
     return _read(link, received, finish)
 

@@ -38,8 +38,9 @@ _Outcome = tuple[dict[str, Any], Sequence[memoryview]] | SnakeError
 
 
 #: A step: its content, packed but where it holds numbers that depend on its message; its bytes, with those of
-#: its buffers; how many buffers the batch has after it; the earliest step whose result it uses; its item.
-_Step = tuple[bytes | dict[str, Any], int, int, int | None, BatchItem]
+#: its buffers; how many buffers the batch has after it; the earliest step whose result it uses; how many
+#: functions the batch mentions after it; its item.
+_Step = tuple[bytes | dict[str, Any], int, int, int | None, int, BatchItem]
 
 
 class Chunk(NamedTuple):
@@ -66,6 +67,8 @@ class BaseBatch(Operations):
         self._timeout = timeout
         self._steps: list[_Step] = []
         self._count = 0
+        #: How many of the functions it mentions were sent.
+        self._lent = 0
         self._encoder = BatchEncoder(self, client._link, client._session_id)
         self._is_open = self._is_over = False
         #: Seconds for which what steps leave behind is held; None while none does.
@@ -110,7 +113,7 @@ class BaseBatch(Operations):
             )
         encoder, index = self._encoder, len(self._steps)
         buffers = encoder.buffers
-        before = len(buffers)
+        before, lent = len(buffers), len(encoder.lent)
         encoder.begin()
         try:
             content = encode_fields(encoder, "$", fields, keep_none)
@@ -120,6 +123,7 @@ class BaseBatch(Operations):
                 buffers[before:] = [private(buffer) for buffer in buffers[before:]]
         except BaseException as error:
             del buffers[before:]
+            encoder.take_back(lent)
             if isinstance(error, SnakeError) and error.at is not None:
                 error.at = f"$.steps[{index}]" + error.at.removeprefix("$")
             raise
@@ -131,7 +135,7 @@ class BaseBatch(Operations):
             packed = pack_json(content)
             size = len(packed)
         item = BatchItem(self, index, finish)
-        self._steps.append((packed, size, len(buffers), encoder.earliest, item))
+        self._steps.append((packed, size, len(buffers), encoder.earliest, len(encoder.lent), item))
         self._count += 1
         return item
 
@@ -142,6 +146,9 @@ class BaseBatch(Operations):
 
     def _listened(self, *args: Any) -> Any:
         raise InvalidRequest("A batch's steps have no output of their own; call outside of it to hear it.")
+
+    def _number_of(self, future: Any) -> int:
+        raise InvalidRequest("cancel acts at once; it cannot be part of a batch.")
 
     def _begin(self, *args: Any) -> Any:
         raise InvalidRequest("submit sends at once; within a batch, use call.")
@@ -187,7 +194,7 @@ class BaseBatch(Operations):
         finally:
             for _, future in under_way:
                 future.cancel()
-            self._let_go(failure or OutcomeUnknown("Nobody waited for the batch; it may still run."))
+            self._let_go(failure or OutcomeUnknown("Nobody waited for the batch; it was asked to stop."))
         if failure is not None:
             raise failure
 
@@ -197,6 +204,7 @@ class BaseBatch(Operations):
         self._steps = []
         self._encoder.buffers = []
         self._encoder.named = []
+        self._encoder.take_back(self._lent)
 
     def _chunks(self) -> Iterator[Chunk]:
         first = buffers_before = 0
@@ -208,6 +216,7 @@ class BaseBatch(Operations):
             content = head[:-1] + b',"steps":[' + b",".join(packed) + b"]}"
             buffers_after = steps[-1][2]
             buffers = self._encoder.buffers[buffers_before:buffers_after]
+            self._lent = steps[-1][4]
             yield Chunk(first, content, buffers, [step[-1] for step in steps])
             first, buffers_before = end, buffers_after
 
@@ -307,7 +316,7 @@ async def _awaited(future: asyncio.Future[_Outcome], deadline: float | None) -> 
         async with asyncio.timeout(_left(deadline)):
             return await future
     except TimeoutError:
-        return ReplyTimeout("The batch's reply did not come in time; it may still run.")
+        return ReplyTimeout("The batch's reply did not come in time; it was asked to stop.")
     except SnakeError as failure:
         return failure
 

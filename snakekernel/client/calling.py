@@ -23,6 +23,7 @@ def call_fields(
     string_refs: bool,
     call_id: str | None,
     concurrent: bool = False,
+    deadline: float | None = None,
 ) -> dict[str, Any]:
     """The request of these options: one at its default is not sent, for a small call feels every field."""
     fields: dict[str, Any] = {"target": target}
@@ -45,4 +46,6 @@ def call_fields(
         fields["call_id"] = call_id
     if concurrent:
         fields["concurrent"] = True
+    if deadline is not None:
+        fields["deadline"] = deadline
     return fields

@@ -17,6 +17,7 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .calls_back import ThreadFunctions
+from .cancelling import unwanted
 from .connection import find
 from .future import Future
 from .hearing import Outputs, begin_heard, stop_hearing
@@ -251,22 +252,21 @@ class Client(Parallel):
         channel: Channel,
         timeout: float | None,
     ) -> Any:
-        functions = self._functions
-        if functions:
-            if functions.within() is not None:
-                channel = "control"
-            elif timeout is None and channel == "control":
-                timeout = CONTROL_TIMEOUT
-            message = self._link.message(request_type(op), content, buffers, channel)
-            return functions.call(message, op, finish, timeout)
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
+        channel = self._way(channel)
+        turns = self._functions or self._turns
         if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = self._link.message(request_type(op), content, buffers, subshell=lane.subshell)
-                return self._turns.call(message, op, finish, timeout)
+                return turns.call(message, op, finish, timeout)
         message = self._link.message(request_type(op), content, buffers, channel)
-        return self._turns.call(message, op, finish, timeout)
+        return turns.call(message, op, finish, timeout)
+
+    def _number_of(self, future: Any) -> int:
+        if not isinstance(future, Future) or future._turns is not self._turns:
+            raise TypeError(f"a call id or a future of this client is needed, not {future!r}")
+        return future._number
 
     def _begin(
         self,
@@ -276,8 +276,8 @@ class Client(Parallel):
         finish: Finish,
         outputs: Outputs | None = None,
     ) -> Future:
-        within = bool(self._functions) and self._functions.within() is not None
-        if self._lanes is not None and self._lanes.is_open and not within:
+        channel = self._way()
+        if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = self._link.message(
                     request_type(op), content, buffers, keep=True, subshell=lane.subshell
@@ -285,7 +285,6 @@ class Client(Parallel):
                 future = self._begun(message, op, finish, outputs)
                 lane.pending.append(future)
                 return future
-        channel: Channel = "control" if within else "shell"
         message = self._link.message(request_type(op), content, buffers, channel, keep=True)
         return self._begun(message, op, finish, outputs)
 
@@ -319,7 +318,7 @@ class Client(Parallel):
         finally:
             stop_hearing(self._link, future._number)
             if future._came is None:
-                self._link.forget(future._number)
+                unwanted(self._link, future._number)
 
 
 def _end(launch: Launch) -> None:

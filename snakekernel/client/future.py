@@ -120,10 +120,10 @@ class Future:
         return not self.done()
 
     def cancel(self) -> bool:
-        """Give the result up; False if it is there already.
+        """Give the result up and have the kernel stop the call; False if the result is there already.
 
-        The request was sent when the future was made and nothing takes it back: the kernel runs it all the
-        same. ``interrupt()`` of the client stops what runs.
+        It is not waited for: the call may run on for a moment, or for long in native code. ``cancel`` of the
+        client waits, and tells what became of it.
         """
         if self.done():
             return False

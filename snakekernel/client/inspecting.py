@@ -1,4 +1,4 @@
-"""Watching a kernel: its variables, what changes in place, and tasks that are no longer wanted."""
+"""Watching a kernel: its variables, and what changes in place."""
 
 from __future__ import annotations
 
@@ -52,7 +52,3 @@ class Inspecting(Requests):
         if variables is not None:
             fields["variables"] = list(variables)
         return self._send("watch", fields, whole, None, timeout)
-
-    def cancel(self, msg_id: str, *, timeout: float | None = None) -> Any:
-        """Cancel a waiting or running task of the inspector by its request's id; whether there was one."""
-        return self._send("cancel", {"msg_id": msg_id}, field("cancelled"), None, timeout)

@@ -14,18 +14,17 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands.failures import content_of, from_user_code
 from ..errors import KernelLost, SnakeError
-from ..values import Callback, Decoder, Encoder
-from ..values.callbacks import described
+from ..values import Callback, Decoder
 from ..wire.errors import NotFound
 from ..wire.frame import check_buffers, pack_json, unpack_object
 from ..wire.names import CALLBACK, CALLBACK_RELEASED, CALLBACK_REPLY
 from .events import events_of
+from .function import Function
 from .link import Link
 from .message import Received
 from .shield import Shield
@@ -35,26 +34,6 @@ if TYPE_CHECKING:
 
 #: The slot by which the table is told of a lost kernel: no request has this number.
 _NEVER: Final = -1
-
-
-@dataclass(frozen=True, eq=False)
-class Function:
-    """A function with options of its lending; calling it calls the function. See ``Client.callback``."""
-
-    function: Callable[..., Any]
-    name: str | None = None
-    doc: str | None = None
-    deadline: float | None = None
-    is_async: bool | None = None
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
-
-    def described(self) -> dict[str, Any]:
-        """What is told of it; see ``values.callbacks.described``."""
-        told = described(self.function, Encoder())
-        options = {"name": self.name, "doc": self.doc, "deadline": self.deadline, "async": self.is_async}
-        return {**told, **{name: option for name, option in options.items() if option is not None}}
 
 
 class _Lent:
@@ -124,7 +103,7 @@ class Called:
         self.function, self.session_id = lent.function, lent.session_id
         self.is_async = bool(lent.description.get("async"))
         check_buffers(unpack_object(received.metadata), received.buffers, required=False)
-        decoder = functions.decoder(received.buffers, lent.session_id)
+        decoder = functions.decoder(received.buffers, lent.session_id, content.get("refs") or {})
         self.args = [decoder.decode(value) for value in content["args"]]
         self.kwargs = {name: decoder.decode(value) for name, value in content["kwargs"].items()}
 
@@ -302,9 +281,19 @@ class Functions(ABC):
         within = _within.get()
         return within.id if within is not None and within.link is self.link and not within.is_over else None
 
-    def decoder(self, buffers: Any, session_id: str | None) -> Decoder:
-        """Decodes what the kernel sends to functions."""
-        decoder = self._client._in_session(session_id)._decoder(buffers)
+    def decoder(self, buffers: Any, session_id: str | None, kinds: dict[str, Any]) -> Decoder:
+        """Decodes what the kernel sends to functions.
+
+        Args:
+            kinds: type and module of the objects that came by reference only, by name.
+        """
+        view = self._client._in_session(session_id)
+        decoder = view._decoder(buffers)
+        remote = {name: view._remote(name, kind) for name, kind in kinds.items()}
+
+        decoder.resolve_ref = lambda ref: (
+            remote[ref.id] if ref.id in remote else view._proxy((ref.id, *ref.steps))
+        )
         decoder.resolve_callback = self._own
         return decoder
 

@@ -137,6 +137,10 @@ class Link:
             self.listening = Listening(door, self._signer, self._headers)
         return self.listening
 
+    def msg_id(self, number: int) -> str:
+        """The ``msg_id`` of a request of this number."""
+        return f"{self._headers.session}_{number}"
+
     # -- sending -----------------------------------------------------------------------------------
 
     def message(
@@ -295,14 +299,10 @@ class Link:
                 # An answer that is none: the socket serves.
                 return
 
-    def id_of(self, number: int) -> str:
-        """The message id of a request that this link sent."""
-        return f"{self._headers.session}_{number}"
-
-    def forget(self, number: int) -> None:
-        """Nobody waits for this reply any more."""
+    def forget(self, number: int) -> bool:
+        """Nobody waits for this reply any more; whether it was still to come."""
         with self.lock:
-            self._slots.pop(number, None)
+            return self._slots.pop(number, None) is not None
 
     # -- receiving ---------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .calling import call_fields, lease_of
+from .cancelling import Cancelling
+from .function import Lending
 from .hearing import OnOutput, OnProgress, Outputs, outputs_of
 from .inspecting import Inspecting
 from .message import Channel
@@ -19,7 +21,7 @@ from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .streams import Streaming
 
 
-class Operations(Inspecting, Programs, Streaming):
+class Operations(Cancelling, Inspecting, Lending, Programs, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
@@ -40,6 +42,7 @@ class Operations(Inspecting, Programs, Streaming):
         string_refs: bool = False,
         call_id: str | None = None,
         concurrent: bool | None = None,
+        deadline: float | None = None,
         timeout: float | None = None,
         on_output: OnOutput | None = None,
         on_progress: OnProgress | None = None,
@@ -57,17 +60,22 @@ class Operations(Inspecting, Programs, Streaming):
             call_id: the same id again within one kernel process gives the first outcome and runs nothing.
             concurrent: whether the kernel serves others while this awaits, where the target is a coroutine
                 function; if not given, the async client says so, and the blocking one does not.
-            timeout: seconds to wait for the reply; None waits as long as the kernel lives.
+            deadline: seconds from when the kernel has it, after which it is stopped there.
+            timeout: seconds to wait for the reply, then it is cancelled; None waits as long as the kernel
+                lives.
             on_output: gets each ``Output`` of the call, what it prints, logs or shows, while it runs.
             on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known. True for
                 either shows it here: as text, as a notebook's display, as a bar.
 
         Raises:
+            Cancelled, DeadlineExceeded, Interrupted: it was stopped.
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
         concurrent = self._overlaps if concurrent is None else concurrent
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
+        fields = call_fields(
+            target, args, kwargs, store_as, returns, string_refs, call_id, concurrent, deadline
+        )
         finish: Finish = self._in_session(session_id)._called
         if on_output is None and on_progress is None:
             return self._send("call", fields, finish, session_id, timeout)
@@ -85,6 +93,7 @@ class Operations(Inspecting, Programs, Streaming):
         returns: str = "auto",
         string_refs: bool = False,
         call_id: str | None = None,
+        deadline: float | None = None,
         concurrent: bool = False,
         on_output: OnOutput | None = None,
         on_progress: OnProgress | None = None,
@@ -95,7 +104,9 @@ class Operations(Inspecting, Programs, Streaming):
         its end but for those that are ``concurrent``.
         What listens to a ``Future``'s call is called by whoever asks for its result.
         """
-        fields = call_fields(target, args, kwargs, store_as, returns, string_refs, call_id, concurrent)
+        fields = call_fields(
+            target, args, kwargs, store_as, returns, string_refs, call_id, concurrent, deadline
+        )
         finish: Finish = self._in_session(session_id)._called
         content, buffers, finish = self._encoded("call", fields, finish, session_id)
         return self._begin("call", content, buffers, finish, outputs_of(on_output, on_progress))
@@ -171,6 +182,7 @@ class Operations(Inspecting, Programs, Streaming):
         steps: Sequence[Mapping[str, Any]],
         *,
         stop_on_error: bool = True,
+        deadline: float | None = None,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
@@ -179,10 +191,10 @@ class Operations(Inspecting, Programs, Streaming):
         Each step is a mapping with the fields of a ``call``, or of the operation that its ``"op"`` names;
         ``step(0)`` in its arguments is the result of an earlier one. On a failing step the exception's
         ``reply`` holds ``step`` and ``completed_steps``; with ``stop_on_error=False`` the exception stands
-        in the step's place.
+        in the step's place. ``deadline`` is in seconds, for all of it.
         """
         requests = [dict(step) for step in steps]
-        fields: dict[str, Any] = {"steps": requests, "stop_on_error": stop_on_error}
+        fields: dict[str, Any] = {"steps": requests, "stop_on_error": stop_on_error, "deadline": deadline}
         lease = next(filter(None, (lease_of(step.get("returns")) for step in requests)), None)
         if lease is not None:
             fields["lease"] = lease

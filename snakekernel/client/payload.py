@@ -33,7 +33,7 @@ class RequestEncoder(PackingEncoder):
         extra: exact type -> ``(obj, encoder) -> finished data``, before every codec.
     """
 
-    __slots__ = ("_lent", "_link", "_session_id", "named")
+    __slots__ = ("_link", "_session_id", "lent", "named")
 
     def __init__(
         self, link: Any, session_id: str | None, extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
@@ -43,22 +43,22 @@ class RequestEncoder(PackingEncoder):
         self._session_id = session_id
         #: What keeps the remote objects that the message names.
         self.named: list[Held] = []
-        #: Ids of the functions mentioned so far.
-        self._lent: list[str] = []
+        #: Ids of the functions mentioned and not known to be sent.
+        self.lent: list[str] = []
 
     def lend(self, function: Any) -> dict[str, Any]:
         """What is told of a function that stays here and can be called from there."""
         if self._link is None:
             raise NotLossless("a function can be sent by a client that is connected")
         told: dict[str, Any] = self._link.functions.lend(function, self._session_id)
-        self._lent.append(told["id"])
+        self.lent.append(told["id"])
         return told
 
-    def take_back(self) -> None:
-        """What was encoded is not sent."""
-        if self._lent:
-            self._link.functions.take_back(self._lent)
-            self._lent = []
+    def take_back(self, since: int = 0) -> None:
+        """What was encoded is not sent; ``since`` so many functions."""
+        if len(self.lent) > since:
+            self._link.functions.take_back(self.lent[since:])
+            del self.lent[since:]
 
     def path(self, proxy: StoredProxy | RemoteObject) -> tuple[Any, ...]:
         """The proxy's path; raises NotLossless where it would lead to another object here."""

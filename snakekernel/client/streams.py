@@ -128,9 +128,9 @@ class _Reader:
         self._credit = credit
         #: Items taken that the kernel was not told of.
         self._taken = 0
-        message = self._link.message(request_type("call"), content, buffers, keep=True)
+        message = self._link.message(request_type("call"), content, buffers, owner._way(), keep=True)
         self._number = message.number
-        self._id = self._link.id_of(message.number)
+        self._id: str = self._link.msg_id(message.number)
         events = events_of(self._link)
         self._feed = _Feed(events, message.number, self._keeper, outputs)
         events.streams[message.number] = self._feed.take
@@ -141,6 +141,11 @@ class _Reader:
             self._feed.finish(error)
             raise
         self._is_over = False
+
+    @property
+    def msg_id(self) -> str:
+        """The id of its request, by which ``cancel`` stops the producer wherever it is."""
+        return self._id
 
     @property
     def closed(self) -> bool:

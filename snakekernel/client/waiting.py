@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ReplyTimeout
+from .cancelling import stop, unwanted
 from .future import SETTLED, Future, call_back, read_reply
 from .link import GONE, Link
 from .message import Message, Received, Slot
@@ -99,16 +100,16 @@ class Turns:
             self._watch.check()
 
     def call(self, message: Message, op: str, finish: Finish, timeout: float | None) -> Any:
-        """Send a request and wait for its result; where it cannot be waited for, it is given up."""
+        """Send a request and wait for its result; where it cannot be waited for, it is cancelled."""
         if self._watch is not None:
             self._watch.check()
         future = Future(self, op, finish, message.number)
         try:
             if not self.wait(future, timeout, message):
-                raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.")
+                raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it was asked to stop.")
         finally:
             if future._came is None:
-                self.link.forget(message.number)
+                unwanted(self.link, message.number)
         assert future._came is not None
         return self.finish(future._came, finish)
 
@@ -159,12 +160,13 @@ class Turns:
         self._run_callbacks()
 
     def give_up(self, future: Future, reason: BaseException) -> bool:
-        """End a future with this reason, unless its reply came; whether it did not."""
+        """End a future with this reason and cancel its request, unless its reply came; whether it did not."""
         with self.link.lock:
             self.link.forget(future._number)
             if future._came is not None:
                 return False
             future._receive(reason)
+        stop(self.link, future._number)
         self._run_callbacks()
         return True
 

@@ -1,17 +1,18 @@
 """The data of calls of clients' functions: arguments on their way out, and mentions of functions in requests.
 
-Rules: what has a lossless form goes as a value; anything else is stored under a fresh anonymous name, which
-lives as long as the call and is given as ``$ref``. A client's own function goes back to it as itself.
+Rules: what has a lossless form goes as a value; anything else is stored under a fresh anonymous name that the
+client holds by its lease, and is given as ``$ref``. A client's own function goes back to it as itself.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Iterator
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..commands.runtime import Runtime
+from ..commands.scope import Scope
 from ..values import Encoder, NotLossless
 from ..wire.errors import SnakeError
 from ..wire.frame import unpack_object
@@ -27,14 +28,14 @@ class Arguments:
     """Encodes the arguments of one call.
 
     Attributes:
-        buffers: those that the arguments refer to.
+        buffers: those that the arguments refer to. kinds: type and module of what is stored, by name.
     """
 
     def __init__(self, runtime: Runtime, lent: Lent) -> None:
         self._runtime = runtime
         self._lent = lent
         self._encoder = Encoder(limits=runtime.limits, extra={types.FunctionType: self._function})
-        self._stored: list[str] = []
+        self.kinds: dict[str, dict[str, Any]] = {}
 
     @property
     def buffers(self) -> list[memoryview]:
@@ -45,10 +46,13 @@ class Arguments:
         try:
             return self._encoder.encode(argument)
         except (NotLossless, SnakeError):
-            runtime = self._runtime
+            runtime, sender = self._runtime, self._lent.sender
             now = runtime.clock()
             entry = runtime.store.put_anonymous(None, argument, writer="callback", now=now)
-            self._stored.append(entry.name)
+            # By name and version: what is kept for the release must not keep the object.
+            release = partial(runtime.store.release, None, entry.name, entry.version)
+            runtime.leases.hold(sender, ("ref", entry.name), release)
+            self.kinds[entry.name] = Scope.kind(argument)
             return {"$ref": entry.name}
 
     def _function(self, function: Any, encoder: Encoder) -> Any:
@@ -56,13 +60,6 @@ class Arguments:
         if lent is None or lent.sender != self._lent.sender or lent.is_lost:
             raise NotLossless("a function of the kernel's")
         return {_TAG: lent.callback.id}
-
-    def let_go(self) -> None:
-        """The call is over: what was stored for it goes."""
-        for name in self._stored:
-            with suppress(SnakeError):
-                self._runtime.store.delete(None, name, writer="callback")
-        self._stored.clear()
 
 
 def mentions(content: bytes | dict[str, Any]) -> Iterator[str]:

@@ -237,6 +237,8 @@ class Callbacks:
                 "args": [given.encoded(arg) for arg in args],
                 "kwargs": {name: given.encoded(arg) for name, arg in kwargs.items()},
             }
+            if given.kinds:
+                content["refs"] = given.kinds
             self._calls[call.id] = call
             lent.calls.add(call)
             try:
@@ -245,18 +247,17 @@ class Callbacks:
                     raise CallbackLost(_GONE.format(lent.callback.name))
                 requester.send(CALLBACK, content, given.buffers)
             except BaseException:
-                self._end(call, given)
+                self._end(call)
                 raise
         try:
             yield call
         finally:
             with interrupts.held():
-                self._end(call, given)
+                self._end(call)
 
-    def _end(self, call: _Call, given: Arguments) -> None:
+    def _end(self, call: _Call) -> None:
         self._calls.pop(call.id, None)
         call.lent.calls.discard(call)
-        given.let_go()
 
     def _requester(self, lent: Lent) -> Requester:
         """Reaches the client as a child of the request that runs here, if that is its own."""

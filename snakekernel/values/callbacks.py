@@ -81,7 +81,7 @@ def described(function: Any, encoder: Encoder) -> dict[str, Any]:
         told["async"] = True
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):
+    except Exception:  # it does not tell, or code of its class fails
         return told
     told["parameters"] = [_parameter(one, encoder) for one in list(signature.parameters.values())[:_MOST]]
     if signature.return_annotation is not inspect.Signature.empty:

@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 #: What looks at order, threads and signals; what the messages say does not depend on the way they take.
 MODULES = (
     "test_kernel_busy.py",
+    "test_kernel_callbacks.py",
     "test_kernel_concurrent.py",
     "test_kernel_doors.py",
     "test_kernel_frames.py",
