@@ -18,6 +18,9 @@ Record = dict[str, Any]
 OUTSTANDING: Final = 100
 #: Steps of which each needs the one before.
 STEPS: Final = 10
+#: Calls that wait over there, and how many of them do at once.
+WAITS: Final = 32
+AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +37,13 @@ class Peer:
         put_frame, get_frame: the same as put and get with a pandas DataFrame.
         loop: ten calls, each adding 1 to the result of the one before, one after the other; gives the last.
         chain: the same ten steps by one message or whatever comes nearest.
+        refer: has the peer make so many objects, and refers to each until the next is there.
+        waits: ``wait(i)`` for 32 ``i``, 20 ms each, eight at once; gives the ``i`` in order.
         items: so many numbers from a generator over there, counted from 0; gives them in a list.
         arrays: the same of arrays of 1 MB, each full of its number; gives what ``seen`` says of each.
         items_in_turn: as items, by a round trip for each.
+        call_back: has a function of this process called over there with 0, 1, … so many times, one after the
+            other; gives the sum of what it gave.
         pids: the processes that serve it, the one that answers first.
         prepare: run once, after the first call; what it does is not measured.
     """
@@ -53,9 +60,12 @@ class Peer:
     get_frame: Callable[[], Any] | None = None
     loop: Callable[[], Any] | None = None
     chain: Callable[[], Any] | None = None
+    refer: Callable[[int], object] | None = None
+    waits: Callable[[], list[Any]] | None = None
     items: Callable[[int], list[Any]] | None = None
     arrays: Callable[[int], list[Any]] | None = None
     items_in_turn: Callable[[int], list[Any]] | None = None
+    call_back: Callable[[Callable[[int], int], int], int] | None = None
     pids: Sequence[int] = field(default=())
     prepare: Callable[[], object] = lambda: None
 

@@ -5,8 +5,10 @@ Rules: standard library only when imported, so that a server starts with what it
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +45,11 @@ class Served:
         """A small call."""
         return a + b
 
+    def wait(self, number: int) -> int:
+        """A call that waits, as for a database."""
+        time.sleep(0.02)
+        return number
+
     def count(self, by: int) -> int:
         """A step that needs the one before, where a peer's batch cannot pass results on."""
         self.total += by
@@ -52,6 +59,10 @@ class Served:
         """Count from 0 again; gives what was counted."""
         total, self.total = self.total, 0
         return total
+
+    def call_back(self, function: Callable[[int], int], count: int) -> int:
+        """Call a function of the caller's so many times."""
+        return sum(function(i) for i in range(count))
 
     def swap(self, new: dict[str, Any]) -> dict[str, Any]:
         """Keep this record; gives the one before."""
@@ -125,6 +136,12 @@ class Served:
     def get_frame_bytes(self) -> bytes:
         """As ``get_frame``, an Arrow stream."""
         return bytes(frame_bytes(self.get_frame()))
+
+
+async def wait_awaiting(number: int) -> int:
+    """As ``Served.wait``; not among its methods, for one coroutine function changes how Ray runs them all."""
+    await asyncio.sleep(0.02)
+    return number
 
 
 def array_of(data: Any) -> np.ndarray[Any, Any]:

@@ -33,7 +33,7 @@ def structures() -> str:
     """The objects that fields of requests are made of."""
     schemas = protocol()["$defs"]
     parts = []
-    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter"):
+    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter", "Stream"):
         parts += [f"### {name}", _plain(schemas[name]["description"]), _fields(schemas[name], ())]
     return "\n\n".join(parts)
 
@@ -58,9 +58,29 @@ def changed() -> str:
     return _fields(protocol()["$defs"]["snake_changed"], (), sent=_ALWAYS)
 
 
+def callback_request() -> str:
+    """The content of ``snake_callback_request``."""
+    return _fields(protocol()["$defs"]["snake_callback_request"], ())
+
+
+def callback_reply() -> str:
+    """The content of ``snake_callback_reply``."""
+    return _fields(protocol()["$defs"]["snake_callback_reply"], ())
+
+
+def callback_released() -> str:
+    """The content of ``snake_callback_released``."""
+    return _fields(protocol()["$defs"]["snake_callback_released"], ())
+
+
 def progress() -> str:
     """The content of ``snake_progress``."""
     return _fields(protocol()["$defs"]["snake_progress"], (), sent=_ALWAYS)
+
+
+def item() -> str:
+    """The content of ``snake_item``."""
+    return _fields(protocol()["$defs"]["snake_item"], (), sent=_ALWAYS)
 
 
 def errors() -> str:
@@ -166,6 +186,10 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "error_reply": error_reply,
     "changed": changed,
     "progress": progress,
+    "item": item,
+    "snake_callback_request": callback_request,
+    "snake_callback_reply": callback_reply,
+    "snake_callback_released": callback_released,
     "errors": errors,
     "traits": traits,
 }

@@ -122,10 +122,13 @@ class Stock:
         """Read until ``done``; fails where that takes too long."""
         assert self.poll(done, seconds), f"waited {seconds} s for {what}"
 
+    def came(self, msg_id: str, channel: str = "shell") -> list[dict[str, Any]]:
+        """What has come so far as children of a request: its reply, and messages beside it."""
+        return [m for m in self.messages[channel] if _parent(m) == msg_id]
+
     def replies(self, msg_id: str, channel: str = "shell") -> list[dict[str, Any]]:
-        """The replies to a request that have come so far; what comes beside them is in ``messages``."""
-        came = self.messages[channel]
-        return [m for m in came if _parent(m) == msg_id and m["msg_type"].endswith("_reply")]
+        """The replies to a request that have come so far."""
+        return [m for m in self.came(msg_id, channel) if m["msg_type"].endswith("_reply")]
 
     def reply(self, msg_id: str, *, channel: str = "shell") -> dict[str, Any]:
         """The reply to a request, waited for; whether it is the only one is not checked."""

@@ -13,7 +13,7 @@ import snakekernel
 from snakekernel import step
 from snakekernel.memory.exchange import FROM_BYTES
 
-from ..peer import OUTSTANDING, STEPS, Kind, Peer, Transport, one_by_one, seen
+from ..peer import AT_ONCE, OUTSTANDING, STEPS, WAITS, Kind, Peer, Transport, one_by_one, seen
 from ..processes import environment
 
 _ADD: Final = "operator.add"
@@ -57,6 +57,10 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
                     under_way.append(snake.submit(_ADD, args=(len(under_way), 1)))
             return got
 
+        def refer(count: int) -> None:
+            for _ in range(count):
+                call("builtins.list", returns="ref")
+
         def in_turn(count: int) -> list[Any]:
             numbers = call("stored.kept.numbers", args=(count,), store_as="numbers").proxy
             return [call("builtins.next", args=(numbers,)) for _ in range(count)]
@@ -65,6 +69,7 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
             call=lambda: call(_ADD, args=(2, 3)),
             in_flight=in_flight,
             batch=batch,
+            refer=refer,
             swap=lambda record: call("stored.kept.swap", args=(record,)),
             put=lambda array: snake.store("array", array),
             get=lambda: snake.retrieve("array", returns="value"),
@@ -72,8 +77,10 @@ def blocking(transport: Transport, *, sockets_only: bool = False) -> Iterator[Pe
             get_made=lambda: snake.retrieve("made", returns="value"),
             put_frame=lambda frame: snake.store("frame", frame),
             get_frame=lambda: snake.retrieve("frame", returns="value"),
+            call_back=lambda function, count: call("stored.kept.call_back", args=(function, count)),
             loop=one_by_one(lambda a, b: call(_ADD, args=(a, b))),
             chain=lambda: snake.pipeline(_CHAIN)[-1],
+            waits=lambda: snake.map("stored.kept.wait", range(WAITS), concurrency=AT_ONCE),
             items=lambda count: list(snake.stream("stored.kept.numbers", args=(count,))),
             arrays=lambda count: [
                 seen(array) for array in snake.stream("stored.kept.arrays", args=(count,), credit=16)
@@ -120,6 +127,15 @@ def asynchronous(transport: Transport) -> Iterator[Peer]:
         async def chain() -> Any:
             return (await snake.pipeline(_CHAIN))[-1]
 
+        async def waits() -> list[Any]:
+            at_once = asyncio.Semaphore(AT_ONCE)
+
+            async def one(number: int) -> Any:
+                async with at_once:
+                    return await ask("benchmarks.served.wait_awaiting", number)
+
+            return await asyncio.gather(*map(one, range(WAITS)))
+
         async def items(count: int) -> list[Any]:
             return [item async for item in snake.stream("stored.kept.numbers", args=(count,))]
 
@@ -136,6 +152,7 @@ def asynchronous(transport: Transport) -> Iterator[Peer]:
                 swap=lambda record: runner.run(ask("stored.kept.swap", record)),
                 loop=lambda: runner.run(loop()),
                 chain=lambda: runner.run(chain()),
+                waits=lambda: runner.run(waits()),
                 items=lambda count: runner.run(items(count)),
                 arrays=lambda count: runner.run(arrays(count)),
                 pids=[_pid(owner)],

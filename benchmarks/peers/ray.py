@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ..peer import OUTSTANDING, STEPS, Kind, Peer, one_by_one, seen
+from ..peer import AT_ONCE, OUTSTANDING, STEPS, WAITS, Kind, Peer, one_by_one, seen
 from ..processes import environment
 from ..served import Served
 
@@ -78,6 +78,8 @@ def _peer(ray: Any) -> Peer:
             value = kept.add.remote(value, 1)
         return get(value)
 
+    waiting = ray.remote(num_cpus=0, max_concurrency=AT_ONCE)(_Kept).remote()
+
     def streamed(method: Any, count: int) -> Any:
         return map(get, method.options(num_returns="streaming").remote(count))
 
@@ -93,6 +95,7 @@ def _peer(ray: Any) -> Peer:
         get_frame=lambda: get(given["frame"]),
         loop=one_by_one(lambda a, b: get(kept.add.remote(a, b))),
         chain=chain,
+        waits=lambda: get([waiting.wait.remote(i) for i in range(WAITS)]),
         items=lambda count: list(streamed(kept.numbers, count)),
         arrays=lambda count: [seen(array) for array in streamed(kept.arrays, count)],
         pids=[get(kept.pid.remote())],

@@ -11,10 +11,12 @@ import pickle
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any, Final
 
-from ..peer import OUTSTANDING, Kind, LeftOut, Peer, one_by_one, seen
+from ..peer import AT_ONCE, OUTSTANDING, WAITS, Kind, LeftOut, Peer, one_by_one, seen
 from ..processes import folder, listening, server
 from ..served import Served, array_of, frame_bytes, frame_of
 
@@ -31,6 +33,9 @@ class _Service(Served):
         super().__init__()
         self.pieces: list[bytes] = []
         self.data = b""
+
+    def new_list(self) -> list[Any]:
+        return []
 
     def swap_pickled(self, data: bytes) -> bytes:
         return pickle.dumps(self.swap(pickle.loads(data)), protocol=5)
@@ -74,15 +79,32 @@ def opened() -> Iterator[Peer]:
     """One connection; calls in flight by ``rpyc.async_``."""
     rpyc = _without_compression()
 
-    with folder() as place, server(__name__, str(place / "socket")) as process:
+    with (
+        folder() as place,
+        server(__name__, str(place / "socket")) as process,
+        ThreadPoolExecutor(AT_ONCE) as threads,
+    ):
         connection = _connected(rpyc, process.address)
+        # A connection is served by one thread over there.
+        others = [_connected(rpyc, process.address) for _ in range(AT_ONCE)]
+        free = SimpleQueue[Any]()
+        for other in others:
+            free.put(other.root.wait)
+
+        def wait(number: int) -> Any:
+            method = free.get()
+            try:
+                return method(number)
+            finally:
+                free.put(method)
+
         try:
             kept = connection.root
             # Looking a method up is a round trip of its own.
             add, swap = kept.add, kept.swap_pickled
             put_piece, put_pieces = kept.put_piece, kept.put_pieces
             get_piece, get_pieces = kept.get_piece, kept.get_pieces
-            later = rpyc.async_(add)
+            later, new_list = rpyc.async_(add), kept.new_list
 
             def put(name: str, data: Any) -> None:
                 for begin in range(0, len(data), _PIECE):
@@ -99,9 +121,14 @@ def opened() -> Iterator[Peer]:
                     got += [result.value for result in under_way]
                 return got
 
+            def refer(count: int) -> None:
+                for _ in range(count):
+                    new_list()
+
             yield Peer(
                 call=lambda: add(2, 3),
                 in_flight=in_flight,
+                refer=refer,
                 swap=lambda record: pickle.loads(swap(pickle.dumps(record, protocol=5))),
                 put=lambda array: put("put_bytes", memoryview(array).cast("B")),
                 get=lambda: array_of(get("get_bytes")),
@@ -109,13 +136,16 @@ def opened() -> Iterator[Peer]:
                 get_made=lambda: array_of(get("get_made_bytes")),
                 put_frame=lambda frame: put("put_frame_bytes", frame_bytes(frame)),
                 get_frame=lambda: frame_of(get("get_frame_bytes")),
+                call_back=kept.call_back,
                 loop=one_by_one(add),
+                waits=lambda: list(threads.map(wait, range(WAITS))),
                 items=lambda count: list(kept.numbers(count)),
                 arrays=lambda count: [seen(array_of(data)) for data in kept.arrays_bytes(count)],
                 pids=[process.pid],
             )
         finally:
-            connection.close()
+            for one in (connection, *others):
+                one.close()
 
 
 KINDS: Final = [Kind(name="RPyC", open=opened, needs=("rpyc",), floor="echo, ipc")]

@@ -7,10 +7,13 @@ from typing import Final
 from ..workload import Workload
 from . import (
     array,
+    callback,
     dict_method,
     frame,
     growth,
     in_flight,
+    parallel,
+    references,
     small_call,
     start_up,
     steps,
@@ -23,10 +26,13 @@ WORKLOADS: Final[list[Workload]] = [
     in_flight.WORKLOAD,
     dict_method.WORKLOAD,
     steps.WORKLOAD,
+    parallel.WORKLOAD,
     stream.WORKLOAD,
+    callback.WORKLOAD,
     *array.WORKLOADS,
     frame.WORKLOAD,
     start_up.WORKLOAD,
     growth.WORKLOAD,
+    references.WORKLOAD,
     watched_cells.WORKLOAD,
 ]

@@ -17,7 +17,6 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
 from .calls_back_async import LoopFunctions
-from .cancelling import unwanted
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
@@ -32,6 +31,7 @@ from .payload import Finish
 from .record import AsyncRecord
 from .shield import Shield
 from .streams import AsyncStream
+from .unwanted import unwanted
 from .watch import Watch
 
 
@@ -298,8 +298,9 @@ class AsyncClient(AsyncParallel):
         outputs: Outputs | None,
     ) -> AsyncStream:
         link, post = self._opened()
+        request = self._stream_message(content, buffers)
         if outputs is None:
-            return AsyncStream(self, post.give, content, buffers, credit, timeout)
+            return AsyncStream(self, post.give, *request, credit, timeout)
         sending: asyncio.Future[None] | None = None
 
         def begin(message: Message, slot: Slot) -> None:
@@ -310,7 +311,7 @@ class AsyncClient(AsyncParallel):
             else:
                 sending = asyncio.ensure_future(_give_later(link, post, message, slot, ready))
 
-        stream = AsyncStream(self, post.give, content, buffers, credit, timeout, outputs, begin)
+        stream = AsyncStream(self, post.give, *request, credit, timeout, outputs, begin)
         stream._sending = sending
         return stream
 

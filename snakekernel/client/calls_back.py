@@ -19,6 +19,7 @@ from .lending import Called, Functions
 from .link import Link
 from .message import Message, Received
 from .payload import Finish, whole
+from .unwanted import unwanted
 from .waiting import Turns
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class ThreadFunctions(Functions):
             while True:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 if not turns.wait(future, left, unsent):
-                    raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it may still run.")
+                    raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it was asked to stop.")
                 unsent = None
                 if future._came is not _WOKEN:
                     break
@@ -125,7 +126,7 @@ class ThreadFunctions(Functions):
                 # The call is given up, or left a thread behind that calls.
                 self._pool.run(called)
             if future._came is None:
-                link.forget(number)
+                unwanted(link, number)
         assert future._came is not None
         return turns.finish(future._came, finish)
 

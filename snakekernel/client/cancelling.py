@@ -1,48 +1,17 @@
-"""Stopping what the kernel runs for this client: by ``cancel``, and where nobody waits any more.
-
-Rules: a request that is given up (a timeout, Ctrl-C, a cancelled task) is stopped in the kernel, so that
-nothing runs on unwanted. That is asked for and not waited for, and never raises: whoever gives up has its own
-exception under way.
-"""
+"""``cancel``, for both clients."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
-from ..errors import KernelLost
-from ..wire.frame import pack_json
-from ..wire.names import request_type
-from .link import Link
-from .message import Received
 from .payload import field
 from .requests import Requests
-from .shield import Shield
-
-
-def unwanted(link: Link, number: int) -> None:
-    """Nobody waits for this request any more: it is forgotten, and stopped unless its reply came."""
-    # In a forked child nobody may be left who frees the lock, and the request is the parent's.
-    if not link.is_foreign() and link.forget(number):
-        stop(link, number)
-
-
-def stop(link: Link, number: int) -> None:
-    """Have a request stopped, if the kernel can be told."""
-    # A handler that broke into a message of this thread's gets a RuntimeError.
-    with suppress(KernelLost, RuntimeError), Shield():
-        content = pack_json({"msg_id": link.msg_id(number)})
-        link.send(link.message(request_type("cancel"), content, channel="control"), _unread)
-
-
-def _unread(answer: Received | BaseException) -> None:
-    """What became of it is told by nobody's reply."""
 
 
 class Cancelling(Requests):
-    """``cancel``, for both clients."""
+    """Stopping what the kernel runs for this client."""
 
     @abstractmethod
     def _number_of(self, future: Any) -> int:
@@ -61,7 +30,7 @@ class Cancelling(Requests):
         if call_id is None or isinstance(call_id, str):
             fields, finish = {"call_id": call_id, "msg_id": msg_id}, field("state")
         else:
-            fields, finish = {"msg_id": self._link.msg_id(self._number_of(call_id))}, _of_sent
+            fields, finish = {"msg_id": self._link.id_of(self._number_of(call_id))}, _of_sent
         return self._send("cancel", fields, finish, None, timeout)
 
 

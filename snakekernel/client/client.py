@@ -17,7 +17,6 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .calls_back import ThreadFunctions
-from .cancelling import unwanted
 from .connection import find
 from .future import Future
 from .hearing import Outputs, begin_heard, stop_hearing
@@ -30,6 +29,7 @@ from .parallel import Parallel
 from .payload import Finish, whole
 from .record import Record
 from .streams import Stream
+from .unwanted import unwanted
 from .waiting import Turns
 
 #: Seconds that operations on control may take: they run no user code.
@@ -301,7 +301,8 @@ class Client(Parallel):
         timeout: float | None,
         outputs: Outputs | None,
     ) -> Stream:
-        return Stream(self, self._turns, content, buffers, credit, timeout, outputs)
+        request = self._stream_message(content, buffers)
+        return Stream(self, self._turns, *request, credit, timeout, outputs)
 
     def _listened(
         self,

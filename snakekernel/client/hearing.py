@@ -21,7 +21,6 @@ from ..errors import ReplyTimeout
 from ..reporting.shown import shown_here
 from ..wire.model import Progress
 from ..wire.names import PROGRESS
-from .cancelling import unwanted
 from .future import SETTLED, Future
 from .link import Link
 from .listening import Listening
@@ -29,6 +28,7 @@ from .message import Message, Received, Slot
 from .output import Output, output_of, show
 from .payload import Finish, whole
 from .shield import Shield
+from .unwanted import unwanted
 
 if TYPE_CHECKING:
     from .waiting import Turns

@@ -21,7 +21,7 @@ class Lane:
 
     def __init__(self, subshell: str) -> None:
         self.subshell = subshell
-        #: Calls whose thread waits for them.
+        #: Calls whose thread waits for them, and streams.
         self.calls = 0
         #: Futures, oldest first.
         self.pending: deque[Any] = deque()
@@ -50,14 +50,23 @@ class Lanes:
     @contextmanager
     def turn(self) -> Iterator[Lane]:
         """The least busy one, counted as busier within the block."""
-        with self._lock:
-            lane = min(self._lanes, key=self._load)
-            lane.calls += 1
+        lane = self.enter()
         try:
             yield lane
         finally:
-            with self._lock:
-                lane.calls -= 1
+            self.leave(lane)
+
+    def enter(self) -> Lane:
+        """The least busy one, counted as busier until ``leave``."""
+        with self._lock:
+            lane = min(self._lanes, key=self._load)
+            lane.calls += 1
+            return lane
+
+    def leave(self, lane: Lane) -> None:
+        """What it was entered for is over."""
+        with self._lock:
+            lane.calls -= 1
 
     def _load(self, lane: Lane) -> int:
         pending = lane.pending

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..commands.failures import content_of, from_user_code
 from ..errors import KernelLost, SnakeError
-from ..values import Callback, Decoder
+from ..values import PLAIN, Callback, Decoder, is_own_data
 from ..wire.errors import NotFound
 from ..wire.frame import check_buffers, pack_json, unpack_object
 from ..wire.names import CALLBACK, CALLBACK_RELEASED, CALLBACK_REPLY
@@ -102,10 +102,15 @@ class Called:
             raise NotFound(f"This client has no function {content.get('id')!r} any more.")
         self.function, self.session_id = lent.function, lent.session_id
         self.is_async = bool(lent.description.get("async"))
-        check_buffers(unpack_object(received.metadata), received.buffers, required=False)
+        if received.metadata != b"{}":
+            check_buffers(unpack_object(received.metadata), received.buffers, required=False)
+        args, kwargs = content["args"], content["kwargs"]
+        if not kwargs and not received.buffers and PLAIN.issuperset(map(type, args)):
+            self.args, self.kwargs = args, kwargs
+            return
         decoder = functions.decoder(received.buffers, lent.session_id, content.get("refs") or {})
-        self.args = [decoder.decode(value) for value in content["args"]]
-        self.kwargs = {name: decoder.decode(value) for name, value in content["kwargs"].items()}
+        self.args = [decoder.decode(value) for value in args]
+        self.kwargs = {name: decoder.decode(value) for name, value in kwargs.items()}
 
     def run(self) -> BaseException | None:
         """Run it here and answer; returns what it raised that is no Exception."""
@@ -143,7 +148,9 @@ class Called:
         """Tell the kernel how it ended; a kernel that is gone hears of nothing."""
         content: dict[str, Any] = {"callback_call": self.id, "status": "ok"}
         buffers: list[memoryview] = []
-        if error is None:
+        if error is None and is_own_data(result):
+            content["result"] = result
+        elif error is None:
             encoder = self._functions.encoder(self.session_id)
             try:
                 content["result"] = encoder.encode(result)

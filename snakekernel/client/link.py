@@ -137,7 +137,7 @@ class Link:
             self.listening = Listening(door, self._signer, self._headers)
         return self.listening
 
-    def msg_id(self, number: int) -> str:
+    def id_of(self, number: int) -> str:
         """The ``msg_id`` of a request of this number."""
         return f"{self._headers.session}_{number}"
 

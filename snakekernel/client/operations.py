@@ -18,15 +18,12 @@ from .message import Channel
 from .payload import Finish, Target, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
-from .streams import Streaming
+from .streaming import Streaming
 
 
 class Operations(Cancelling, Inspecting, Lending, Programs, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
-
-    #: Whether calls overlap others where they await, if nothing else is said.
-    _overlaps = False
 
     # -- the dynamic operations --------------------------------------------------------------------
 

@@ -11,23 +11,21 @@ import asyncio
 import inspect
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from ..errors import KernelLost, ReplyTimeout, SnakeError, from_reply
+from ..errors import KernelLost, ReplyTimeout, SnakeError
 from ..wire.frame import check_buffers, pack_json, unpack_object
 from ..wire.names import request_type
-from .calling import call_fields, lease_of
 from .events import Events, events_of
-from .exchanging import Exchanging
 from .future import SETTLED, Future, read_reply
-from .hearing import PATIENCE, OnOutput, OnProgress, Outputs, outputs_of, send_heard, stop_hearing
+from .hearing import PATIENCE, Outputs, send_heard, stop_hearing
 from .keeper import LEASE, Keeper
 from .link import Link
 from .message import Message, Received
-from .payload import Target, whole
+from .payload import whole
 from .requests import Requests
 
 if TYPE_CHECKING:
@@ -52,7 +50,15 @@ class Chunk(NamedTuple):
 class _Feed:
     """What has come of one stream; the link refers to it."""
 
-    def __init__(self, events: Events, number: int, keeper: Keeper, outputs: Outputs | None) -> None:
+    def __init__(
+        self,
+        events: Events,
+        number: int,
+        keeper: Keeper,
+        on_end: Callable[[], object],
+        outputs: Outputs | None,
+    ) -> None:
+        self._on_end = on_end
         self.items: deque[Received] = deque()
         #: The final reply, or the reason why none comes.
         self.end: Received | BaseException | None = None
@@ -82,6 +88,7 @@ class _Feed:
             self.end = answer
             self._events.streams.pop(self._number, None)
             self._keeper.let_go()
+            self._on_end()
             if self.outputs is not None:
                 self.outputs.replied(answer)
             if self.wake is not None:
@@ -112,8 +119,8 @@ class _Reader:
         self,
         owner: Requests,
         send: Send,
-        content: bytes,
-        buffers: Sequence[memoryview],
+        message: Message,
+        on_end: Callable[[], object],
         credit: int,
         timeout: float | None,
         outputs: Outputs | None = None,
@@ -128,11 +135,10 @@ class _Reader:
         self._credit = credit
         #: Items taken that the kernel was not told of.
         self._taken = 0
-        message = self._link.message(request_type("call"), content, buffers, owner._way(), keep=True)
         self._number = message.number
-        self._id: str = self._link.msg_id(message.number)
+        self._id: str = self._link.id_of(message.number)
         events = events_of(self._link)
-        self._feed = _Feed(events, message.number, self._keeper, outputs)
+        self._feed = _Feed(events, message.number, self._keeper, on_end, outputs)
         events.streams[message.number] = self._feed.take
         self._keeper.hold()
         try:
@@ -234,8 +240,8 @@ class Stream(_Reader):
         self,
         owner: Requests,
         turns: Turns,
-        content: bytes,
-        buffers: Sequence[memoryview],
+        message: Message,
+        on_end: Callable[[], object],
         credit: int,
         timeout: float | None,
         outputs: Outputs | None = None,
@@ -243,7 +249,7 @@ class Stream(_Reader):
         self._turns = turns
         self._lock = threading.RLock()
         begin = None if outputs is None else partial(send_heard, turns, outputs)
-        super().__init__(owner, turns.send, content, buffers, credit, timeout, outputs, begin)
+        super().__init__(owner, turns.send, message, on_end, credit, timeout, outputs, begin)
 
     def __iter__(self) -> Self:
         return self
@@ -379,73 +385,3 @@ class AsyncStream(_Reader):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
-
-
-class Streaming(Exchanging):
-    """What a client offers for producers."""
-
-    def stream(
-        self,
-        target: Target,
-        *,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        credit: int = 64,
-        returns: str = "auto",
-        string_refs: bool = False,
-        session_id: str | None = None,
-        timeout: float | None = None,
-        on_output: OnOutput | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Any:
-        """Call a target and iterate what it gives as it is made: ``for item in snake.stream("m.produce")``.
-
-        It may give a generator, an iterator, any iterable, a file, or an asynchronous one of these; the async
-        client's stream is iterated by ``async for``. The call is sent at once.
-
-        Args:
-            credit: how many items the kernel may make ahead of the reader, 1 to 100,000.
-            returns: how each item comes, as for ``call``.
-            timeout: seconds to wait for each item; None waits as long as the kernel lives.
-            on_output, on_progress: as for ``call``; called by whoever takes the items.
-        """
-        fields = call_fields(target, args, kwargs, None, returns, string_refs, None)
-        fields.update(stream={"credit": credit}, lease=LEASE)
-        content, buffers, finish = self._encoded("call", fields, whole, session_id)
-        outputs = outputs_of(on_output, on_progress)
-        stream = self._in_session(session_id)._streamed(content, buffers, credit, timeout, outputs)
-        # Keeps what the request names.
-        stream._finish = finish
-        return stream
-
-    def pull(
-        self,
-        target: Target,
-        count: int = 100,
-        *,
-        returns: str = "auto",
-        budget: float | None = None,
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """The next items of a stored iterator, as a ``Chunk``.
-
-        Args:
-            count: how many at most, 1 to 100,000.
-            budget: seconds after which no further item is asked for.
-        """
-        fields = {
-            "target": target,
-            "count": count,
-            "returns": returns,
-            "budget": budget,
-            "lease": lease_of(returns),
-        }
-        owner = self._in_session(session_id)
-
-        def finish(content: dict[str, Any], buffers: Sequence[memoryview]) -> Chunk:
-            items = [owner._result(raw, buffers, None) for raw in content["items"]]
-            failure = content["failure"]
-            return Chunk(items, content["done"], None if failure is None else from_reply(failure))
-
-        return self._send("pull", fields, finish, session_id, timeout)

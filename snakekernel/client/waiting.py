@@ -17,13 +17,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ReplyTimeout
-from .cancelling import stop, unwanted
 from .future import SETTLED, Future, call_back, read_reply
 from .link import GONE, Link
 from .message import Message, Received, Slot
 from .payload import Finish
 from .shield import Shield
 from .sleeper import Pipe, Sleeper
+from .unwanted import stop, unwanted
 from .watch import Watch
 
 if TYPE_CHECKING:

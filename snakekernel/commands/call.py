@@ -112,12 +112,15 @@ async def _streamed(
             raise InvalidRequest(f"A stream cannot have a {field}. {why}", at=f"$.{field}")
     if scope.steps_follow:
         raise InvalidRequest("A step of a pipeline cannot be a stream.", at="$.stream")
+    concurrent = request.concurrent
     with scope.session_contexts():
         result = _called(target, args, kwargs, scope)
-        if _is_awaitable(result):
-            result = await scope.wait(result)
-        is_made = scope.produced is not result
-        items, closed = await streaming.run(stream, result, scope, request.returns, is_made=is_made)
+    if _is_awaitable(result):
+        result = await scope.wait(_in_contexts(result, scope), concurrent=concurrent)
+    is_made = scope.produced is not result
+    items, closed = await streaming.run(
+        stream, result, scope, request.returns, is_made=is_made, concurrent=concurrent
+    )
     return Reply(result=None, stored_as=None, target=request.target, items=items, closed=closed)
 
 

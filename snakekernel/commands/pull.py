@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ..objects.static import type_name
-from ..wire.errors import Interrupted, InvalidRequest, SnakeError
+from ..wire.errors import InvalidRequest, Raised, SnakeError
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from ..wire.model import Returns, Seconds
@@ -70,7 +70,8 @@ async def run(request: Request, scope: Scope) -> Reply:
                     del scope.buffers[mark:]
                     raise
     except SnakeError as error:
-        if isinstance(error, Interrupted) and not items:
+        if not items and error.code != Raised.code:
+            # Nothing was taken, and the iterator may not be at fault.
             raise
         return Reply(items=items, done=False, failure=content_of(error))
     return Reply(items=items, done=False, failure=None)

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import types
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -23,6 +24,8 @@ from ..wire.model import Item
 from ..wire.names import ITEM
 from .flow import Flow
 from .scope import Scope
+
+T = TypeVar("T")
 
 #: Items that may be granted at once.
 MOST_CREDIT: Final = 100_000
@@ -36,11 +39,14 @@ class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credit: Annotated[int, msgspec.Meta(ge=1, le=MOST_CREDIT)]
 
 
-async def run(options: Stream, result: Any, scope: Scope, returns: str, *, is_made: bool) -> tuple[int, bool]:
+async def run(
+    options: Stream, result: Any, scope: Scope, returns: str, *, is_made: bool, concurrent: bool
+) -> tuple[int, bool]:
     """Send the items of a result; returns how many, and whether the caller closed the stream.
 
     Args:
         is_made: whether the request made the result, rather than found it.
+        concurrent: whether the main shell serves others while this waits.
 
     Raises:
         InvalidRequest: it cannot be iterated. SnakeError: the producer raised, or an item cannot be sent;
@@ -51,7 +57,7 @@ async def run(options: Stream, result: Any, scope: Scope, returns: str, *, is_ma
     key, held = (scope.sender, scope.writer), ("stream", scope.writer)
     flow = scope.runtime.flows.begin(key, options.credit)
     scope.hold(held, flow.lose)
-    sender = _Sender(flow, scope, returns)
+    sender = _Sender(flow, scope, returns, concurrent)
     try:
         if has_method(result, "__aiter__"):
             await _send_async(result, sender, is_made)
@@ -77,12 +83,25 @@ def has_method(obj: Any, method: str) -> bool:
 class _Sender:
     """Sends the items of one stream."""
 
-    __slots__ = ("_returns", "flow", "scope")
+    __slots__ = ("_concurrent", "_has_contexts", "_returns", "flow", "scope")
 
-    def __init__(self, flow: Flow, scope: Scope, returns: str) -> None:
+    def __init__(self, flow: Flow, scope: Scope, returns: str, concurrent: bool) -> None:
         self.flow = flow
         self.scope = scope
         self._returns = returns
+        self._concurrent = concurrent
+        self._has_contexts = scope.session is not None and bool(scope.session.frameworks)
+
+    def invoke(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a piece of the producer in the session's contexts, which no other request is to see."""
+        if not self._has_contexts:
+            return self.scope.invoke(function, args)
+        with self.scope.session_contexts():
+            return self.scope.invoke(function, args)
+
+    async def wait(self, awaitable: Awaitable[T]) -> T:
+        """Let others run until something has come."""
+        return await self.scope.wait(awaitable, concurrent=self._concurrent)
 
     def send(self, item: Any) -> None:
         """Describe an item and send it; raises SnakeError where it cannot be described."""
@@ -95,18 +114,18 @@ class _Sender:
 
 
 async def _send_sync(iterable: Any, sender: _Sender, is_made: bool) -> None:
-    scope, flow = sender.scope, sender.flow
+    flow, invoke = sender.flow, sender.invoke
     # Asked before its first step: a generator that runs was somebody's before.
     is_made = is_made and _is_fresh(iterable)
-    iterator = scope.invoke(iter, (iterable,))
+    iterator = invoke(iter, iterable)
     closes = (is_made or iterator is not iterable) and has_method(iterator, "close")
     try:
         while True:
             if not flow.may_go_on:
-                await scope.wait(flow.ready())
+                await sender.wait(flow.ready())
             if flow.is_closed:
                 break
-            item = scope.invoke(next, (iterator, END))
+            item = invoke(next, iterator, END)
             if item is END:
                 return
             if flow.is_closed:
@@ -118,10 +137,10 @@ async def _send_sync(iterable: Any, sender: _Sender, is_made: bool) -> None:
         if closes:
             # What the stream ended with is told, not what its clean-up adds.
             with suppress(SnakeError):
-                scope.invoke(_close, (iterator,))
+                invoke(_close, iterator)
         raise
     if closes:
-        scope.invoke(_close, (iterator,))
+        invoke(_close, iterator)
 
 
 def _close(iterator: Any) -> None:
@@ -129,7 +148,7 @@ def _close(iterator: Any) -> None:
 
 
 async def _send_async(source: Any, sender: _Sender, is_made: bool) -> None:
-    failure = await sender.scope.wait(_Pump(sender, is_made and _is_fresh(source)).run(source))
+    failure = await sender.wait(_Pump(sender, is_made and _is_fresh(source)).run(source))
     if failure is not None:
         raise failure
 
@@ -148,6 +167,10 @@ class _Pump:
 
     async def run(self, source: Any) -> SnakeError | None:
         """Send its items; returns why one cannot be sent. What the producer raises is raised."""
+        with self._sender.scope.session_contexts():
+            return await self._run(source)
+
+    async def _run(self, source: Any) -> SnakeError | None:
         flow = self._sender.flow
         iterator = aiter(source)
         self._is_made = self._is_made or iterator is not source

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..commands.runtime import Runtime
 from ..commands.scope import Scope
-from ..values import Encoder, NotLossless
+from ..values import Encoder, NotLossless, is_own_data
 from ..wire.errors import SnakeError
 from ..wire.frame import unpack_object
 from .callback_functions import lent_of
@@ -34,15 +34,21 @@ class Arguments:
     def __init__(self, runtime: Runtime, lent: Lent) -> None:
         self._runtime = runtime
         self._lent = lent
-        self._encoder = Encoder(limits=runtime.limits, extra={types.FunctionType: self._function})
+        #: Made when the first argument comes that is not its own data.
+        self._encoder: Encoder | None = None
         self.kinds: dict[str, dict[str, Any]] = {}
 
     @property
     def buffers(self) -> list[memoryview]:
-        return self._encoder.buffers
+        return [] if self._encoder is None else self._encoder.buffers
 
     def encoded(self, argument: Any) -> Any:
         """The data of one argument."""
+        if is_own_data(argument):
+            return argument
+        if self._encoder is None:
+            limits = self._runtime.limits
+            self._encoder = Encoder(limits=limits, extra={types.FunctionType: self._function})
         try:
             return self._encoder.encode(argument)
         except (NotLossless, SnakeError):

@@ -9,8 +9,8 @@ function (``nested``). Finalizers only take note; the control thread does what i
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
-import uuid
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -24,13 +24,14 @@ import msgspec
 from ..commands.requester import Requester
 from ..commands.scope import Scope
 from ..errors import CallbackLost
-from ..values import Callback
+from ..values import PLAIN, Callback
 from ..wire.frame import BadFrame, Frame, check_buffers, unpack_object
+from ..wire.model import CallbackReleased, CallbackRequest
 from ..wire.names import CALLBACK, CALLBACK_RELEASED, CALLBACK_REPLY
 from .callback_data import Arguments, mentions
 from .callback_errors import raised_by
 from .callback_functions import made
-from .incoming import Incoming
+from .incoming import Incoming, split
 from .nested import serve_here, serve_on_loop
 from .serving import admitted
 
@@ -85,8 +86,8 @@ class _Call:
 
     __slots__ = ("id", "lent", "put")
 
-    def __init__(self, lent: Lent, put: Callable[[_Item], object]) -> None:
-        self.id = uuid.uuid4().hex
+    def __init__(self, id: str, lent: Lent, put: Callable[[_Item], object]) -> None:
+        self.id = id
         self.lent = lent
         self.put = put
 
@@ -100,6 +101,7 @@ class Callbacks:
         self._lock = threading.Lock()
         self._lent: dict[tuple[str, str], Lent] = {}
         self._calls: dict[str, _Call] = {}
+        self._numbers = itertools.count()
         self._collected: deque[Lent] = deque()
         self._is_armed = False
         #: Answers that came for no call, or for none that waits any more.
@@ -140,7 +142,7 @@ class Callbacks:
             if lent is not None and (lent.stand_in is None or lent.stand_in() is None):
                 self._note(lent)
         if untaken:
-            requester.send(CALLBACK_RELEASED, {"ids": untaken})
+            requester.send(CALLBACK_RELEASED, CallbackReleased(ids=untaken))
 
     # -- letting go --------------------------------------------------------------------------------
 
@@ -165,7 +167,7 @@ class Callbacks:
                 ids = told.setdefault(id(lent.requester), (lent.requester, []))[1]
                 ids += [lent.callback.id] * count
         for requester, ids in told.values():
-            requester.send(CALLBACK_RELEASED, {"ids": ids})
+            requester.send(CALLBACK_RELEASED, CallbackReleased(ids=ids))
 
     def _lost(self, lent: Lent) -> None:
         """The client's lease ran out."""
@@ -223,7 +225,7 @@ class Callbacks:
         self, lent: Lent, put: Callable[[_Item], object], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Iterator[_Call]:
         interrupts = self._kernel.interrupts
-        call = _Call(lent, put)
+        call = _Call(f"{self._kernel.runtime.epoch[:8]}-{next(self._numbers)}", lent, put)
         with interrupts.held():
             if self._kernel.is_forked:
                 raise CallbackLost(
@@ -231,14 +233,13 @@ class Callbacks:
                 )
             requester = self._requester(lent)
             given = Arguments(self._kernel.runtime, lent)
-            content = {
-                "id": lent.callback.id,
-                "callback_call": call.id,
-                "args": [given.encoded(arg) for arg in args],
-                "kwargs": {name: given.encoded(arg) for name, arg in kwargs.items()},
-            }
-            if given.kinds:
-                content["refs"] = given.kinds
+            content = CallbackRequest(
+                id=lent.callback.id,
+                callback_call=call.id,
+                args=[given.encoded(arg) for arg in args],
+                kwargs={name: given.encoded(arg) for name, arg in kwargs.items()},
+                refs=given.kinds,
+            )
             self._calls[call.id] = call
             lent.calls.add(call)
             try:
@@ -279,6 +280,9 @@ class Callbacks:
         with self._kernel.interrupts.held():
             content = unpack_object(item.content) if isinstance(item.content, bytes) else item.content
             if content.get("status") == "ok" and "result" in content:
+                result = content["result"]
+                if type(result) in PLAIN and not item.buffers:
+                    return result
                 session = None if lent.session_id is None else runtime.sessions.find(lent.session_id)
                 scope = Scope(
                     runtime,
@@ -290,7 +294,7 @@ class Callbacks:
                 )
                 try:
                     check_buffers(_unpacked(item.metadata), item.buffers, required=runtime.buffers_bound)
-                    return scope.decode(content["result"], at="$.result")
+                    return scope.decode(result, at="$.result")
                 finally:
                     scope.end()
                     if scope.has_functions and lent.requester is not None:
@@ -299,6 +303,17 @@ class Callbacks:
         raise raised_by(content)
 
     # -- what comes on control ---------------------------------------------------------------------
+
+    def takes_at_once(self, msg: list[Any]) -> bool:
+        """As ``takes``, before ipykernel has made a task of a message's turn; quick where no call waits."""
+        if not self._calls:
+            return False
+        try:
+            incoming = split(msg)
+        except BadFrame:
+            # Dropped, and counted, at its turn.
+            return False
+        return incoming is not None and self.takes(incoming)
 
     def takes(self, incoming: Incoming) -> bool:
         """Whether a message on control is for a call under way: its answer, or a request made within it."""

@@ -284,6 +284,12 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         else:
             super().post_handler_hook()
 
+    def dispatch_control(self, msg: list[Any]) -> Any:
+        """As stock; what a call of a client's function waits for takes no turn of its own."""
+        if self.callbacks.takes_at_once(msg):
+            return None
+        return super().dispatch_control(msg)
+
     async def process_control(self, msg: list[Any]) -> None:
         """Serve ours here, without any status, all else the stock way."""
         incoming = self._ours(msg)

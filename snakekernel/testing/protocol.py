@@ -25,7 +25,17 @@ from snakekernel.commands.table import BUILTINS
 from snakekernel.plugins.load import COMMANDS
 from snakekernel.wire import names
 from snakekernel.wire.errors import BY_CODE
-from snakekernel.wire.model import Changed, ErrorReply, Item, Progress, Reply, Request
+from snakekernel.wire.model import (
+    CallbackReleased,
+    CallbackReply,
+    CallbackRequest,
+    Changed,
+    ErrorReply,
+    Item,
+    Progress,
+    Reply,
+    Request,
+)
 
 _DISTRIBUTION: Final = "snakekernel"
 _REF: Final = "#/$defs/{name}"
@@ -36,6 +46,9 @@ _EVENTS: Final[dict[str, tuple[str, type[msgspec.Struct]]]] = {
     names.CHANGED: ("iopub", Changed),
     names.PROGRESS: ("iopub", Progress),
     names.ITEM: ("request", Item),
+    names.CALLBACK: ("request", CallbackRequest),
+    names.CALLBACK_REPLY: ("control", CallbackReply),
+    names.CALLBACK_RELEASED: ("request", CallbackReleased),
 }
 
 

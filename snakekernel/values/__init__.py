@@ -12,7 +12,7 @@ from snakekernel.values.callbacks import Callback
 from snakekernel.values.codec import Codec
 from snakekernel.values.decoder import PLAIN, Decoder
 from snakekernel.values.encoder import Encoder
-from snakekernel.values.packing import PackingEncoder
+from snakekernel.values.packing import PackingEncoder, is_own_data
 from snakekernel.values.registry import Registry, registry
 from snakekernel.wire.path import Attr, Item, Ref, Step
 
@@ -30,5 +30,6 @@ __all__ = [
     "Ref",
     "Registry",
     "Step",
+    "is_own_data",
     "registry",
 ]

@@ -16,6 +16,22 @@ from snakekernel.values.bounds import SAFE_INTEGER
 from snakekernel.values.encoder import Encoder
 
 _LEAST = -SAFE_INTEGER
+#: Characters up to which a text is looked through at once.
+_SHORT = 1_000
+
+
+def is_own_data(obj: Any) -> bool:
+    """Whether an object is a scalar that is its own data; for a few long or rare ones it is not told."""
+    kind = type(obj)
+    if kind is int:
+        return bool(_LEAST <= obj <= SAFE_INTEGER)
+    if kind is float:
+        return isfinite(obj)
+    if kind is str:
+        return len(obj) <= _SHORT and obj.isascii()
+    return obj is None or kind is bool
+
+
 _encode = msgspec.json.Encoder().encode
 
 

@@ -125,3 +125,42 @@ class Item(msgspec.Struct, kw_only=True):
 
     seq: int
     item: dict[str, Any] | None
+
+
+class CallbackRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Content of ``snake_callback_request``: a call of a function that lives in the client.
+
+    id: the function. callback_call: the call, to be named in its answer and in requests made within it.
+    args, kwargs: data. refs: type and module of the objects that the arguments give by reference only, by
+    name; the client holds them by its lease.
+    """
+
+    id: str
+    callback_call: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    refs: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+
+
+class CallbackReply(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Content of ``snake_callback_reply``, which the client sends on control: the answer to a call.
+
+    result: data, with status ``ok``. ename, evalue, traceback, bases: as of an error reply, with ``error``.
+    """
+
+    callback_call: str
+    status: Literal["ok", "error"]
+    result: Any = None
+    ename: str = ""
+    evalue: str = ""
+    traceback: list[str] = msgspec.field(default_factory=list)
+    bases: list[str] = msgspec.field(default_factory=list)
+
+
+class CallbackReleased(msgspec.Struct, kw_only=True):
+    """Content of ``snake_callback_released``: functions that the kernel has let go, or has not taken.
+
+    ids: each as often as it was mentioned in requests, over all such messages.
+    """
+
+    ids: list[str]

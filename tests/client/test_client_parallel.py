@@ -217,7 +217,7 @@ class TestAsync:
     def test_they_may_be_asked_not_to(self, snake: Client, name: str) -> None:
         async def work(client: AsyncClient) -> None:
             first = client.call("asyncio.sleep", args=[0.05, "first"], concurrent=False)
-            second = client.call("operator.pos", args=["second"])
+            second = client.call("builtins.str", args=["second"])
             ended = []
             for done in asyncio.as_completed([first, second]):
                 ended.append(await done)

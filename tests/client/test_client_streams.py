@@ -37,6 +37,9 @@ async def numbers_async(n, name="numbers_async"):
     finally:
         ended.append(name)
 
+async def of_ten(function):
+    return await function(10)
+
 def fails(n):
     yield from range(n)
     raise ZeroDivisionError("in its place")
@@ -158,7 +161,7 @@ async def test_closing_async(asnake: AsyncClient) -> None:
     await asnake.call("user.ended.clear")
     async with asnake.stream("user.numbers_async", args=[10**9, "block"]) as stream:
         assert await anext(stream) == 0
-    async for item in asnake.stream("user.numbers_async", args=[10**9, "left"]):
+    async for item in asnake.stream("user.numbers_async", args=[10**9, "left"], concurrent=False):
         if item == 10:
             break
     stream = asnake.stream("user.numbers", args=[10**9, "aclose"])
@@ -240,6 +243,56 @@ def test_a_stored_iterator_in_chunks(snake: Client) -> None:
     chunk = snake.pull("stored.fails", 3)
     assert chunk.items == [0]
     assert isinstance(chunk.failure, ZeroDivisionError)
+
+
+def test_references(snake: Client) -> None:
+    held = list(snake.stream("user.numbers", args=[3], returns="ref"))
+    assert [one.fetch() for one in held] == [0, 1, 2]
+
+
+def test_a_function_of_the_client_makes_the_items(snake: Client) -> None:
+    """The kernel asks for each; the thread that reads the stream is free to wait for it."""
+    stream = snake.stream("builtins.map", args=[lambda n: n * n, range(100)], credit=8)
+    assert list(stream) == [n * n for n in range(100)]
+
+
+def test_within_a_function_of_the_client(snake: Client) -> None:
+    """The stream is served by the thread that waits for the function."""
+
+    def total(n: int) -> int:
+        return sum(snake.stream("user.numbers", args=[n], credit=4))
+
+    assert snake.call("functools.reduce", args=[lambda a, b: a + total(b), [0, 10, 20]]) == 45 + 190
+
+
+async def test_within_a_function_of_the_async_client(asnake: AsyncClient) -> None:
+    async def total(n: int) -> int:
+        return sum([item async for item in asnake.stream("user.numbers_async", args=[n], credit=4)])
+
+    assert await asnake.call("user.of_ten", args=[total]) == 45
+
+
+def test_in_parallel(snake: Client) -> None:
+    """Streams on subshells of their own, each taken item by item in turn."""
+    with snake.parallel(2) as pool:
+        one = pool.stream("user.numbers", args=[50], credit=4)
+        two = pool.stream("user.numbers", args=[50], credit=4)
+        assert list(zip(one, two, strict=True)) == [(n, n) for n in range(50)]
+
+
+def test_a_concurrent_stream_leaves_the_shell_to_others(snake: Client) -> None:
+    stream = snake.stream("user.numbers", args=[50], credit=2, concurrent=True)
+    for n, item in enumerate(stream):
+        assert item == n
+        assert snake.call("operator.add", args=[n, 1]) == n + 1
+
+
+async def test_async_streams_leave_the_shell_to_others(asnake: AsyncClient) -> None:
+    one = asnake.stream("user.numbers", args=[50], credit=4)
+    two = asnake.stream("user.numbers_async", args=[50], credit=4)
+    for n in range(50):
+        assert [await anext(one), await anext(two)] == [n, n]
+        assert await asnake.call("operator.add", args=[n, 1]) == n + 1
 
 
 def test_not_within_a_batch(snake: Client) -> None:

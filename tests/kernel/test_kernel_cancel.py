@@ -33,7 +33,7 @@ class Ways:
         self.passed.append('short_sleep')
     def native(self):
         self.begun()
-        hashlib.pbkdf2_hmac('sha256', b'password', b'salt', 4_000_000)
+        hashlib.pbkdf2_hmac('sha256', b'password', b'salt', 12_000_000)
         self.passed.append('native')
     def native_with_the_interpreter(self):
         self.begun()
@@ -57,14 +57,16 @@ class Ways:
         except KeyboardInterrupt: return 'handled'
     async def handle_in_a_coroutine(self):
         try: await self.wait()
-        except asyncio.CancelledError: return 'handled'
+        # The latter where it does not wait yet.
+        except (asyncio.CancelledError, KeyboardInterrupt): return 'handled'
     def stubborn(self):
         self.begun()
         until = time.monotonic() + 1.5
-        while time.monotonic() < until:
-            try: time.sleep(0.01)
+        while True:
+            try:
+                while time.monotonic() < until: time.sleep(0.01)
+                return 'ended'
             except KeyboardInterrupt: self.passed.append('stubborn')
-        return 'ended'
 stored.ways = Ways()
 """
 
@@ -141,11 +143,11 @@ class TestOnTheMainThread:
 
     @pytest.mark.parametrize("how", HOWS)
     def test_native_code_that_holds_the_interpreter(self, stock: Stock, how: str) -> None:
-        """Nobody hears of anything before it returns."""
+        """Nobody hears of anything between its begin and its return."""
         stock.cell("stored.ways.last.clear()")
         _, reply = stopped(stock, how, "native_with_the_interpreter")
         assert reply["code"] == CODES[how]
-        stock.cell("assert list(stored.ways.last) == [29_999_999]")
+        stock.cell("assert list(stored.ways.last) in ([], [29_999_999])")
 
     @pytest.mark.parametrize("how", HOWS)
     def test_what_is_awaited_cleans_up(self, stock: Stock, how: str) -> None:

@@ -102,7 +102,7 @@ class Reading:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """The items that came so far, as messages."""
-        return [m for m in self.stock.replies(self.id) if m["msg_type"] == ITEM]
+        return [m for m in self.stock.came(self.id) if m["msg_type"] == ITEM]
 
     @property
     def items(self) -> list[Any]:
@@ -129,14 +129,14 @@ class Reading:
         """The one reply, waited for; nothing comes after it."""
         stock = self.stock
         stock.until(lambda: bool(self._replies()), "the reply")
-        assert stock.replies(self.id)[-1]["msg_type"] == "snake_call_reply"
+        assert stock.came(self.id)[-1]["msg_type"] == "snake_call_reply"
         assert len(self._replies()) == 1
         content: dict[str, Any] = self._replies()[0]["content"]
         assert content["items"] == len(self.items)
         return content
 
     def _replies(self) -> list[dict[str, Any]]:
-        return [m for m in self.stock.replies(self.id) if m["msg_type"] != ITEM]
+        return [m for m in self.stock.came(self.id) if m["msg_type"] != ITEM]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -392,6 +392,43 @@ def test_an_interrupt_ends_it(stock: Stock, snake: Client, target: str) -> None:
     assert end["code"] == "interrupted"
     assert stock.call("user.ended") == ["GeneratorExit"]
     assert stock.call("operator.add", 1, 1) == 2
+
+
+@pytest.mark.parametrize("target", ["user.numbers", "user.numbers_async", "user.waits"])
+@pytest.mark.parametrize("route", ["main", "subshell", "concurrent"])
+def test_cancel_ends_it(stock: Stock, subshell: str, target: str, route: str) -> None:
+    fields: dict[str, Any] = {"subshell_id": subshell} if route == "subshell" else {}
+    args = [] if target == "user.waits" else [10**9]
+    reading = Reading(stock, target, *args, credit=1, concurrent=route == "concurrent", **fields)
+    reading.until(1)
+    assert stock.ok("cancel", {"msg_id": reading.id}, channel="control")["cancelled"] is True
+    end = reading.end()
+    check_error(end)
+    assert end["code"] == "cancelled"
+    assert len(stock.call("user.ended")) == 1
+
+
+@pytest.mark.parametrize("target", ["user.numbers", "user.numbers_async", "user.waits"])
+def test_its_deadline_ends_it(stock: Stock, target: str) -> None:
+    args = [] if target == "user.waits" else [10**9]
+    reading = Reading(stock, target, *args, credit=1, deadline=0.2)
+    reading.until(1)
+    assert reading.end()["code"] == "deadline"
+    assert len(stock.call("user.ended")) == 1
+
+
+def test_others_are_served_beside_a_concurrent_one(stock: Stock, other: Stock) -> None:
+    one = Reading(stock, "user.Numbers", 5, credit=1, concurrent=True)
+    two = Reading(other, "user.Asynchronous", 5, credit=1, concurrent=True)
+    for n in range(1, 5):
+        one.until(n)
+        two.until(n)
+        assert stock.call("operator.add", n, 1) == n + 1
+        one.grant(1)
+        two.grant(1)
+    for reading in (one, two):
+        reading.grant(5)
+        assert reading.end()["items"] == 5
 
 
 class TestALostClient:

@@ -1,0 +1,35 @@
+"""Requests whose reply nobody wants any more: a timeout, Ctrl-C, a cancelled task.
+
+Rules: such a request is stopped in the kernel, so that nothing runs on unwanted. That is asked for and not
+waited for, and never raises: whoever gives up has an exception of its own under way.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from ..errors import KernelLost
+from ..wire.frame import pack_json
+from ..wire.names import request_type
+from .link import Link
+from .message import Received
+from .shield import Shield
+
+
+def unwanted(link: Link, number: int) -> None:
+    """Nobody waits for this request any more: it is forgotten, and stopped unless its reply came."""
+    # In a forked child nobody may be left who frees the lock, and the request is the parent's.
+    if not link.is_foreign() and link.forget(number):
+        stop(link, number)
+
+
+def stop(link: Link, number: int) -> None:
+    """Have a request stopped, if the kernel can be told."""
+    # A handler that broke into a message of this thread's gets a RuntimeError.
+    with suppress(KernelLost, RuntimeError), Shield():
+        content = pack_json({"msg_id": link.id_of(number)})
+        link.send(link.message(request_type("cancel"), content, channel="control"), _unread)
+
+
+def _unread(answer: Received | BaseException) -> None:
+    """What became of it is told by nobody's reply."""
