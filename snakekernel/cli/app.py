@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NoStart:
         return 0
     except KeyboardInterrupt:
-        print("interrupted; what ran in the kernel was asked to stop", file=sys.stderr)
+        print("interrupted; a call on a running kernel was asked to stop", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does; what Python still flushes goes nowhere.

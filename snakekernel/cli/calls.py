@@ -107,8 +107,8 @@ class CallApp(KernelCommand):
                         else:
                             show_result(console, item, buffers)
                 except KeyboardInterrupt:
-                    # Closing alone lets it run on to its next item.
-                    client.cancel(msg_id=items.msg_id)
+                    # Closing alone waits for the next item.
+                    client.cancel(items)
                     raise
 
 

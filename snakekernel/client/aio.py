@@ -20,7 +20,7 @@ from .calls_back_async import LoopFunctions
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
-from .hearing import Outputs, give_up, heard, welcomed
+from .hearing import Outputs, heard, stop_hearing, welcomed
 from .keeper import LoopKeeper
 from .lanes import Spare
 from .launch import Launch
@@ -281,7 +281,9 @@ class AsyncClient(AsyncParallel):
     ) -> asyncio.Future[Any]:
         if outputs is not None:
             return self._listened(op, content, buffers, finish, outputs, None)
-        number, finished = self._sent(op, content, buffers, finish, "shell", None, keep=True)
+        return self._cancellable(*self._sent(op, content, buffers, finish, "shell", None, keep=True))
+
+    def _cancellable(self, number: int, finished: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
         link, post = self._opened()
         future = asyncio.ensure_future(finished)
         post.numbers[future] = number
@@ -298,9 +300,8 @@ class AsyncClient(AsyncParallel):
         outputs: Outputs | None,
     ) -> AsyncStream:
         link, post = self._opened()
-        request = self._stream_message(content, buffers)
         if outputs is None:
-            return AsyncStream(self, post.give, *request, credit, timeout)
+            return AsyncStream(self, post.give, *self._stream_message(content, buffers), credit, timeout)
         sending: asyncio.Future[None] | None = None
 
         def begin(message: Message, slot: Slot) -> None:
@@ -311,7 +312,9 @@ class AsyncClient(AsyncParallel):
             else:
                 sending = asyncio.ensure_future(_give_later(link, post, message, slot, ready))
 
-        stream = AsyncStream(self, post.give, *request, credit, timeout, outputs, begin)
+        stream = AsyncStream(
+            self, post.give, *self._stream_message(content, buffers), credit, timeout, outputs, begin
+        )
         stream._sending = sending
         return stream
 
@@ -360,10 +363,9 @@ class AsyncClient(AsyncParallel):
             received = await heard(link, message.number, op, begin, outputs, timeout)
             return _read(link, received, finish)
 
-        future = asyncio.ensure_future(result())
-        post.numbers[future] = message.number
+        future = self._cancellable(message.number, result())
         # One that is cancelled before its first step runs nothing.
-        future.add_done_callback(lambda over: give_up(link, message.number) if over.cancelled() else None)
+        future.add_done_callback(lambda _: stop_hearing(link, message.number))
         return future
 
     def _listen(
@@ -377,11 +379,13 @@ class AsyncClient(AsyncParallel):
             return outputs.listen(link.listen(), number, partial(_settle, ready))
 
     def _number_of(self, future: Any) -> int:
-        number = None
-        if self._post is not None and isinstance(future, asyncio.Future):
+        number: int | None = None
+        if isinstance(future, AsyncStream) and future._link is self._link:
+            number = future._number
+        elif self._post is not None and isinstance(future, asyncio.Future):
             number = self._post.numbers.get(future)
         if number is None:
-            raise TypeError(f"a call id or a task of this client's submit is needed, not {future!r}")
+            raise TypeError(f"a call id, or a task or stream of this client, is needed, not {future!r}")
         return number
 
     def _on_control(self, msg_type: str) -> asyncio.Future[Received]:

@@ -24,7 +24,7 @@ class Cancelling(Requests):
         handles the exception, and stops when it can. ``"over"``: it had ended. ``"unknown"``: there is none.
 
         Args:
-            call_id: the one it was called with, or the future of ``submit``.
+            call_id: the one it was called with, the future of ``submit``, or the stream of ``stream``.
             msg_id: of the request, in place of ``call_id``.
         """
         if call_id is None or isinstance(call_id, str):

@@ -264,8 +264,8 @@ class Client(Parallel):
         return turns.call(message, op, finish, timeout)
 
     def _number_of(self, future: Any) -> int:
-        if not isinstance(future, Future) or future._turns is not self._turns:
-            raise TypeError(f"a call id or a future of this client is needed, not {future!r}")
+        if not isinstance(future, Future | Stream) or future._turns is not self._turns:
+            raise TypeError(f"a call id, or a future or stream of this client, is needed, not {future!r}")
         return future._number
 
     def _begin(
@@ -301,8 +301,7 @@ class Client(Parallel):
         timeout: float | None,
         outputs: Outputs | None,
     ) -> Stream:
-        request = self._stream_message(content, buffers)
-        return Stream(self, self._turns, *request, credit, timeout, outputs)
+        return Stream(self, self._turns, *self._stream_message(content, buffers), credit, timeout, outputs)
 
     def _listened(
         self,

@@ -87,6 +87,8 @@ class Link:
         self.events: Callable[[str, int, Received], None] | None = None
         #: The functions that are lent over this connection; its client makes the table.
         self.functions: Any = None
+        #: Milliseconds that closing waits for messages to leave.
+        self.parting = 0
         self._lost = False
         self._closed = False
         self._pid = os.getpid()
@@ -469,5 +471,5 @@ class Link:
             self._doors["shell"].socket.disable_monitor()
             heard = () if self.listening is None else (self.listening.door,)
             for door in (*self._sockets, self._monitor, *heard):
-                door.socket.close(0)
+                door.socket.close(self.parting)
             self._context.term()

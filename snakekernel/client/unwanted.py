@@ -7,6 +7,7 @@ waited for, and never raises: whoever gives up has an exception of its own under
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Final
 
 from ..errors import KernelLost
 from ..wire.frame import pack_json
@@ -14,6 +15,9 @@ from ..wire.names import request_type
 from .link import Link
 from .message import Received
 from .shield import Shield
+
+#: Milliseconds that closing waits for what was sent last to leave.
+_PARTING: Final = 200
 
 
 def unwanted(link: Link, number: int) -> None:
@@ -28,6 +32,8 @@ def stop(link: Link, number: int) -> None:
     # A handler that broke into a message of this thread's gets a RuntimeError.
     with suppress(KernelLost, RuntimeError), Shield():
         content = pack_json({"msg_id": link.id_of(number)})
+        # Who gives up may close at once.
+        link.parting = _PARTING
         link.send(link.message(request_type("cancel"), content, channel="control"), _unread)
 
 

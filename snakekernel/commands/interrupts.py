@@ -121,7 +121,7 @@ class ThreadInterrupts(Interrupts):
     delivered by then is remembered. The lock makes these exclude each other.
     """
 
-    __slots__ = ("_lock", "_strike", "_thread")
+    __slots__ = ("_lock", "_outer", "_strike", "_thread", "wake")
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,8 +129,16 @@ class ThreadInterrupts(Interrupts):
         self._thread = threading.get_ident()
         #: The exception that may be under way.
         self._strike: type[_Strike] | None = None
+        #: The request whose code runs this one's.
+        self._outer: ThreadInterrupts | None = None
+        #: Ends a wait of ours within user code, which no exception reaches before it ends.
+        self.wake: Callable[[], object] | None = None
 
     def __enter__(self) -> None:
+        outer = entered.get(self._thread)
+        if outer is not self:
+            self._outer = outer
+            entered[self._thread] = self
         with self._lock:
             self._armed = not self._pending
             pending, self._pending = self._pending, False
@@ -139,7 +147,16 @@ class ThreadInterrupts(Interrupts):
 
     def __exit__(self, *exc_info: object) -> Literal[False]:
         self.hold()
+        self._leave()
         return False
+
+    def _leave(self) -> None:
+        if entered.get(self._thread) is self:
+            if self._outer is None:
+                del entered[self._thread]
+            else:
+                entered[self._thread] = self._outer
+        self._outer = None
 
     def hold(self) -> bool:
         """See ``Interrupts.hold``; what is under way is remembered with what comes."""
@@ -158,6 +175,7 @@ class ThreadInterrupts(Interrupts):
         with self._lock:
             self._armed = False
             self._take_back()
+        self._leave()
 
     def _take_back(self) -> bool:
         strike, self._strike = self._strike, None
@@ -173,10 +191,16 @@ class ThreadInterrupts(Interrupts):
             if self._armed:
                 self._strike = type("KeyboardInterrupt", (_Strike,), {})
                 _raise_in(self._thread, self._strike)
+                if self.wake is not None:
+                    self.wake()
             elif self.cancel is not None:
                 self.cancel()
             else:
                 self._pending = True
+
+
+#: By thread, the request whose code runs there, on other threads than the main one.
+entered: Final[dict[int, ThreadInterrupts]] = {}
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

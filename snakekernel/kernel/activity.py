@@ -12,23 +12,19 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..commands.requester import Requester
-
 AFTER: Final = 0.05
 
 
 class Activity:
     """One running request; ``serving`` is what serves it."""
 
-    __slots__ = ("_lock", "_publish", "busy", "outputs", "parent", "requester", "serving", "started")
+    __slots__ = ("_lock", "_publish", "busy", "outputs", "parent", "serving", "started")
 
     def __init__(
         self, parent: dict[str, Any], publish: Callable[[str, dict[str, Any]], None], serving: object = None
     ) -> None:
         self.parent = parent
         self.serving = serving
-        #: Reaches who asked, beside the reply.
-        self.requester: Requester | None = None
         self.started = time.monotonic()
         self.outputs = 0
         self.busy = False

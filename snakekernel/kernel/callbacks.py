@@ -15,12 +15,14 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ..commands.interrupts import entered
 from ..commands.requester import Requester
 from ..commands.scope import Scope
 from ..errors import CallbackLost
@@ -33,7 +35,7 @@ from .callback_errors import raised_by
 from .callback_functions import made
 from .incoming import Incoming, split
 from .nested import serve_here, serve_on_loop
-from .serving import admitted
+from .serving import Serving, admitted
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -79,6 +81,10 @@ class Lent:
 
 #: What a waiting call gets: the client's answer, a request made within it, or None where the client is lost.
 _Item = Frame | Incoming | None
+
+
+class _Awake:
+    """Stands in an inbox for nothing: whoever waits is to be stopped, and an exception is under way."""
 
 
 class _Call:
@@ -180,9 +186,9 @@ class Callbacks:
 
     def call(self, lent: Lent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a client's function and wait on this thread."""
-        inbox: SimpleQueue[_Item] = SimpleQueue()
+        inbox: SimpleQueue[_Item | _Awake] = SimpleQueue()
         end = _end_of(lent)
-        with self._under_way(lent, inbox.put, args, kwargs) as call:
+        with self._under_way(lent, inbox.put, args, kwargs) as call, _awake(inbox):
             while True:
                 try:
                     item = inbox.get(timeout=None if end is None else max(0.0, end - monotonic()))
@@ -191,6 +197,8 @@ class Callbacks:
                 if isinstance(item, Incoming):
                     with self._kernel.interrupts.held():
                         serve_here(self._kernel, item)
+                    continue
+                if isinstance(item, _Awake):
                     continue
                 return self._outcome(call, item)
 
@@ -224,14 +232,17 @@ class Callbacks:
     def _under_way(
         self, lent: Lent, put: Callable[[_Item], object], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Iterator[_Call]:
-        interrupts = self._kernel.interrupts
+        serving = self._serving()
         call = _Call(f"{self._kernel.runtime.epoch[:8]}-{next(self._numbers)}", lent, put)
-        with interrupts.held():
+        with self._kernel.interrupts.held():
             if self._kernel.is_forked:
                 raise CallbackLost(
                     f"The function {lent.callback.name!r} cannot be called in a forked process."
                 )
-            requester = self._requester(lent)
+            requester: Requester | None = None if serving is None else serving.requester
+            if requester is None or requester.sender != lent.sender:
+                requester = lent.requester
+            assert requester is not None
             given = Arguments(self._kernel.runtime, lent)
             content = CallbackRequest(
                 id=lent.callback.id,
@@ -253,25 +264,21 @@ class Callbacks:
         try:
             yield call
         finally:
-            with interrupts.held():
+            with self._kernel.interrupts.held():
                 self._end(call)
 
     def _end(self, call: _Call) -> None:
         self._calls.pop(call.id, None)
         call.lent.calls.discard(call)
 
-    def _requester(self, lent: Lent) -> Requester:
-        """Reaches the client as a child of the request that runs here, if that is its own."""
+    def _serving(self) -> Serving | None:
+        """What serves the request that runs here, or that started this thread; None within a cell."""
         kernel = self._kernel
         try:
             activity = kernel.activities.find(kernel.get_parent("shell")["header"])
         except (KeyError, TypeError):
-            activity = None
-        requester = None if activity is None else activity.requester
-        if requester is None or requester.sender != lent.sender:
-            requester = lent.requester
-        assert requester is not None
-        return requester
+            return None
+        return activity.serving if activity is not None and isinstance(activity.serving, Serving) else None
 
     def _outcome(self, call: _Call, item: Frame | None) -> Any:
         lent, runtime = call.lent, self._kernel.runtime
@@ -362,3 +369,18 @@ def _too_late(lent: Lent) -> TimeoutError:
 
 def _unpacked(metadata: bytes | dict[str, Any]) -> dict[str, Any]:
     return unpack_object(metadata) if isinstance(metadata, bytes) else metadata
+
+
+@contextmanager
+def _awake(inbox: SimpleQueue[_Item | _Awake]) -> Iterator[None]:
+    """Have the wait for an inbox end where the request on this thread is to be stopped."""
+    current = entered.get(threading.get_ident())
+    if current is None:
+        # On the main thread a signal does.
+        yield
+        return
+    before, current.wake = current.wake, partial(inbox.put, _Awake())
+    try:
+        yield
+    finally:
+        current.wake = before

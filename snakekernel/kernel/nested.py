@@ -38,7 +38,7 @@ def serve_here(kernel: SnakeKernel, incoming: Incoming) -> None:
     except Exception:
         kernel.log.exception("A request within a client's function failed in the kernel")
     finally:
-        kernel.set_parent(ident, parent, channel="shell")
+        _put_back(kernel, ident, parent)
 
 
 async def serve_on_loop(kernel: SnakeKernel, incoming: Incoming) -> None:
@@ -50,12 +50,19 @@ async def serve_on_loop(kernel: SnakeKernel, incoming: Incoming) -> None:
     try:
         await serving.finish(serving.begin())
     finally:
-        kernel.set_parent(ident, parent, channel="shell")
+        _put_back(kernel, ident, parent)
 
 
 def _parent_of(kernel: SnakeKernel) -> tuple[Any, Any]:
     """The request that runs here, as ipykernel knows it: its client's identity, its header."""
     return kernel._get_shell_context_var(kernel._shell_parent_ident), kernel.get_parent("shell")
+
+
+def _put_back(kernel: SnakeKernel, ident: Any, parent: Any) -> None:
+    if kernel.parents.of_cells:
+        kernel.parents.set_here(ident, parent)
+    else:
+        kernel.set_parent(ident, parent, channel="shell")
 
 
 def _admitted(kernel: SnakeKernel, incoming: Incoming) -> Serving | None:

@@ -21,7 +21,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..commands.dispatch import Outcome, Run
-from ..commands.interrupts import Interrupts, ThreadInterrupts
+from ..commands.interrupts import Interrupts, ThreadInterrupts, entered
 from ..commands.suspending import Suspended
 from ..wire.frame import Frame
 from ..wire.names import Door
@@ -96,13 +96,14 @@ class InterruptsOfRequests:
 
     def held(self) -> AbstractContextManager[None]:
         """Our own lines within user code, on any thread: an interrupt of the request strikes after them."""
-        current = self._current
-        return nullcontext() if current is None or threading.get_ident() != _MAIN else current.held()
+        thread = threading.get_ident()
+        current = self._current if thread == _MAIN else entered.get(thread)
+        return nullcontext() if current is None else current.held()
 
     def after(self, work: Callable[..., T], *args: Any) -> T:
         """Do something that must not be broken into; an interrupt of a cell's strikes after it."""
-        if self._current is not None and threading.get_ident() == _MAIN:
-            with self._current.held():
+        if self._current is not None or entered:
+            with self.held():
                 return self._after_cell(work, *args)
         return self._after_cell(work, *args)
 
@@ -161,6 +162,7 @@ class Serving:
 
     Attributes:
         run: the request's run through the dispatcher. is_over: whether its reply is sent, or being sent.
+        requester: reaches who asked, beside the reply.
         on_end: told how it ended, on its thread; for who wants it stopped.
     """
 
@@ -171,10 +173,10 @@ class Serving:
         "_kernel",
         "_on_main",
         "_piece",
-        "_requester",
         "_send",
         "is_over",
         "on_end",
+        "requester",
         "run",
     )
 
@@ -183,10 +185,10 @@ class Serving:
         self._incoming = incoming
         self._send = send
         self.is_over = False
-        frame, self._requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
+        frame, self.requester = admitted(kernel, incoming), RequesterOf(kernel, incoming, door)
         self._on_main = threading.get_ident() == _MAIN
         interrupts = Interrupts() if self._on_main else ThreadInterrupts()
-        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self._requester)
+        self.run = Run(frame, kernel.runtime, door, interrupts=interrupts, requester=self.requester)
         self.on_end: Callable[[Outcome], object] | None = None
         #: Where it goes on beside others.
         self._piece: _Piece | None = None
@@ -195,7 +197,6 @@ class Serving:
         """Run until the request ends or awaits something."""
         kernel, parent = self._kernel, self._incoming.parent()
         self._activity = kernel.activities.begin(parent, self)
-        self._activity.requester = self._requester
         if self._on_main:
             self._caught = kernel.interrupts.catch(self.run.interrupts)
         try:

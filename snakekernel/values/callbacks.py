@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,23 +71,30 @@ class Callback:
 
 def described(function: Any, encoder: Encoder) -> dict[str, Any]:
     """What ``$callback`` tells of a function, but for its id; ``encoder`` is for its defaults."""
-    name = getattr(function, "__name__", None)
-    doc = inspect.getdoc(function) if hasattr(function, "__name__") else None
+    name = _asked(lambda: function.__name__)
+    doc = None if name is None else _asked(lambda: inspect.getdoc(function))
     told: dict[str, Any] = {
         "name": name[:_LONGEST] if isinstance(name, str) and name else type(function).__name__
     }
-    if doc:
+    if isinstance(doc, str) and doc:
         told["doc"] = doc
-    if is_async(function):
+    if _asked(lambda: is_async(function)):
         told["async"] = True
-    try:
-        signature = inspect.signature(function)
-    except Exception:  # it does not tell, or code of its class fails
+    signature = _asked(lambda: inspect.signature(function))
+    if signature is None:
         return told
     told["parameters"] = [_parameter(one, encoder) for one in list(signature.parameters.values())[:_MOST]]
     if signature.return_annotation is not inspect.Signature.empty:
         told["returns"] = _written(signature.return_annotation)
     return told
+
+
+def _asked(ask: Callable[[], Any]) -> Any:
+    """What a function tells of itself; None where it does not, or code of its class fails."""
+    try:
+        return ask()
+    except Exception:
+        return None
 
 
 def is_async(function: Any) -> bool:

@@ -210,6 +210,22 @@ def test_start_tells_people_how_to_reach_the_kernel() -> None:
     assert "--existing=" in "".join(lines)
 
 
+_SLOW = """
+from pathlib import Path
+import time, __main__
+def slow(begun, over):
+    try:
+        Path(begun).touch()
+        time.sleep(1000)
+    finally:
+        Path(over).touch()
+def items(begun, over):
+    yield 1
+    yield slow(begun, over)
+__main__.slow, __main__.items = slow, items
+"""
+
+
 def test_ctrl_c_during_a_call(tmp_path: Path) -> None:
     marker = tmp_path / "begun"
     code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(60)"
@@ -228,3 +244,23 @@ def test_ctrl_c_during_a_call(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert "interrupted" in process.stderr.read()
     assert not child.is_running()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_ctrl_c_stops_the_call_and_not_the_kernel(tmp_path: Path, stream: bool) -> None:
+    with snakekernel.start() as snake:
+        snake.call("builtins.exec", args=[_SLOW, {}], store_as="nothing")
+        begun, over = tmp_path / "begun", tmp_path / "over"
+        command = [str(SCRIPTS / "snakekernel"), "call", f"--existing={snake.connection_file}"]
+        command += ["--stream"] * stream + ["user.items" if stream else "user.slow", str(begun), str(over)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with process:
+            while not begun.exists():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+            assert process.stderr is not None
+            assert "asked to stop" in process.stderr.read()
+        # It is at its end before the kernel serves another.
+        assert snake.call("operator.add", args=[1, 2], timeout=30) == 3
+        assert over.exists()

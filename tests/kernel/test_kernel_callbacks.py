@@ -345,6 +345,24 @@ class TestErrors:
             _answer(lender, asked, "too late")
             _released(lender, request, ["f"])
 
+    @pytest.mark.parametrize("target", ["apply", "in_coroutine", "awaited"])
+    @pytest.mark.parametrize("how", ["cancel", "deadline"])
+    @pytest.mark.parametrize("on_subshell", [False, True])
+    def test_a_call_that_waits_is_stopped(
+        self, lender: Stock, subshell: str, target: str, how: str, on_subshell: bool
+    ) -> None:
+        content = {
+            "target": ["user", target],
+            "args": [{"$callback": {"id": "f", "async": target == "awaited"}}],
+            "deadline": 0.5 if how == "deadline" else None,
+        }
+        request = lender.send("call", content, subshell_id=subshell if on_subshell else None)
+        _asked(lender, request)
+        if how == "cancel":
+            assert lender.ok("cancel", {"msg_id": request}, channel="control")["cancelled"]
+        assert _result(lender, request)["code"] == ("cancelled" if how == "cancel" else "deadline")
+        _released(lender, request, ["f"])
+
 
 class TestWithin:
     """Requests that the client makes while the kernel waits for its function."""

@@ -67,6 +67,16 @@ class Ways:
                 while time.monotonic() < until: time.sleep(0.01)
                 return 'ended'
             except KeyboardInterrupt: self.passed.append('stubborn')
+    def items(self):
+        try:
+            while True: yield 1
+        finally: self.passed.append('closed')
+    async def coroutine_items(self):
+        try:
+            while True: yield 1
+        finally: self.passed.append('closed')
+    async def ask(self, function):
+        return function(1)
 stored.ways = Ways()
 """
 
@@ -275,6 +285,100 @@ class TestInTheQueue:
         second = stock.send("call", {"target": "stored.ways.sleep", "deadline": 2})
         assert stock.reply(first)["content"]["status"] == "ok"
         assert stock.only_reply(second)["content"]["code"] == "deadline"
+
+
+class TestWhileItWaitsForItsClient:
+    """A producer without credit, and a call of a client's function."""
+
+    @pytest.fixture(params=["items", "coroutine_items", "function", "function_in_a_coroutine"])
+    def request_of(self, request: pytest.FixtureRequest) -> Content:
+        """A request that waits for its client."""
+        if request.param.endswith("items"):
+            return {"target": f"stored.ways.{request.param}", "stream": {"credit": 1}}
+        if request.param == "function":
+            return {"target": "functools.reduce", "args": [{"$callback": "f"}, [1, 2]]}
+        return {"target": "stored.ways.ask", "args": [{"$callback": "f"}]}
+
+    @staticmethod
+    def begun(stock: Stock, content: Content, subshell: str | None) -> str:
+        """Send it; it waits when its first message has come."""
+        msg_id = stock.send("call", content, subshell_id=subshell)
+
+        def has_come() -> bool:
+            return any(
+                m["msg_type"] in ("snake_item", "snake_callback_request")
+                and m["parent_header"]["msg_id"] == msg_id
+                for m in stock.messages["shell"]
+            )
+
+        stock.until(has_come, "a message beside the reply")
+        return msg_id
+
+    @pytest.mark.parametrize("how", HOWS)
+    def test_on_the_main_thread(self, stock: Stock, request_of: Content, how: str) -> None:
+        if how == "deadline":
+            request_of["deadline"] = 0.5
+        msg_id = self.begun(stock, request_of, None)
+        if how == "interrupt":
+            interrupt(stock)
+        elif how == "cancel":
+            assert cancel(stock, msg_id) == "stopped"
+        assert stock.only_reply(msg_id)["content"]["code"] == CODES[how]
+        assert passed(stock) == (["closed"] if "stream" in request_of else [])
+
+    @pytest.mark.parametrize("how", ["cancel", "deadline"])
+    def test_on_a_subshell(self, stock: Stock, subshell: str, request_of: Content, how: str) -> None:
+        if how == "deadline":
+            request_of["deadline"] = 0.5
+        msg_id = self.begun(stock, request_of, subshell)
+        if how == "cancel":
+            assert cancel(stock, msg_id) == "stopped"
+        assert stock.only_reply(msg_id, subshell_id=subshell)["content"]["code"] == CODES[how]
+        assert passed(stock) == (["closed"] if "stream" in request_of else [])
+
+    def test_a_request_within_a_function(self, stock: Stock, subshell: str) -> None:
+        """It is stopped by itself, and so is the call around it, on each kind of thread."""
+        for place in (None, subshell):
+            for inner_first in (True, False):
+                content = {"target": "functools.reduce", "args": [{"$callback": "f"}, [1, 2]]}
+                outer = self.begun(stock, content, place)
+                asked = next(
+                    m["content"]["callback_call"]
+                    for m in stock.messages["shell"]
+                    if m["msg_type"] == "snake_callback_request" and m["parent_header"]["msg_id"] == outer
+                )
+                within = {"target": "stored.ways.loop", "callback_call": asked}
+                inner = stock.send("call", within, channel="control")
+                stock.until_it_prints(inner)
+                if inner_first:
+                    assert cancel(stock, inner) == "stopped"
+                    assert cancel(stock, outer) == "stopped"
+                else:
+                    assert cancel(stock, outer) == "asked"
+                    assert cancel(stock, inner) == "stopped"
+                replies = [stock.reply(outer), stock.reply(inner, channel="control")]
+                assert [reply["content"]["code"] for reply in replies] == ["cancelled"] * 2
+
+
+class TestConcurrent:
+    def test_one_of_many(self, stock: Stock) -> None:
+        waiting = [begin(stock, "wait", concurrent=True) for _ in range(3)]
+        assert cancel(stock, waiting[1]) == "stopped"
+        assert stock.reply(waiting[1])["content"]["code"] == "cancelled"
+        timed = stock.send("call", {"target": "stored.ways.wait", "concurrent": True, "deadline": 0.1})
+        assert stock.reply(timed)["content"]["code"] == "deadline"
+        assert not stock.replies(waiting[0]) + stock.replies(waiting[2])
+        for msg_id in waiting[::2]:
+            assert cancel(stock, msg_id) == "stopped"
+            assert stock.only_reply(msg_id)["content"]["code"] == "cancelled"
+
+    def test_while_another_runs(self, stock: Stock) -> None:
+        """What waits beside is stopped, and what runs goes on."""
+        waiting, looping = begin(stock, "wait", concurrent=True), begin(stock, "stubborn")
+        assert cancel(stock, waiting) == "asked"
+        assert stock.reply(looping)["content"]["result"]["value"] == "ended"
+        assert passed(stock) == []
+        assert stock.only_reply(waiting)["content"]["code"] == "cancelled"
 
 
 class TestDeadlines:

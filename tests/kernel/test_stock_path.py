@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 #: What looks at order, threads and signals; what the messages say does not depend on the way they take.
 MODULES = (
     "test_kernel_busy.py",
+    "test_kernel_cancel.py",
     "test_kernel_callbacks.py",
     "test_kernel_concurrent.py",
     "test_kernel_doors.py",
@@ -21,6 +22,7 @@ MODULES = (
     "test_kernel_interrupts.py",
     "test_kernel_order.py",
     "test_kernel_status.py",
+    "test_kernel_streams.py",
     "test_kernel_subshells.py",
     "test_kernel_watch.py",
 )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snakekernel.values import Decoder, Limits, Ref
-from snakekernel.wire.errors import InvalidRequest, NotFound, SnakeError, Unsupported
+from snakekernel.wire.errors import InvalidRequest, NotFound, SnakeError
 
 
 class Colour(enum.Enum):
@@ -142,12 +142,6 @@ def test_the_path_begins_where_the_caller_says() -> None:
     with pytest.raises(InvalidRequest) as caught:
         Decoder(at="$.args").decode({"a": {"$x": 1}}, at="$.kwargs")
     assert caught.value.at == "$.kwargs.a"
-
-
-def test_callbacks_are_unsupported_yet() -> None:
-    with pytest.raises(Unsupported) as caught:
-        Decoder().decode([{"$callback": "f"}])
-    assert caught.value.at == "$[0]['$callback']"
 
 
 def test_a_resolvers_error_gets_the_path_of_the_reference() -> None:
