@@ -1,10 +1,9 @@
-"""Calls that take long, as programs: what they show meanwhile, and how Ctrl-C ends them."""
+"""Calls that take long, as programs: what they show meanwhile."""
 
 from __future__ import annotations
 
 import os
 import pty
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,22 +20,6 @@ _CODE = """
 import time
 import snakekernel
 
-ended = []
-
-def waits():
-    print("ready", flush=True)
-    try:
-        time.sleep(100)
-    finally:
-        ended.append("waits")
-
-def produces():
-    try:
-        yield "first"
-        time.sleep(100)
-    finally:
-        ended.append("produces")
-
 def counts(n):
     for i in snakekernel.progress(range(n), text="[counting]"):
         time.sleep(0.02)
@@ -52,28 +35,6 @@ def module(kernel: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     kernel.call("sys.path.append", args=[str(folder)])
     yield
     kernel.call("sys.path.remove", args=[str(folder)])
-
-
-@pytest.mark.parametrize(
-    ("words", "first", "name"),
-    [
-        (["takes_long.waits"], "ready\n", "waits"),
-        (["--stream", "takes_long.produces"], "first\n", "produces"),
-    ],
-)
-def test_ctrl_c_cancels_the_call_and_not_the_kernel(
-    kernel: Client, words: list[str], first: str, name: str
-) -> None:
-    with subprocess.Popen(
-        [*_PROGRAM, "call", "--existing", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == first
-        program.send_signal(signal.SIGINT)
-        out, err = program.communicate(timeout=60)
-    assert (program.returncode, out) == (130, "")
-    assert "stop" in err
-    assert name in kernel.call("takes_long.ended", timeout=60)
 
 
 def test_progress_is_a_bar_where_standard_error_is_a_terminal(kernel: Client) -> None:
