@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, Final
 
 from ..inspection.watches import Seen
@@ -61,7 +60,7 @@ class ChangeFeed:
         """A look at what is watched found changes."""
         with self._lock:
             self._in_place += [
-                asdict(Change("changed", name, session_id, "", version))
+                _told(Change("changed", name, session_id, "", version))
                 for (session_id, name), version in seen.stored
             ]
             self._beside["variables"] += [{"action": action, "name": name} for action, name in seen.variables]
@@ -85,7 +84,7 @@ class ChangeFeed:
         since = self._version
         if kept:
             since, self._version = kept[0].version - 1, kept[-1].version
-        told = [asdict(change) for change in kept]
+        told = [_told(change) for change in kept]
         while told or in_place or any(beside.values()):
             room = _MOST - len(told)
             content = {"since": since, "version": self._version, "changes": told + in_place[:room]}
@@ -93,3 +92,14 @@ class ChangeFeed:
             self._publish(content)
             since, told, in_place = self._version, [], in_place[room:]
             beside = {name: rows[_MOST:] for name, rows in beside.items()}
+
+
+def _told(change: Change) -> dict[str, Any]:
+    # As ``asdict``, which copies every value of every change.
+    return {
+        "action": change.action,
+        "name": change.name,
+        "session_id": change.session_id,
+        "writer": change.writer,
+        "version": change.version,
+    }

@@ -42,6 +42,7 @@ from .completion import AnswersForStored
 from .debugger import DebuggerOnDemand
 from .displays import register_displays
 from .door import InspectorDoor
+from .dropping import Dropping
 from .expiry import Expiry
 from .incoming import Incoming, split
 from .inspector import Inspector
@@ -49,7 +50,7 @@ from .lane import Lane, LaneSelector, unusable
 from .leasing import Leasing
 from .logs import keep_secrets_out
 from .magics import StoredMagics
-from .namespace import StoredNamespace, forget_outputs
+from .namespace import StoredNamespace
 from .notebook import Notebook
 from .outgoing import RequesterOf, frames_to, send_on_control
 from .overlapping import Overlapping
@@ -137,7 +138,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
             clock=time.time,
-            store=Store(on_drop=self._drop, on_change=changes, max_objects=self.max_objects),
+            store=Store(on_drop=Dropping(self), on_change=changes, max_objects=self.max_objects),
             sessions=SessionTable(
                 default_ttl=self.default_session_ttl,
                 max_sessions=self.max_sessions,
@@ -357,19 +358,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     def _on_main(self, function: Callable[[], T]) -> T:
         return threads.on_main(self.main_loop, function)
-
-    def _drop(self, gone: list[Any]) -> None:
-        # A dropped object's __del__ is user code: it runs on the main thread.
-        if self.main_loop is None or threading.current_thread() is threading.main_thread():
-            self._let_go(gone)
-        else:
-            self.main_loop.call_soon_threadsafe(self._let_go, gone)
-
-    def _let_go(self, gone: list[Any]) -> None:
-        try:
-            forget_outputs(self.shell, gone)
-        finally:
-            gone.clear()
 
     def _call_later_on_control(self, delay: float, function: Callable[[], None]) -> None:
         # The main loop may be busy for long.

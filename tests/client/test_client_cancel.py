@@ -192,7 +192,7 @@ async def test_tasks(snake: Client, begun: str) -> None:
         while not os.path.exists(begun):
             await asyncio.sleep(0.01)
         # Before its first step, and in the middle.
-        never = client.submit("stored.slow.sleep")
+        never = client.submit("time.sleep", args=[1000])
         for one in (never, task):
             one.cancel()
             with pytest.raises(asyncio.CancelledError):

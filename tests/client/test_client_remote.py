@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import pickle
@@ -299,11 +300,13 @@ def test_the_keepers_thread_ends_with_what_is_held(
     del again
 
 
-def test_held_for_longer_than_a_lease_while_nobody_asks(snake: Client) -> None:
+async def test_held_for_longer_than_a_lease_while_nobody_asks(snake: Client) -> None:
     kept = remote(snake, "[1]")
-    waited = threading.Event()
-    # Longer than the lease; the client is used by nobody meanwhile.
-    waited.wait(6.5)
+    async with AsyncClient.connect(snake.connection_file) as apart:
+        theirs = await apart.call("builtins.list", args=[[2]], returns="ref")
+        # Longer than a lease: that they are kept is what is tested, and nobody uses the clients meanwhile.
+        await asyncio.sleep(6.5)
+        assert await theirs.pop() == 2
     assert kept.pop() == 1
 
 

@@ -60,10 +60,12 @@ class Ways:
         # The latter where it does not wait yet.
         except (asyncio.CancelledError, KeyboardInterrupt): return 'handled'
     def stubborn(self):
-        self.begun()
-        until = time.monotonic() + 1.5
+        until = None
         while True:
             try:
+                if until is None:
+                    until = time.monotonic() + 1.5
+                    self.begun()
                 while time.monotonic() < until: time.sleep(0.01)
                 return 'ended'
             except KeyboardInterrupt: self.passed.append('stubborn')
