@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..errors import from_reply
 from ..values import Decoder
@@ -18,11 +18,13 @@ from ..wire.errors import InvalidRequest, Unsupported
 from ..wire.frame import pack_json
 from ..wire.path import Attr, Item
 from .description import Description
-from .hearing import Outputs
 from .message import Channel
 from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
 from .proxy import StoredProxy
 from .remote import Held, RemoteObject, anonymous
+
+if TYPE_CHECKING:
+    from .hearing import Outputs
 
 #: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
 _ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions", "list_variables", "watch", "cancel"})
