@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .bounds import Verdict
+from .workload import Workload
 from .workloads import WORKLOADS
 
 _NONE: Final = "–"
@@ -81,6 +82,20 @@ def markdown(result: dict[str, Any]) -> str:
         cells = [_cell(workloads, peer, first, second, heading) for heading, first, second in _SUMMARY]
         if any(cell != _NONE for cell in cells):
             lines.append(f"| {peer} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", f"{machine(result['where'])}."])
+
+
+def of_workload(workload: Workload, result: dict[str, Any]) -> str | None:
+    """One workload's table, peers down, and where it was measured; None where it was not."""
+    rows = result["workloads"].get(workload.name)
+    if not rows:
+        return None
+    lines = [
+        "| | " + " | ".join(column.heading for column in workload.columns) + " |",
+        "| --- |" + " ---: |" * len(workload.columns),
+    ]
+    for peer, row in rows.items():
+        lines.append(f"| {peer} | " + " | ".join(shown(row.get(c.key)) for c in workload.columns) + " |")
     return "\n".join([*lines, "", f"{machine(result['where'])}."])
 
 

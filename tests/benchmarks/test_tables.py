@@ -88,6 +88,16 @@ def test_only_what_is_between_the_markers_changes(tmp_path: Path) -> None:
     assert page.read_text() == first
 
 
+def test_a_workloads_own_part_is_left_by_a_result_without_it(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- benchmarks: small_call -->\nold\n<!-- benchmarks: end -->\n")
+    rewrite(page, result(in_flight={"Pyro5": {"batch": 12345.0}}))
+    assert "old" in page.read_text()
+    rewrite(page, result(small_call=SMALL))
+    assert "| Pyro5 | 130 |" in page.read_text()
+    assert "old" not in page.read_text()
+
+
 @pytest.mark.parametrize("text", ["nothing", "<!-- benchmarks: other -->\n<!-- benchmarks: end -->\n"])
 def test_a_file_without_the_part_is_refused(tmp_path: Path, text: str) -> None:
     page = tmp_path / "page.md"
