@@ -37,8 +37,8 @@ class Passing:
 
     def output(self, output: Output) -> None:
         """Pass on text, or of what is shown its text."""
-        stream: IO[str] = sys.stderr if self._as_json or output.kind == "stderr" else sys.stdout
         self.pause()
+        stream: IO[str] = sys.stderr if self._as_json or output.kind == "stderr" else sys.stdout
         if output.kind in ("stdout", "stderr"):
             stream.write(output.text)
         elif output.kind != "clear" and output.text:
@@ -60,7 +60,15 @@ class Passing:
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
             )
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            # Off before anything is written, so nothing is to be redirected.
+            self._bar = Progress(
+                *columns,
+                console=Console(stderr=True),
+                auto_refresh=False,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._task = self._bar.add_task("")
             self._bar.start()
         # Text of the kernel's is no markup.

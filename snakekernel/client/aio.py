@@ -20,7 +20,7 @@ from .calls_back_async import LoopFunctions
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
 from .connection import find
 from .future import read_reply
-from .hearing import Outputs, heard, welcomed
+from .hearing import Outputs, heard, stop_hearing, welcomed
 from .keeper import LoopKeeper
 from .lanes import Spare
 from .launch import Launch
@@ -164,8 +164,13 @@ class AsyncClient(AsyncParallel):
 
     async def close(self) -> None:
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
-        if self._launch is None:
-            await self._close_spare()
+        try:
+            if self._launch is None and self._link is not None:
+                await self._close_spare()
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
         link, self._link = self._link, None
         if link is not None and self._loop is not None:
             for descriptor in self._descriptors:
@@ -310,7 +315,7 @@ class AsyncClient(AsyncParallel):
             if self._listen(link, post, outputs, message.number, ready):
                 post.give(message, slot)
             else:
-                sending = asyncio.ensure_future(_give_later(post, message, slot, ready))
+                sending = asyncio.ensure_future(_give_later(link, post, message, slot, ready))
 
         stream = AsyncStream(
             self, post.give, *self._stream_message(content, buffers), credit, timeout, outputs, begin
@@ -356,14 +361,17 @@ class AsyncClient(AsyncParallel):
         async def begin() -> asyncio.Future[Received]:
             if reply is not None:
                 return reply
-            await welcomed(ready)
+            await welcomed(link, ready)
             return post.send(message)
 
         async def result() -> Any:
             received = await heard(link, message.number, op, begin, outputs, timeout)
             return _read(link, received, finish)
 
-        return self._cancellable(message.number, result())
+        future = self._cancellable(message.number, result())
+        # One that is cancelled before its first step runs nothing.
+        future.add_done_callback(lambda _: stop_hearing(link, message.number))
+        return future
 
     def _listen(
         self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]
@@ -444,9 +452,11 @@ class _Post:
             self._link.read((descriptor,))
 
 
-async def _give_later(post: _Post, message: Message, slot: Slot, ready: asyncio.Future[Received]) -> None:
+async def _give_later(
+    link: Link, post: _Post, message: Message, slot: Slot, ready: asyncio.Future[Received]
+) -> None:
     try:
-        await welcomed(ready)
+        await welcomed(link, ready)
         post.give(message, slot)
     except (KernelLost, ReplyTimeout) as error:
         # Whoever takes the next item is told.

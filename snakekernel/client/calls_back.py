@@ -166,13 +166,13 @@ class ThreadFunctions(Functions):
                 if future._came is _WOKEN:
                     future._came = None
             self.tidy()
-            if self:
+            if self.any:
                 idle_since = None
             elif idle_since is None:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > _IDLE:
                 with self._lock:
-                    if not self:
+                    if not self.any:
                         self._listener = None
                         return
 

@@ -180,10 +180,12 @@ class Client(Parallel):
         """Close the connection, and shut down a kernel that this client started. Idempotent."""
         self._link.check_free()
         try:
-            if self._launch is None:
-                self._close_spare()
-            self._keeper.close()
-            self._link.close()
+            try:
+                if self._launch is None:
+                    self._close_spare()
+            finally:
+                self._keeper.close()
+                self._link.close()
         finally:
             try:
                 self._turns.close()
@@ -255,7 +257,7 @@ class Client(Parallel):
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
         channel = self._way(channel)
-        turns = self._functions or self._turns
+        turns = self._functions if self._functions.any else self._turns
         if self._lanes is not None and self._lanes.is_open and channel == "shell":
             with self._lanes.turn() as lane:
                 message = self._link.message(request_type(op), content, buffers, subshell=lane.subshell)

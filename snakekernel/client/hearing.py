@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Seconds until the kernel's iopub channel must have answered.
 CONNECT_TIMEOUT: Final = 30.0
+#: Seconds after which it is asked again.
+KNOCK_AGAIN: Final = 0.1
 #: Seconds after the reply, or the latest output, that what still misses is waited for.
 PATIENCE: Final = 2.0
 
@@ -202,8 +204,11 @@ def send_heard(turns: Turns, outputs: Outputs, message: Message, slot: Slot) -> 
     ready = Future(turns, "listen", whole, message.number)
     try:
         if not turns.listen(outputs, message.number, ready._receive):
-            if not turns.wait(ready, CONNECT_TIMEOUT):
-                raise ReplyTimeout(_SILENT)
+            deadline = time.monotonic() + CONNECT_TIMEOUT
+            while not turns.wait(ready, KNOCK_AGAIN):
+                if time.monotonic() >= deadline:
+                    raise ReplyTimeout(_SILENT)
+                ask_again(turns.link)
             if isinstance(ready._came, BaseException):
                 raise ready._came
         turns.send(message, slot)
@@ -235,20 +240,20 @@ async def heard(
             outputs.end()
             return reply.result()
     except BaseException as error:
-        stop_hearing(link, number)
-        unwanted(link, number)
+        give_up(link, number)
         if isinstance(error, TimeoutError) and limit.expired():
             raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it was asked to stop.") from None
         raise
 
 
-async def welcomed(ready: asyncio.Future[Received]) -> None:
+async def welcomed(link: Link, ready: asyncio.Future[Received]) -> None:
     """Wait until a request may be sent; raises ReplyTimeout where the kernel's iopub channel is silent."""
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
-            await ready
-    except TimeoutError:
-        raise ReplyTimeout(_SILENT) from None
+    deadline = time.monotonic() + CONNECT_TIMEOUT
+    while not (await asyncio.wait([ready], timeout=KNOCK_AGAIN))[0]:
+        if time.monotonic() >= deadline:
+            raise ReplyTimeout(_SILENT)
+        ask_again(link)
+    ready.result()
 
 
 def _replied(link: Link, outputs: Outputs, reply: asyncio.Future[Received]) -> None:
@@ -277,6 +282,19 @@ async def _handed_over(outputs: Outputs, news: asyncio.Event, reply: asyncio.Fut
             if patience.expired():
                 return
             raise
+
+
+def ask_again(link: Link) -> None:
+    """See ``Listening.ask_again``."""
+    if link.listening is not None:
+        with Shield(), link.lock:
+            link.listening.ask_again()
+
+
+def give_up(link: Link, number: int) -> None:
+    """Nobody waits for this request any more, nor for what it puts out: it is stopped if it runs."""
+    stop_hearing(link, number)
+    unwanted(link, number)
 
 
 def stop_hearing(link: Link, number: int) -> None:

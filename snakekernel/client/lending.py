@@ -179,7 +179,7 @@ class Functions(ABC):
     """The functions that one connection lends.
 
     Attributes:
-        link: the connection.
+        link: the connection. any: whether any function is lent.
     """
 
     def __init__(self, client: Operations, link: Link) -> None:
@@ -189,11 +189,8 @@ class Functions(ABC):
         self._by_key: dict[Any, str] = {}
         self._lent: dict[str, _Lent] = {}
         self._count = 0
+        self.any = False
         self._given_back: deque[Received] = deque()
-
-    def __bool__(self) -> bool:
-        """Whether any function is lent."""
-        return bool(self._lent)
 
     # -- lending -----------------------------------------------------------------------------------
 
@@ -201,16 +198,18 @@ class Functions(ABC):
         """What is told of a function, its id too; one more mention of it goes to the kernel."""
         self.tidy()
         key = _key(function)
+        options = function if isinstance(function, Function) else Function(function)
+        # Outside of the lock: code of its class may run.
+        description = None if key in self._by_key else options.described()
         with Shield(), self._lock:
             lent = self._lent.get(self._by_key.get(key, ""))
-            is_first = not self._lent
+            is_first, self.any = not self.any, True
             if lent is None:
-                options = function if isinstance(function, Function) else Function(function)
                 self._count += 1
                 id = f"{self._count}"
-                lent = _Lent(key, options.function, {"id": id, **options.described()})
                 # The key is an identity: what it is the identity of stays.
-                lent.key = key, function
+                described = {"id": id, **(description or options.described())}
+                lent = _Lent((key, function), options.function, described)
                 self._by_key[key] = id
                 self._lent[id] = lent
             lent.mentions += 1
@@ -230,7 +229,10 @@ class Functions(ABC):
                     lent.mentions -= 1
                     if lent.mentions <= 0:
                         gone.append(self._forget(id))
-        if gone and not self._lent:
+            is_last = self.any and not self._lent
+            if is_last:
+                self.any = False
+        if is_last:
             self._client._keeper.let_go()
 
     def _forget(self, id: str) -> _Lent:
@@ -253,6 +255,7 @@ class Functions(ABC):
         """The kernel is gone, and with it whatever it had of ours."""
         with Shield(), self._lock:
             gone, self._lent, self._by_key = self._lent, {}, {}
+            self.any = False
         self._given_back.clear()
         if gone:
             self._client._keeper.let_go()

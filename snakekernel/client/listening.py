@@ -56,14 +56,23 @@ class Listening:
         """
         self._ears[number] = ear
         if self._topic is None:
-            self._topic = f"snakekernel.{self._headers.session}.{next(_numbers)}"
             self.door.socket.subscribe(b"")
-            self.door.socket.subscribe(self._topic)
-            # The socket was used, so what has come is read.
-            self.read(None)
+            self._knock()
         if not self._is_welcome:
             self._waiting.append(ready)
         return self._is_welcome
+
+    def ask_again(self) -> None:
+        """No welcome came for a while: ipykernel may overlook a subscription that comes while it sends."""
+        if self._topic is not None and not self._is_welcome:
+            self.door.socket.unsubscribe(self._topic)
+            self._knock()
+
+    def _knock(self) -> None:
+        self._topic = f"snakekernel.{self._headers.session}.{next(_numbers)}"
+        self.door.socket.subscribe(self._topic)
+        # The socket was used, so what has come is read.
+        self.read(None)
 
     def remove(self, number: int) -> None:
         """Nobody listens to this request any more. Idempotent."""

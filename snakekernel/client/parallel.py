@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Calls at once where none are named.
 DEFAULT: Final = 4
+#: Seconds for a kernel to end subshells. What it does not do by then it does when the lease runs out.
+_PATIENCE: Final = 5.0
 
 
 class Pooling(Operations):
@@ -54,7 +56,8 @@ class Pooling(Operations):
 
     def _close_lanes(self, ids: Sequence[str]) -> Any:
         """Ask for all to be closed; the result comes when they are, or soon after."""
-        return self._send("close_subshells", {"subshells": list(ids)}, whole, None, None, channel="control")
+        fields = {"subshells": list(ids)}
+        return self._send("close_subshells", fields, whole, None, _PATIENCE, channel="control")
 
     def _pooled(self, subshells: Sequence[str], is_done: Any) -> tuple[Self, Lanes]:
         self._spare.use(subshells)

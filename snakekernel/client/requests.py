@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..errors import from_reply
 from ..values import Decoder
@@ -18,11 +18,13 @@ from ..wire.errors import InvalidRequest, Unsupported
 from ..wire.frame import pack_json
 from ..wire.path import Attr, Item
 from .description import Description
-from .hearing import Outputs
 from .message import Channel
 from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
 from .proxy import StoredProxy
 from .remote import Held, RemoteObject, anonymous
+
+if TYPE_CHECKING:
+    from .hearing import Outputs
 
 #: Served on control, where they answer while the kernel is busy and give the same answer as on shell.
 _ON_CONTROL: Final = frozenset({"ping", "list_stored", "list_sessions", "list_variables", "watch", "cancel"})
@@ -141,14 +143,15 @@ class Requests(ABC):
         epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
         if epoch is not None:
             content.setdefault("epoch", epoch)
-        if link is not None and link.functions and (call := link.functions.within()) is not None:
+        functions = None if link is None else link.functions
+        if functions is not None and functions.any and (call := functions.within()) is not None:
             content.setdefault("callback_call", call)
         return pack_json(content)
 
     def _way(self, channel: Channel = "shell") -> Channel:
         """The channel of a request: control where it is made within a call of one of our functions."""
         functions = self._link.functions
-        return "control" if functions and functions.within() is not None else channel
+        return "control" if functions.any and functions.within() is not None else channel
 
     # -- results -----------------------------------------------------------------------------------
 

@@ -157,7 +157,7 @@ class _Reader:
         #: Items taken that the kernel was not told of.
         self._taken = 0
         self._number = message.number
-        self._id = self._link.id_of(message.number)
+        self._id: str = self._link.id_of(message.number)
         events = events_of(self._link)
         self._feed = _Feed(events, message.number, self._keeper, on_end, outputs)
         events.streams[message.number] = self._feed.take
@@ -168,6 +168,11 @@ class _Reader:
             self._feed.finish(error)
             raise
         self._is_over = False
+
+    @property
+    def msg_id(self) -> str:
+        """The id of its request, by which ``cancel`` stops the producer wherever it is."""
+        return self._id
 
     @property
     def closed(self) -> bool:

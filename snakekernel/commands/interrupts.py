@@ -38,10 +38,12 @@ def stopped(
 class Interrupts:
     """The state of one request that runs on the main thread, where alone its methods are called."""
 
-    __slots__ = ("_armed", "_pending", "came", "cancel", "reason")
+    __slots__ = ("_armed", "_held", "_pending", "came", "cancel", "reason")
 
     def __init__(self) -> None:
         self._armed = False
+        #: Whether our own lines run within user code.
+        self._held = False
         self._pending = False
         #: Why the request was last asked to stop; None where it never was.
         self.reason: Reason | None = None
@@ -79,24 +81,29 @@ class Interrupts:
 
     def hold(self) -> bool:
         """Have what comes wait until ``let``, which takes what this returns."""
-        was_armed, self._armed = self._armed, False
+        was_armed = self._armed
+        # In this order: what strikes between the two is still one of user code.
+        self._held |= was_armed
+        self._armed = False
         return was_armed
 
     def let(self, was_armed: bool) -> bool:
         """The end of ``hold``; whether something came that is to strike now."""
         self._armed = was_armed
+        if was_armed:
+            self._held = False
         return was_armed and self._pending
 
     def disarm(self) -> None:
         """User code is over, even if an interrupt struck while the block was left."""
-        self._armed = False
+        self._armed = self._held = False
 
     def request(self, reason: Reason = "interrupted") -> None:
         """A stop came; code that swallowed an earlier one gets this one too."""
         self.reason = reason
         if self._armed:
             raise KeyboardInterrupt
-        if self.cancel is not None:
+        if self.cancel is not None and not self._held:
             self.cancel()
         else:
             self._pending = True
@@ -146,7 +153,9 @@ class ThreadInterrupts(Interrupts):
             raise KeyboardInterrupt
 
     def __exit__(self, *exc_info: object) -> Literal[False]:
-        self.hold()
+        with self._lock:
+            self._armed = False
+            self._pending |= self._take_back()
         self._leave()
         return False
 
@@ -161,7 +170,7 @@ class ThreadInterrupts(Interrupts):
     def hold(self) -> bool:
         """See ``Interrupts.hold``; what is under way is remembered with what comes."""
         with self._lock:
-            was_armed, self._armed = self._armed, False
+            was_armed = super().hold()
             self._pending |= self._take_back()
         return was_armed
 
@@ -173,7 +182,7 @@ class ThreadInterrupts(Interrupts):
     def disarm(self) -> None:
         """See ``Interrupts.disarm``; nothing strikes any more when this returns."""
         with self._lock:
-            self._armed = False
+            super().disarm()
             self._take_back()
         self._leave()
 
@@ -193,7 +202,7 @@ class ThreadInterrupts(Interrupts):
                 _raise_in(self._thread, self._strike)
                 if self.wake is not None:
                     self.wake()
-            elif self.cancel is not None:
+            elif self.cancel is not None and not self._held:
                 self.cancel()
             else:
                 self._pending = True

@@ -131,6 +131,10 @@ class InterruptsOfRequests:
         if was_long or getsignal(_SIGINT) is not saved:
             swap_handler(_SIGINT, saved)
 
+    def over(self) -> None:
+        """The reply of the request goes out: who sees it may interrupt those that await."""
+        self._current = None
+
     def _struck(self, signum: int, frame: Any) -> None:
         current = self._current
         if current is None or not current.holds_thread:
@@ -212,6 +216,8 @@ class Serving:
         """It awaits on the main thread, and others are served meanwhile: only its own code is its own."""
         interrupts = self._kernel.interrupts
         interrupts.release(self._caught, was_long=True)
+        # Off the lane interrupts are ignored between requests.
+        interrupts.install()
         interrupts.awaiting.add(self.run.interrupts)
         self._piece = _Piece(interrupts, self.run.interrupts)
 
@@ -248,6 +254,8 @@ class Serving:
             except Exception as error:
                 # A buffer of a plugin's that is none, say.
                 frames = self._frames(self.run.fail(error))
+            if self._on_main and kernel.interrupts.awaiting:
+                kernel.interrupts.over()
             self._send(frames)
         finally:
             kernel.activities.end(self._activity)

@@ -47,7 +47,6 @@ BAD: list[tuple[list[str], str, str]] = [
     (["pipeline", "--existing", "/no/such/file"], "invalid_request", "/no/such/file"),
     (["execute", "--existing", "no_such_operation"], "unknown_operation", "no_such_operation"),
     (["execute", "--existing", "call", "[]"], "invalid_request", "object"),
-    (["execute", "--existing", "cancel", '{"call_id": "x"}'], "unsupported", ""),
     (["install", "word"], "invalid_request", "no words"),
     (["install", "--user", "--sys-prefix"], "invalid_request", "one of"),
     (["start", "word"], "invalid_request", "no words"),

@@ -152,7 +152,7 @@ def until_forgotten(snake: Client) -> None:
     def forgotten() -> bool:
         snake.ping()
         functions.tidy()
-        return not functions
+        return not functions.any
 
     until(forgotten, "functions are kept")
 
@@ -388,7 +388,7 @@ class TestAsyncClient:
                 assert both == list(range(10))
                 functions = snake._link.functions  # type: ignore[union-attr]
                 deadline = loop.time() + 30
-                while functions:
+                while functions.any:
                     assert loop.time() < deadline
                     await asyncio.sleep(0.01)
                     functions.tidy()
@@ -461,4 +461,4 @@ def test_a_lost_kernel_ends_all_of_it(folder: Path) -> None:
 
         with pytest.raises(snakekernel.errors.KernelLost):
             call(snake, "apply", fatal)
-        until(lambda: not snake._link.functions, "functions are kept for a dead kernel")
+        until(lambda: not snake._link.functions.any, "functions are kept for a dead kernel")

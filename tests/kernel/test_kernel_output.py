@@ -139,3 +139,31 @@ def test_two_clients_at_once_see_their_own(stock: Stock, subshell: str) -> None:
     assert heard(stock, "user.in_step", "a") == "a 0\na\na 1\na\na 2\na\n"
     stock.reply(other)
     assert text_of(stock.outputs(other)) == "b 0\nb\nb 1\nb\nb 2\nb\n"
+
+
+def test_progress_is_a_message_of_the_call(stock: Stock) -> None:
+    stock.cell(
+        "import snakekernel\n"
+        "def reports(n, text='going'):\n"
+        "    for _ in snakekernel.progress(range(n), text=text): pass\n"
+        "def keeps_back(n):\n"
+        "    bar = snakekernel.progress(total=n)\n"
+        "    for _ in range(n): bar.update()\n"
+    )
+    for target in ("user.reports", "user.keeps_back"):
+        msg_id = stock.send("call", {"target": target, "args": [100_000]})
+        reply = stock.only_reply(msg_id)["content"]
+        told = stock.outputs(msg_id)
+        assert {m["msg_type"] for m in told} == {"snake_progress"}
+        assert reply["output"] == len(told)
+        assert told[0]["content"]["done"] == 0
+        assert told[-1]["content"]["done"] == told[-1]["content"]["total"] == 100_000
+
+
+def test_secrets_do_not_get_out_with_progress(stock: Stock) -> None:
+    stock.ok("call", {"target": "builtins.dict", "kwargs": {"api_key": "sk-very-secret"}, "returns": "none"})
+    msg_id = stock.send("call", {"target": "user.reports", "args": [3, "sk-very-secret"]})
+    stock.reply(msg_id)
+    told = stock.outputs(msg_id)
+    assert told
+    assert "sk-very-secret" not in str(told)
