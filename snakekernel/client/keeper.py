@@ -84,6 +84,10 @@ class Keeper(ABC):
                 with Shield():
                     self._link.send(message, _ignore)
 
+    def refuse(self, name: str) -> None:
+        """A reference came that nobody takes: it is let go while something is held. As ``let_go``."""
+        self._released.append((self._link.last_epoch, name))
+
     @abstractmethod
     def _may_send(self) -> bool:
         """Whether this thread may use the connection."""

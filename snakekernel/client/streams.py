@@ -67,6 +67,7 @@ class _Feed:
         self._events = events
         self._number = number
         self._keeper = keeper
+        self._is_abandoned = False
         #: What the producer puts out, where somebody listens.
         self.outputs = outputs
         if outputs is not None:
@@ -78,7 +79,10 @@ class _Feed:
 
     def take(self, received: Received) -> None:
         """An item came."""
-        self.items.append(received)
+        if self._is_abandoned:
+            self._drop(received)
+        else:
+            self.items.append(received)
         if self.wake is not None:
             self.wake(received)
 
@@ -86,6 +90,9 @@ class _Feed:
         """The reply came, or will not."""
         if self.end is None:
             self.end = answer
+            if self._is_abandoned:
+                # What came while it was.
+                self.abandon()
             self._events.streams.pop(self._number, None)
             self._keeper.let_go()
             self._on_end()
@@ -93,6 +100,20 @@ class _Feed:
                 self.outputs.replied(answer)
             if self.wake is not None:
                 self.wake(answer)
+
+    def abandon(self) -> None:
+        """Nobody takes items any more: references in them are let go. Also from finalizers."""
+        self._is_abandoned = True
+        with suppress(IndexError):
+            while True:
+                self._drop(self.items.popleft())
+
+    def _drop(self, received: Received) -> None:
+        if b'"$ref"' not in received.content:
+            return
+        item = unpack_object(received.content)["item"]
+        if type(item) is dict and type(value := item.get("value")) is dict and "$ref" in value:
+            self._keeper.refuse(value["$ref"])
 
     @property
     def has_come(self) -> bool:
@@ -207,7 +228,7 @@ class _Reader:
             return False
         self._is_over = True
         self._deafen()
-        self._feed.items.clear()
+        self._feed.abandon()
         if self._feed.end is not None:
             return False
         self._tell({"close": True})
@@ -216,6 +237,7 @@ class _Reader:
     def __del__(self) -> None:
         if not self._is_over:
             self._is_over = True
+            self._feed.abandon()
             if self._feed.end is None:
                 content = pack_json({"msg_id": self._id, "close": True})
                 self._keeper.say("credit", content)
@@ -299,7 +321,7 @@ class Stream(_Reader):
         """
         if self._give_up():
             while self._feed.end is None and self._wait(self._timeout):
-                self._feed.items.clear()
+                pass
 
     def __enter__(self) -> Self:
         return self
@@ -378,7 +400,6 @@ class AsyncStream(_Reader):
                 async with asyncio.timeout(self._timeout):
                     while self._feed.end is None:
                         await self._wait()
-                        self._feed.items.clear()
 
     async def __aenter__(self) -> Self:
         return self

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 import snakekernel
 from snakekernel import AsyncClient, Client
+from snakekernel.client.streams import Stream
 from snakekernel.errors import Interrupted, InvalidRequest, KernelLost, RemoteError, ReplyTimeout
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
@@ -248,6 +250,24 @@ def test_a_stored_iterator_in_chunks(snake: Client) -> None:
 def test_references(snake: Client) -> None:
     held = list(snake.stream("user.numbers", args=[3], returns="ref"))
     assert [one.fetch() for one in held] == [0, 1, 2]
+
+
+def test_references_that_nobody_takes_are_let_go(snake: Client) -> None:
+    def held() -> int:
+        return int(snake.execute("renew")["held"])
+
+    gc.collect()
+    kept = snake.call("builtins.object", returns="ref")
+    until = time.monotonic() + 30
+    for leave in (Stream.close, Stream.__del__):
+        stream = snake.stream("itertools.repeat", args=[[1], 10], returns="ref", credit=100)
+        assert next(stream).fetch() == [1]
+        leave(stream)
+        # Told of with the next renewal.
+        while held() > 1:
+            assert time.monotonic() < until
+    assert held() == 1
+    del kept
 
 
 def test_a_function_of_the_client_makes_the_items(snake: Client) -> None:
