@@ -15,6 +15,7 @@ import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -207,17 +208,20 @@ class Callbacks:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Frame | None] = loop.create_future()
         served: set[asyncio.Task[None]] = set()
+        # What is asked within the function sees what this code has set for itself.
+        context = copy_context()
 
         def take(item: _Item) -> None:
             if isinstance(item, Incoming):
-                task = loop.create_task(serve_on_loop(self._kernel, item))
-                served.add(task)
-                task.add_done_callback(served.discard)
+                task = serve_on_loop(self._kernel, item, loop)
+                if task is not None:
+                    served.add(task)
+                    task.add_done_callback(served.discard)
             elif not answer.done():
                 answer.set_result(item)
 
         def put(item: _Item) -> None:
-            loop.call_soon_threadsafe(take, item)
+            loop.call_soon_threadsafe(take, item, context=context)
 
         with self._under_way(lent, put, args, kwargs) as call:
             end = _end_of(lent)

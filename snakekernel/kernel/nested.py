@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,16 +42,40 @@ def serve_here(kernel: SnakeKernel, incoming: Incoming) -> None:
         _put_back(kernel, ident, parent)
 
 
-async def serve_on_loop(kernel: SnakeKernel, incoming: Incoming) -> None:
-    """Serve a request on this loop, as a task of its own."""
+def serve_on_loop(
+    kernel: SnakeKernel, incoming: Incoming, loop: asyncio.AbstractEventLoop
+) -> asyncio.Task[None] | None:
+    """Serve a request on this loop, which runs; returns the task that it goes on as where it awaits."""
     serving = _admitted(kernel, incoming)
     if serving is None:
-        return
+        return None
     ident, parent = _parent_of(kernel)
     try:
-        await serving.finish(serving.begin())
+        step = serving.begin()
+        if isinstance(step, Outcome):
+            serving.end(step)
+            return None
+        if threading.current_thread() is threading.main_thread():
+            # Others run between its pieces, that which waits for the function among them.
+            serving.detach()
+        task = loop.create_task(_finished(kernel, serving, step))
+        task.add_done_callback(partial(_ran, serving))
+        return task
     finally:
         _put_back(kernel, ident, parent)
+
+
+async def _finished(kernel: SnakeKernel, serving: Serving, step: Suspended) -> None:
+    try:
+        await serving.finish(step)
+    except BaseException:  # it is answered; out of a task an interrupt would end the kernel
+        kernel.log.exception("A request within a client's function failed in the kernel")
+
+
+def _ran(serving: Serving, task: asyncio.Task[None]) -> None:
+    if not serving.is_over:
+        # User code cancelled all tasks that it found.
+        serving.end(serving.run.fail(asyncio.CancelledError()))
 
 
 def _parent_of(kernel: SnakeKernel) -> tuple[Any, Any]:

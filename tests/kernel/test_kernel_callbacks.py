@@ -392,6 +392,21 @@ class TestWithin:
         assert printed == ["within\n"]
         assert lender.call("user.ident") == main
 
+    @pytest.mark.parametrize("is_async", [False, True])
+    def test_they_see_what_the_code_around_them_has_set(self, lender: Stock, is_async: bool) -> None:
+        lender.cell(
+            "import contextvars\nvariable = contextvars.ContextVar('variable', default='unset')\n"
+            "async def setting(f):\n    variable.set('set')\n    answer = f()\n"
+            "    return await answer if asyncio.iscoroutine(answer) else answer"
+        )
+        request = _call(lender, "setting", {"$callback": {"id": "f", "async": is_async}})
+        (asked,) = _asked(lender, request)
+        nested = self._nested(lender, asked, target="user.variable.get")
+        assert lender_reply(lender, nested)["result"]["value"] == "set"
+        _answer(lender, asked, "done")
+        assert _value(lender, request) == "done"
+        assert lender.call("user.variable.get") == "unset"
+
     def test_to_any_depth(self, lender: Stock) -> None:
         request = _call(lender, "apply", _f(), 0)
         stack = []
