@@ -19,7 +19,7 @@ from ..commands.dispatch import Run
 from ..wire.errors import LimitExceeded, NotFound, Unsupported
 from ..wire.frame import BadFrame
 from .incoming import Incoming
-from .outgoing import frames_to
+from .outgoing import RequesterOf, frames_to
 from .serving import Serving, admitted
 
 if TYPE_CHECKING:
@@ -146,13 +146,15 @@ class Subshells:
         """Answer a request for a subshell that is not there."""
         kernel = self._kernel
         try:
-            run = Run(admitted(kernel, incoming), kernel.runtime, "subshell")
+            requester = RequesterOf(kernel, incoming, "subshell")
+            run = Run(admitted(kernel, incoming), kernel.runtime, "subshell", requester=requester)
         except BadFrame as error:
             kernel.dropped(error)
             return
         refusal = NotFound(
             f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
         )
+        kernel.callbacks.settle(run.frame, requester)
         packed = run.pack(run.fail(refusal))
         stream.send_multipart(frames_to(kernel, incoming, run.frame.session, run.reply_type, packed))
 
