@@ -296,9 +296,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         incoming = self._ours(msg)
         if incoming is None:
             await super().process_control(msg)
-            return
-        if self.callbacks.takes(incoming):
-            return
+        elif not self.callbacks.takes(incoming):
+            self.serve_on_control(incoming)
+
+    def serve_on_control(self, incoming: Incoming) -> None:
+        """Serve a request on control's loop."""
         try:
             tell = partial(self.reports.publish, incoming.parent())
             requester = RequesterOf(self, incoming, "control")

@@ -217,6 +217,24 @@ class TestCalls:
         request = lender.send("pipeline", {"steps": steps, "stop_on_error": False})
         _released(lender, request, ["x"])
 
+    def test_a_function_in_a_request_that_never_begins_is_given_back(
+        self, lender: Stock, subshell: str
+    ) -> None:
+        content = {"target": ["user", "apply"], "args": [_f("early")]}
+        for route, how in (({}, "cancel"), ({}, "deadline"), ({"subshell_id": subshell}, "cancel")):
+            first = lender.send("call", {"target": ["user", "apply"], "args": [_f("first")]}, **route)
+            (asked,) = _asked(lender, first)
+            deadline = {"deadline": 0.1} if how == "deadline" else {}
+            second = lender.send("call", {**content, **deadline}, **route)
+            if how == "cancel":
+                assert lender.ok("cancel", {"msg_id": second}, channel="control")["cancelled"]
+            assert _result(lender, second)["status"] == "error"
+            _released(lender, second, ["early"])
+            _answer(lender, asked)
+            assert _result(lender, first)["status"] == "ok"
+        nowhere = lender.send("call", content, subshell_id="nowhere")
+        _released(lender, nowhere, ["early"])
+
 
 class TestThreadsAndCoroutines:
     def test_from_worker_threads_at_once(self, lender: Stock) -> None:
@@ -439,6 +457,27 @@ class TestWithin:
         for channel in ("control", "shell"):
             reply = lender.fails("ping", {"callback_call": "none"}, channel=channel)
             assert (reply["code"], reply["at"]) == ("not_found", "$.callback_call")
+
+    @pytest.mark.parametrize(("target", "told"), [("apply", {}), ("run_to_its_answer", {"async": True})])
+    def test_one_that_the_call_leaves_behind_is_answered(
+        self, lender: Stock, target: str, told: dict[str, Any]
+    ) -> None:
+        """The call's answer comes before a request within it, whose turn it is not yet."""
+        lender.cell(
+            "def run_to_its_answer(f):\n"
+            "    with concurrent.futures.ThreadPoolExecutor(1) as pool:\n"
+            "        return pool.submit(lambda: asyncio.run(awaited(f))).result()"
+        )
+        request = _call(lender, target, _f("left", **told))
+        (asked,) = _asked(lender, request)
+        within = {"callback_call": asked["content"]["callback_call"]}
+        content = {"target": "time.sleep", "args": [0.3], **within}
+        first = lender.send("call", content, channel="control")
+        _answer(lender, asked, "done")
+        second = lender.send("call", {"target": "operator.add", "args": [1, 1], **within}, channel="control")
+        assert _value(lender, request) == "done"
+        assert lender.only_reply(first, channel="control")["content"]["status"] in ("ok", "error")
+        assert lender.only_reply(second, channel="control")["content"]["status"] in ("ok", "error")
 
     def test_an_interrupt_strikes_the_innermost(self, lender: Stock) -> None:
         request = _call(lender, "apply", _f())
