@@ -514,6 +514,32 @@ class TestLoss:
             snake.call("time.sleep", args=[0.6])
         assert stock.fails("call", {"target": "stored.tool"})["ename"] == "CallbackLost"
 
+    def test_a_call_whose_loop_is_closed_keeps_nothing_else(self, fresh_kernel: Callable[..., Any]) -> None:
+        snake, stock = fresh_kernel()
+        stock.cell(
+            CODE + "\nleft = []\n"
+            "def leave(f):\n"
+            "    loop = asyncio.new_event_loop()\n"
+            "    left.append(loop.create_task(f()))\n"
+            "    loop.run_until_complete(asyncio.sleep(0.1))\n"
+            "    loop.close()\n"
+            "def in_thread(f):\n"
+            "    thread = threading.Thread(target=leave, args=(f,))\n"
+            "    thread.start(); thread.join()"
+        )
+        request = _call(stock, "in_thread", {"$callback": {"id": "a", "async": True}}, lease=0.5)
+        _result(stock, request)
+        stock.ok("store", {"id": "tool", "value": _f("g"), "lease": 0.5})
+        reference = stock.ok("call", {"target": "builtins.object", "returns": "ref", "lease": 0.5})
+        name = reference["result"]["value"]["$ref"]
+        # An answer that nobody can take breaks nothing either.
+        _answer(stock, *_asked(stock, request))
+        deadline = time.monotonic() + PATIENCE
+        while snake.list_stored(prefix=name) and time.monotonic() < deadline:
+            pass
+        assert not snake.list_stored(prefix=name)
+        assert stock.fails("call", {"target": "stored.tool"})["ename"] == "CallbackLost"
+
     def test_a_renewed_lease_keeps_a_long_call(self, fresh_kernel: Callable[..., Any]) -> None:
         _, stock = fresh_kernel()
         stock.cell(CODE)
