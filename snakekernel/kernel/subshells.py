@@ -72,8 +72,16 @@ class Subshells:
         there = len(self._open) + len(self._ending)
         if there + count > MOST:
             raise LimitExceeded(f"There are {there} subshells, and {MOST} are the most.", at="$.count")
-        ids = [manager._create_subshell() for _ in range(count)]
-        self._open.update(ids)
+        ids: list[str] = []
+        try:
+            for _ in range(count):
+                ids.append(manager._create_subshell())
+        finally:
+            # Those that were made are let go where one cannot be: there may be no more threads.
+            self._open.update(ids)
+            if len(ids) < count:
+                for id in ids:
+                    self._retire(id)
         return ids
 
     def _on_channel(self, function: Callable[[], Any]) -> Future[Any]:
@@ -114,6 +122,9 @@ class Subshells:
     async def serve(self, serving: Serving, subshell_id: str) -> None:
         """Serve a request on the subshell's thread."""
         self._runs[subshell_id] = serving.run
+        if self.is_ending(subshell_id):
+            # Let go just now, when nobody saw that it runs.
+            self._stop(subshell_id)
         try:
             await serving.finish(serving.begin())
         finally:
