@@ -132,8 +132,15 @@ class Callbacks:
         for requester, ids in told.values():
             requester.send(CALLBACK_RELEASED, CallbackReleased(ids=ids))
 
+    def close(self) -> None:
+        """The kernel ends: calls under way do too."""
+        with self._lock:
+            lent = list(self._lent.values())
+        for one in lent:
+            self._lost(one)
+
     def _lost(self, lent: Lent) -> None:
-        """The client's lease ran out."""
+        """The client's lease ran out, or the kernel ends."""
         lent.is_lost = True
         self._note(lent)
         for call in list(lent.calls):

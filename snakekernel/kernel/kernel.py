@@ -382,7 +382,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.shell.user_ns_hidden.setdefault("stored", self.stored)
 
     def do_shutdown(self, restart: bool) -> Any:
-        """As stock; our threads end too, and tasks are answered."""
+        """As stock; our threads end too, tasks are answered, and nobody waits for a client any more."""
+        self.callbacks.close()
         self.inspector.close()
         self.watching.close()
         self.activities.close()

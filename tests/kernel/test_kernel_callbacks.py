@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
 from stock_client import PATIENCE, Stock
 
@@ -539,6 +540,17 @@ class TestLoss:
             pass
         assert not snake.list_stored(prefix=name)
         assert stock.fails("call", {"target": "stored.tool"})["ename"] == "CallbackLost"
+
+    def test_a_kernel_that_is_shut_down_waits_for_nobody(self, fresh_kernel: Callable[..., Any]) -> None:
+        snake, stock = fresh_kernel()
+        process = psutil.Process(snake.manager.provisioner.pid)
+        (subshell,) = stock.ok("open_subshells", {"lease": 60}, channel="control")["subshells"]
+        stock.cell(CODE)
+        for route in ({}, {"subshell_id": subshell}):
+            content = {"target": ["user", "apply"], "args": [_f()], "lease": 60}
+            _asked(stock, stock.send("call", content, **route))
+        stock.send("shutdown_request", {"restart": False}, channel="control")
+        process.wait(PATIENCE)
 
     def test_a_renewed_lease_keeps_a_long_call(self, fresh_kernel: Callable[..., Any]) -> None:
         _, stock = fresh_kernel()
