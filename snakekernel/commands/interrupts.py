@@ -135,7 +135,8 @@ class ThreadInterrupts(Interrupts):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = threading.Lock()
+        #: Entered again where a collection of garbage runs user code within it.
+        self._lock = threading.RLock()
         self._thread = threading.get_ident()
         #: The exception that may be under way.
         self._strike: type[_Strike] | None = None

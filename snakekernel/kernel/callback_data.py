@@ -9,17 +9,15 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..commands.runtime import Runtime
 from ..commands.scope import Scope
 from ..values import Encoder, NotLossless, is_own_data
 from ..wire.errors import SnakeError
 from ..wire.frame import unpack_object
+from .callback_calls import Lent
 from .callback_functions import lent_of
-
-if TYPE_CHECKING:
-    from .callbacks import Lent
 
 _TAG: Final = "$callback"
 

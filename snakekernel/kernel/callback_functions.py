@@ -10,8 +10,10 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from .callback_calls import Lent
+
 if TYPE_CHECKING:
-    from .callbacks import Callbacks, Lent
+    from .callbacks import Callbacks
 
 #: Attribute of a stand-in that says what it stands for.
 _MARK: Final = "__snakekernel_callback__"

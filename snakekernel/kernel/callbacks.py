@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -31,6 +31,7 @@ from ..values import PLAIN, Callback
 from ..wire.frame import BadFrame, Frame, check_buffers, unpack_object
 from ..wire.model import CallbackReleased, CallbackRequest
 from ..wire.names import CALLBACK, CALLBACK_RELEASED, CALLBACK_REPLY
+from .callback_calls import Awake, Call, Inbox, Item, Lent
 from .callback_data import Arguments, mentions
 from .callback_errors import raised_by
 from .callback_functions import made
@@ -54,60 +55,16 @@ class _Within(msgspec.Struct):
 _peek: Final = msgspec.json.Decoder(_Within).decode
 
 
-class Lent:
-    """One function of a client's, as long as something here stands for it."""
-
-    __slots__ = ("callback", "calls", "is_lost", "mentions", "requester", "sender", "session_id", "stand_in")
-
-    def __init__(self, callback: Callback, sender: str) -> None:
-        self.callback = callback
-        self.sender = sender
-        #: Of the last request that brought it.
-        self.requester: Requester | None = None
-        self.session_id: str | None = None
-        #: How often it was mentioned, which is to be given back.
-        self.mentions = 0
-        self.is_lost = False
-        self.stand_in: weakref.ref[Any] | None = None
-        #: Its calls under way.
-        self.calls: set[_Call] = set()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.sender, self.callback.id
-
-    def __reduce__(self) -> Any:
-        raise TypeError(f"the function {self.callback.name!r} lives in a client and cannot be pickled")
-
-
-#: What a waiting call gets: the client's answer, a request made within it, or None where the client is lost.
-_Item = Frame | Incoming | None
-
-
-class _Awake:
-    """Stands in an inbox for nothing: whoever waits is to be stopped, and an exception is under way."""
-
-
-class _Call:
-    """One call under way; ``put`` gives something to whoever waits, from any thread."""
-
-    __slots__ = ("id", "lent", "put")
-
-    def __init__(self, id: str, lent: Lent, put: Callable[[_Item], object]) -> None:
-        self.id = id
-        self.lent = lent
-        self.put = put
-
-
 class Callbacks:
     """The functions of all clients of a kernel."""
 
     def __init__(self, kernel: SnakeKernel, call_later: Callable[[float, Callable[[], None]], None]) -> None:
         self._kernel = kernel
         self._call_later = call_later
-        self._lock = threading.Lock()
+        #: Entered again where a collection of garbage runs user code within it.
+        self._lock = threading.RLock()
         self._lent: dict[tuple[str, str], Lent] = {}
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, Call] = {}
         self._numbers = itertools.count()
         self._collected: deque[Lent] = deque()
         self._is_armed = False
@@ -123,7 +80,7 @@ class Callbacks:
         with self._lock:
             lent = self._lent.get((scope.sender, callback.id))
             stand_in = None if lent is None or lent.stand_in is None else lent.stand_in()
-            if lent is None or stand_in is None:
+            if lent is None or stand_in is None or lent.is_lost:
                 lent = Lent(callback, scope.sender)
                 stand_in = made(lent, self)
                 lent.stand_in = self._watched(stand_in, lent)
@@ -176,20 +133,28 @@ class Callbacks:
         for requester, ids in told.values():
             requester.send(CALLBACK_RELEASED, CallbackReleased(ids=ids))
 
+    def close(self) -> None:
+        """The kernel ends: calls under way do too."""
+        with self._lock:
+            lent = list(self._lent.values())
+        for one in lent:
+            self._lost(one)
+
     def _lost(self, lent: Lent) -> None:
-        """The client's lease ran out."""
+        """The client's lease ran out, or the kernel ends."""
         lent.is_lost = True
         self._note(lent)
         for call in list(lent.calls):
-            call.put(None)
+            with suppress(RuntimeError):
+                call.put(None)
 
     # -- calls -------------------------------------------------------------------------------------
 
     def call(self, lent: Lent, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a client's function and wait on this thread."""
-        inbox: SimpleQueue[_Item | _Awake] = SimpleQueue()
+        inbox: Inbox = SimpleQueue()
         end = _end_of(lent)
-        with self._under_way(lent, inbox.put, args, kwargs) as call, _awake(inbox):
+        with self._under_way(lent, inbox.put, args, kwargs, inbox) as call, _awake(inbox):
             while True:
                 try:
                     item = inbox.get(timeout=None if end is None else max(0.0, end - monotonic()))
@@ -199,7 +164,7 @@ class Callbacks:
                     with self._kernel.interrupts.held():
                         serve_here(self._kernel, item)
                     continue
-                if isinstance(item, _Awake):
+                if isinstance(item, Awake):
                     continue
                 return self._outcome(call, item)
 
@@ -211,7 +176,7 @@ class Callbacks:
         # What is asked within the function sees what this code has set for itself.
         context = copy_context()
 
-        def take(item: _Item) -> None:
+        def take(item: Item) -> None:
             if isinstance(item, Incoming):
                 task = serve_on_loop(self._kernel, item, loop)
                 if task is not None:
@@ -220,7 +185,7 @@ class Callbacks:
             elif not answer.done():
                 answer.set_result(item)
 
-        def put(item: _Item) -> None:
+        def put(item: Item) -> None:
             loop.call_soon_threadsafe(take, item, context=context)
 
         with self._under_way(lent, put, args, kwargs) as call:
@@ -234,10 +199,15 @@ class Callbacks:
 
     @contextmanager
     def _under_way(
-        self, lent: Lent, put: Callable[[_Item], object], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Iterator[_Call]:
+        self,
+        lent: Lent,
+        put: Callable[[Item], object],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        inbox: Inbox | None = None,
+    ) -> Iterator[Call]:
         serving = self._serving()
-        call = _Call(f"{self._kernel.runtime.epoch[:8]}-{next(self._numbers)}", lent, put)
+        call = Call(f"{self._kernel.runtime.epoch[:8]}-{next(self._numbers)}", lent, put, inbox)
         with self._kernel.interrupts.held():
             if self._kernel.is_forked:
                 raise CallbackLost(
@@ -271,9 +241,31 @@ class Callbacks:
             with self._kernel.interrupts.held():
                 self._end(call)
 
-    def _end(self, call: _Call) -> None:
-        self._calls.pop(call.id, None)
+    def _end(self, call: Call) -> None:
+        with self._lock:
+            self._calls.pop(call.id, None)
         call.lent.calls.discard(call)
+        # Nothing comes from here on; requests whose turn did not come still get their replies.
+        while call.inbox is not None and not call.inbox.empty():
+            item = call.inbox.get()
+            if isinstance(item, Incoming):
+                self._refuse(item)
+
+    def _refuse(self, incoming: Incoming) -> None:
+        """Have a request within a call that is over answered as any that names no call."""
+        self._kernel.control_loop.add_callback(self._kernel.serve_on_control, incoming)
+
+    def _put(self, call_id: str, sender: str, item: Item) -> bool:
+        """Give something to a call under way of this sender's; False where there is none."""
+        with self._lock:
+            call = self._calls.get(call_id)
+            if call is None or call.lent.sender != sender:
+                return False
+            try:
+                call.put(item)
+            except RuntimeError:
+                return False
+            return True
 
     def _serving(self) -> Serving | None:
         """What serves the request that runs here, or that started this thread; None within a cell."""
@@ -284,7 +276,7 @@ class Callbacks:
             return None
         return activity.serving if activity is not None and isinstance(activity.serving, Serving) else None
 
-    def _outcome(self, call: _Call, item: Frame | None) -> Any:
+    def _outcome(self, call: Call, item: Frame | None) -> Any:
         lent, runtime = call.lent, self._kernel.runtime
         if item is None:
             raise CallbackLost(_GONE.format(lent.callback.name))
@@ -338,12 +330,8 @@ class Callbacks:
             within = _peek(packed).callback_call
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             return False
-        call = None if within is None else self._calls.get(within)
-        if call is None or call.lent.sender != str(incoming.header.get("session", "")):
-            return False
         # Whoever serves it verifies it.
-        call.put(incoming)
-        return True
+        return within is not None and self._put(within, str(incoming.header.get("session", "")), incoming)
 
     def _answered(self, incoming: Incoming) -> None:
         try:
@@ -352,13 +340,11 @@ class Callbacks:
             self._kernel.dropped(error)
             return
         try:
-            call = self._calls.get(_peek(incoming.signed[4]).callback_call or "")
+            call_id = _peek(incoming.signed[4]).callback_call or ""
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            call = None
-        if call is None or call.lent.sender != frame.session:
+            call_id = ""
+        if not self._put(call_id, frame.session, frame):
             self.ignored += 1
-            return
-        call.put(frame)
 
 
 def _end_of(lent: Lent) -> float | None:
@@ -376,14 +362,14 @@ def _unpacked(metadata: bytes | dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _awake(inbox: SimpleQueue[_Item | _Awake]) -> Iterator[None]:
+def _awake(inbox: Inbox) -> Iterator[None]:
     """Have the wait for an inbox end where the request on this thread is to be stopped."""
     current = entered.get(threading.get_ident())
     if current is None:
         # On the main thread a signal does.
         yield
         return
-    before, current.wake = current.wake, partial(inbox.put, _Awake())
+    before, current.wake = current.wake, partial(inbox.put, Awake())
     try:
         yield
     finally:

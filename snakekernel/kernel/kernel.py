@@ -296,9 +296,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         incoming = self._ours(msg)
         if incoming is None:
             await super().process_control(msg)
-            return
-        if self.callbacks.takes(incoming):
-            return
+        elif not self.callbacks.takes(incoming):
+            self.serve_on_control(incoming)
+
+    def serve_on_control(self, incoming: Incoming) -> None:
+        """Serve a request on control's loop."""
         try:
             tell = partial(self.reports.publish, incoming.parent())
             requester = RequesterOf(self, incoming, "control")
@@ -380,7 +382,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.shell.user_ns_hidden.setdefault("stored", self.stored)
 
     def do_shutdown(self, restart: bool) -> Any:
-        """As stock; our threads end too, and tasks are answered."""
+        """As stock; our threads end too, tasks are answered, and nobody waits for a client any more."""
+        self.callbacks.close()
         self.inspector.close()
         self.watching.close()
         self.activities.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import Final
 
 from ..objects.leases import Leases
+
+_log: Final = logging.getLogger(__name__)
 
 #: Seconds between two looks, at least: leases are renewed all the time, and most ends never come.
 _SOONEST: Final = 0.25
@@ -23,7 +26,7 @@ class Leasing:
     """
 
     def __init__(self, call_later: Callable[[float, Callable[[], None]], None]) -> None:
-        self.leases = Leases(on_hold=self._arm)
+        self.leases = Leases(on_sooner=self._arm)
         self._call_later = call_later
         #: When it looks next, by the monotonic clock.
         self._due: float | None = None
@@ -47,5 +50,8 @@ class Leasing:
         # A loop that was held up, as by code that keeps the GIL, has renewals to read first.
         if monotonic() - due < _HELD_UP:
             for release in self.leases.expire():
-                release()
+                try:
+                    release()
+                except Exception:  # one that fails keeps nobody else's
+                    _log.exception("What a lost client held could not be released")
         self._arm()

@@ -6,6 +6,7 @@ baton. Secrets are scrubbed from what is packed here, as they are from replies.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,9 @@ class RequesterOf:
     def send(self, msg_type: str, content: Any, buffers: Sequence[memoryview] = ()) -> None:
         """See ``commands.requester.Requester``."""
         kernel, secrets = self._kernel, self._kernel.runtime.secrets
+        if kernel.is_forked:
+            # The call forked and its child came back to us: what it has to tell is the parent's to send.
+            os._exit(0)
         packed = Packed(pack_json(content), [flattened(buffer) for buffer in buffers])
         if secrets:
             scrubbed = [secrets.scrub_buffer(buffer) for buffer in packed.buffers]

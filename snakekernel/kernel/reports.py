@@ -13,6 +13,7 @@ from ..reporting import telling, tqdm_bars
 from ..reporting.telling import Listener, Throttle
 from ..wire.names import PROGRESS
 from .parents import is_of_ours
+from .serving import Serving
 
 if TYPE_CHECKING:
     from .kernel import SnakeKernel
@@ -48,8 +49,12 @@ class Reports:
 
     def _keep(self, header: dict[str, Any], throttle: Throttle) -> None:
         # After its reply there is no end that it could be told at.
-        if self._kernel.activities.find(header) is not None:
+        activity = self._kernel.activities.find(header)
+        if activity is not None:
             self.kept.setdefault(header["msg_id"], []).append(throttle)
+            if isinstance(activity.serving, Serving) and activity.serving.is_over:
+                # Its end came meanwhile, on another thread.
+                self.finish(header)
 
     def finish(self, header: dict[str, Any]) -> None:
         """The request is about to be replied to: tell what was kept back."""

@@ -31,6 +31,7 @@ class KernelSession(Session):
     """A Session whose every outgoing part is free of registered secrets."""
 
     _activities: Activities
+    _after: After
     _secrets: Secrets
     #: Of our replies; their message ids must not be those that stock counts.
     _headers: Headers
@@ -41,7 +42,7 @@ class KernelSession(Session):
         """Turn a stock session into this class, in place; ``after`` holds interrupts back."""
         session.__class__ = cls
         assert isinstance(session, cls)
-        session._activities = activities
+        session._activities, session._after = activities, after
         session._secrets = secrets
         session.pack = _scrubbing(session.pack, secrets, after)
         session._headers = Headers(session.session, session.username, f"{session.session}_{os.getpid()}_r")
@@ -54,7 +55,7 @@ class KernelSession(Session):
         copy = super().clone()
         assert isinstance(copy, KernelSession)
         # ``pack`` came along with the traits, scrubbing already.
-        copy._activities, copy._secrets = self._activities, self._secrets
+        copy._activities, copy._after, copy._secrets = self._activities, self._after, self._secrets
         copy._headers, copy._signer = self._headers, self._signer
         # Stock put a plain set there.
         copy.digest_history = Digests(copy.digest_history_size)
@@ -103,15 +104,22 @@ class KernelSession(Session):
         **kwargs: Any,
     ) -> Any:
         """As stock; a message on iopub is credited to the structured request that it belongs to."""
-        if self._activities.any:
-            if isinstance(msg_or_type, dict):
-                msg_type, header = msg_or_type.get("msg_type"), msg_or_type.get("parent_header")
-            else:
-                msg_type, header = msg_or_type, (parent or {}).get("header", parent)
-            if msg_type != "status" and header:
-                activity = self._activities.find(header)
-                if activity is not None:
-                    activity.count_output()
+        if not self._activities.any:
+            return super().send(stream, msg_or_type, content, parent, *args, **kwargs)
+        # Counted and sent, or neither: an interrupt strikes before or after it.
+        return self._after(self._credited, stream, msg_or_type, content, parent, args, kwargs)
+
+    def _credited(
+        self, stream: Any, msg_or_type: Any, content: Any, parent: Any, args: Any, kwargs: Any
+    ) -> Any:
+        if isinstance(msg_or_type, dict):
+            msg_type, header = msg_or_type.get("msg_type"), msg_or_type.get("parent_header")
+        else:
+            msg_type, header = msg_or_type, (parent or {}).get("header", parent)
+        if msg_type != "status" and header:
+            activity = self._activities.find(header)
+            if activity is not None:
+                activity.count_output()
         return super().send(stream, msg_or_type, content, parent, *args, **kwargs)
 
 

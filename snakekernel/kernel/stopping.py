@@ -24,8 +24,9 @@ from ..commands.runtime import State
 from ..inspection.timed import takes_for_real
 from ..wire.errors import Cancelled, SnakeError
 from ..wire.frame import BadFrame, unpack_object
+from ..wire.names import Door
 from .incoming import Incoming
-from .outgoing import frames_to, send_on_shell
+from .outgoing import RequesterOf, frames_to, send_on_shell
 from .serving import Serving, admitted
 
 if TYPE_CHECKING:
@@ -248,7 +249,8 @@ class Stopping:
         except BadFrame as error:
             kernel.dropped(error)
             return None
-        run = Run(frame, kernel.runtime, "shell" if incoming.subshell_id is None else "subshell")
+        door: Door = "shell" if incoming.subshell_id is None else "subshell"
+        run = Run(frame, kernel.runtime, door, requester=RequesterOf(kernel, incoming, door))
         run.interrupts.reason = reason
         step = run.resume()
         while not isinstance(step, Outcome):
@@ -290,12 +292,16 @@ class Stopping:
     async def _stopped(self, serving: Serving) -> State:
         loop = asyncio.get_running_loop()
         over: asyncio.Future[Outcome] = loop.create_future()
+        before = serving.on_end
 
         def settle(outcome: Outcome) -> None:
             if not over.done():
                 over.set_result(outcome)
 
         def on_end(outcome: Outcome) -> None:
+            if before is not None:
+                # Cancelled twice: both are told.
+                before(outcome)
             with suppress(RuntimeError):
                 # Raised where the loop is closed: nobody waits.
                 loop.call_soon_threadsafe(settle, outcome)

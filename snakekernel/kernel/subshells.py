@@ -19,7 +19,7 @@ from ..commands.dispatch import Run
 from ..wire.errors import LimitExceeded, NotFound, Unsupported
 from ..wire.frame import BadFrame
 from .incoming import Incoming
-from .outgoing import frames_to
+from .outgoing import RequesterOf, frames_to
 from .serving import Serving, admitted
 
 if TYPE_CHECKING:
@@ -72,8 +72,16 @@ class Subshells:
         there = len(self._open) + len(self._ending)
         if there + count > MOST:
             raise LimitExceeded(f"There are {there} subshells, and {MOST} are the most.", at="$.count")
-        ids = [manager._create_subshell() for _ in range(count)]
-        self._open.update(ids)
+        ids: list[str] = []
+        try:
+            for _ in range(count):
+                ids.append(manager._create_subshell())
+        finally:
+            # Those that were made are let go where one cannot be: there may be no more threads.
+            self._open.update(ids)
+            if len(ids) < count:
+                for id in ids:
+                    self._retire(id)
         return ids
 
     def _on_channel(self, function: Callable[[], Any]) -> Future[Any]:
@@ -114,6 +122,9 @@ class Subshells:
     async def serve(self, serving: Serving, subshell_id: str) -> None:
         """Serve a request on the subshell's thread."""
         self._runs[subshell_id] = serving.run
+        if self.is_ending(subshell_id):
+            # Let go just now, when nobody saw that it runs.
+            self._stop(subshell_id)
         try:
             await serving.finish(serving.begin())
         finally:
@@ -146,13 +157,15 @@ class Subshells:
         """Answer a request for a subshell that is not there."""
         kernel = self._kernel
         try:
-            run = Run(admitted(kernel, incoming), kernel.runtime, "subshell")
+            requester = RequesterOf(kernel, incoming, "subshell")
+            run = Run(admitted(kernel, incoming), kernel.runtime, "subshell", requester=requester)
         except BadFrame as error:
             kernel.dropped(error)
             return
         refusal = NotFound(
             f"{unknown}; create it first.", at="$header.subshell_id", ename="UnknownSubshellError"
         )
+        kernel.callbacks.settle(run.frame, requester)
         packed = run.pack(run.fail(refusal))
         stream.send_multipart(frames_to(kernel, incoming, run.frame.session, run.reply_type, packed))
 

@@ -2,7 +2,7 @@
 
 Rules: nothing else tells that a client is gone, for its socket drops silently what is sent to it. So who
 holds something renews a lease; where that runs out, all that the client held is let go. A state and a clock
-decide, no thread stands behind it: ``on_hold`` tells whoever looks after ``next_end``.
+decide, no thread stands behind it: ``on_sooner`` tells whoever looks after ``next_end``.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ class Leases:
 
     Args:
         clock: seconds from some point on; it must not jump.
-        on_hold: told, outside of the lock, when an owner comes to hold something.
+        on_sooner: told, outside of the lock, when a lease begins or comes to end earlier than it did.
     """
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, on_hold: Callable[[], None] = lambda: None
+        self, clock: Callable[[], float] = time.monotonic, on_sooner: Callable[[], None] = lambda: None
     ) -> None:
         self._clock = clock
-        self._on_hold = on_hold
-        self._lock = threading.Lock()
+        self._on_sooner = on_sooner
+        #: Entered again where a collection of garbage runs user code within it.
+        self._lock = threading.RLock()
         self._leases: dict[str, _Lease] = {}
 
     def hold(self, owner: str, key: Hashable, release: Release, seconds: float | None = None) -> None:
@@ -56,14 +57,15 @@ class Leases:
                 lease = self._leases[owner] = _Lease()
                 lease.seconds = DEFAULT_LEASE
             lease.held[key] = release
-            self._extend(lease, seconds)
-        if is_new:
-            self._on_hold()
+            is_sooner = self._extend(lease, seconds)
+        if is_new or is_sooner:
+            self._on_sooner()
 
-    def _extend(self, lease: _Lease, seconds: float | None) -> None:
+    def _extend(self, lease: _Lease, seconds: float | None) -> bool:
         if seconds is not None:
             lease.seconds = seconds
-        lease.end = self._clock() + lease.seconds
+        before, lease.end = lease.end, self._clock() + lease.seconds
+        return lease.end < before
 
     def renew(self, owner: str, seconds: float | None = None) -> int:
         """The owner is there still; returns how many things it holds."""
@@ -71,8 +73,10 @@ class Leases:
             lease = self._leases.get(owner)
             if lease is None:
                 return 0
-            self._extend(lease, seconds)
-            return len(lease.held)
+            is_sooner, held = self._extend(lease, seconds), len(lease.held)
+        if is_sooner:
+            self._on_sooner()
+        return held
 
     def drop(self, owner: str, key: Hashable) -> Release | None:
         """The owner holds this no more; returns what would release it, or None where it did not hold it."""

@@ -20,6 +20,8 @@ from . import telling
 from .telling import Listener
 
 _MADE: Final = "_snakekernel"
+#: Where the file that a bar goes to stands among its arguments.
+_FILE: Final = 4
 
 
 def install() -> None:
@@ -83,7 +85,10 @@ def _hook_std(module: ModuleType) -> None:
         if listener is None:
             stock(self, *args, **kwargs)
             return
-        kwargs["file"] = _Nowhere()
+        if len(args) > _FILE:
+            args = (*args[:_FILE], _Nowhere(), *args[_FILE + 1 :])
+        else:
+            kwargs["file"] = _Nowhere()
         if kwargs.get("disable", False) is None:
             # Meant for what is no terminal.
             kwargs["disable"] = False

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psutil
 import pytest
 from stock_client import PATIENCE, Stock
 
@@ -216,6 +217,24 @@ class TestCalls:
         steps = [{"target": "no.such", "args": [_f("x")]}, {"target": "math.sqrt", "args": [4]}]
         request = lender.send("pipeline", {"steps": steps, "stop_on_error": False})
         _released(lender, request, ["x"])
+
+    def test_a_function_in_a_request_that_never_begins_is_given_back(
+        self, lender: Stock, subshell: str
+    ) -> None:
+        content = {"target": ["user", "apply"], "args": [_f("early")]}
+        for route, how in (({}, "cancel"), ({}, "deadline"), ({"subshell_id": subshell}, "cancel")):
+            first = lender.send("call", {"target": ["user", "apply"], "args": [_f("first")]}, **route)
+            (asked,) = _asked(lender, first)
+            deadline = {"deadline": 0.1} if how == "deadline" else {}
+            second = lender.send("call", {**content, **deadline}, **route)
+            if how == "cancel":
+                assert lender.ok("cancel", {"msg_id": second}, channel="control")["cancelled"]
+            assert _result(lender, second)["status"] == "error"
+            _released(lender, second, ["early"])
+            _answer(lender, asked)
+            assert _result(lender, first)["status"] == "ok"
+        nowhere = lender.send("call", content, subshell_id="nowhere")
+        _released(lender, nowhere, ["early"])
 
 
 class TestThreadsAndCoroutines:
@@ -455,6 +474,27 @@ class TestWithin:
             reply = lender.fails("ping", {"callback_call": "none"}, channel=channel)
             assert (reply["code"], reply["at"]) == ("not_found", "$.callback_call")
 
+    @pytest.mark.parametrize(("target", "told"), [("apply", {}), ("run_to_its_answer", {"async": True})])
+    def test_one_that_the_call_leaves_behind_is_answered(
+        self, lender: Stock, target: str, told: dict[str, Any]
+    ) -> None:
+        """The call's answer comes before a request within it, whose turn it is not yet."""
+        lender.cell(
+            "def run_to_its_answer(f):\n"
+            "    with concurrent.futures.ThreadPoolExecutor(1) as pool:\n"
+            "        return pool.submit(lambda: asyncio.run(awaited(f))).result()"
+        )
+        request = _call(lender, target, _f("left", **told))
+        (asked,) = _asked(lender, request)
+        within = {"callback_call": asked["content"]["callback_call"]}
+        content = {"target": "time.sleep", "args": [0.3], **within}
+        first = lender.send("call", content, channel="control")
+        _answer(lender, asked, "done")
+        second = lender.send("call", {"target": "operator.add", "args": [1, 1], **within}, channel="control")
+        assert _value(lender, request) == "done"
+        assert lender.only_reply(first, channel="control")["content"]["status"] in ("ok", "error")
+        assert lender.only_reply(second, channel="control")["content"]["status"] in ("ok", "error")
+
     def test_an_interrupt_strikes_the_innermost(self, lender: Stock) -> None:
         request = _call(lender, "apply", _f())
         (asked,) = _asked(lender, request)
@@ -489,6 +529,43 @@ class TestLoss:
         while stock.ok("renew", {}, channel="control")["held"] and time.monotonic() < deadline:
             snake.call("time.sleep", args=[0.6])
         assert stock.fails("call", {"target": "stored.tool"})["ename"] == "CallbackLost"
+
+    def test_a_call_whose_loop_is_closed_keeps_nothing_else(self, fresh_kernel: Callable[..., Any]) -> None:
+        snake, stock = fresh_kernel()
+        stock.cell(
+            CODE + "\nleft = []\n"
+            "def leave(f):\n"
+            "    loop = asyncio.new_event_loop()\n"
+            "    left.append(loop.create_task(f()))\n"
+            "    loop.run_until_complete(asyncio.sleep(0.1))\n"
+            "    loop.close()\n"
+            "def in_thread(f):\n"
+            "    thread = threading.Thread(target=leave, args=(f,))\n"
+            "    thread.start(); thread.join()"
+        )
+        request = _call(stock, "in_thread", {"$callback": {"id": "a", "async": True}}, lease=0.5)
+        _result(stock, request)
+        stock.ok("store", {"id": "tool", "value": _f("g"), "lease": 0.5})
+        reference = stock.ok("call", {"target": "builtins.object", "returns": "ref", "lease": 0.5})
+        name = reference["result"]["value"]["$ref"]
+        # An answer that nobody can take breaks nothing either.
+        _answer(stock, *_asked(stock, request))
+        deadline = time.monotonic() + PATIENCE
+        while snake.list_stored(prefix=name) and time.monotonic() < deadline:
+            pass
+        assert not snake.list_stored(prefix=name)
+        assert stock.fails("call", {"target": "stored.tool"})["ename"] == "CallbackLost"
+
+    def test_a_kernel_that_is_shut_down_waits_for_nobody(self, fresh_kernel: Callable[..., Any]) -> None:
+        snake, stock = fresh_kernel()
+        process = psutil.Process(snake.manager.provisioner.pid)
+        (subshell,) = stock.ok("open_subshells", {"lease": 60}, channel="control")["subshells"]
+        stock.cell(CODE)
+        for route in ({}, {"subshell_id": subshell}):
+            content = {"target": ["user", "apply"], "args": [_f()], "lease": 60}
+            _asked(stock, stock.send("call", content, **route))
+        stock.send("shutdown_request", {"restart": False}, channel="control")
+        process.wait(PATIENCE)
 
     def test_a_renewed_lease_keeps_a_long_call(self, fresh_kernel: Callable[..., Any]) -> None:
         _, stock = fresh_kernel()

@@ -181,6 +181,13 @@ class TestOnTheMainThread:
         assert state == ("asked" if how == "cancel" else "")
         assert passed(stock) == ["stubborn"]
 
+    def test_two_cancels_of_one_call_are_both_told(self, stock: Stock) -> None:
+        msg_id = begin(stock, "clean_up")
+        asked = [stock.send("cancel", {"msg_id": msg_id}, channel="control") for _ in range(2)]
+        states = [stock.reply(one, channel="control")["content"]["state"] for one in asked]
+        assert stock.only_reply(msg_id)["content"]["code"] == "cancelled"
+        assert "asked" not in states, states
+
 
 class TestOnASubshell:
     @pytest.mark.parametrize("how", ["cancel", "deadline"])

@@ -245,3 +245,20 @@ def test_an_interrupt_of_what_is_published_leaves_no_half_message(stock: Stock, 
     *numbers, last = re.findall("<(.*?)>", "".join(texts))
     assert last == "end"
     assert numbers == [str(number) for number in range(1, len(numbers) + 1)]
+
+
+SHOWS = PRINTS.replace('print(f"<{number}>", flush=True)', "display(number)").replace(
+    'WHERE = ("IOPubThread.", "Thread.", "lives_with.", "Socket.")', 'WHERE = ("KernelSession.", "Session.")'
+)
+
+
+def test_an_interrupt_of_what_a_call_shows_comes_before_or_after_it(stock: Stock) -> None:
+    """Each message that the reply counts goes out."""
+    stock.cell(f"from IPython.display import display\n{SHOWS}")
+    msg_id = stock.send("call", {"target": "user.struck_everywhere"})
+    content = stock.reply(msg_id)["content"]
+    assert content["status"] == "ok", content
+    outputs = stock.outputs(msg_id)
+    assert content["output"] == len(outputs)
+    assert len([m for m in outputs if m["msg_type"] == "display_data"]) > 10
+    assert stock.statuses(msg_id) == ["busy", "idle"]

@@ -116,6 +116,12 @@ def test_a_short_lease_ends_unless_it_is_renewed(stock: Stock) -> None:
     assert [entry["$tuple"] for entry in stock.call("user.dead.copy")].count([7, True]) == 1
 
 
+def test_a_lease_made_shorter_ends_sooner(stock: Stock) -> None:
+    name = held(stock, 300)
+    stock.ok("renew", {"lease": 0.5}, channel="control")
+    stock.until(lambda: not is_there(stock, name), "the end of the lease")
+
+
 def test_what_was_renamed_or_stored_anew_is_nobodys_to_release(stock: Stock) -> None:
     renamed, shared = held(stock), held(stock)
     stock.ok("rename_stored", {"id": renamed, "to": "kept"})

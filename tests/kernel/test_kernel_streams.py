@@ -435,6 +435,21 @@ class TestALostClient:
         assert stock.call("user.ended") == ["GeneratorExit"]
 
 
+def test_a_producer_that_forks_and_comes_back_sends_once(stock: Stock) -> None:
+    stock.cell(
+        "import os\n"
+        "def forks():\n"
+        "    child = os.fork()\n"
+        "    for _ in range(3): yield 'child' if child == 0 else 'parent'\n"
+        "    if child: yield os.waitpid(child, 0)[1]\n"
+    )
+    reading = Reading(stock, "user.forks", credit=2)
+    reading.until(2)
+    assert reading.grant(10)
+    assert reading.end()["items"] == 4
+    assert reading.items == ["parent", "parent", "parent", 0]
+
+
 _READER = """
 import sys, snakekernel
 client = snakekernel.connect(sys.argv[1])

@@ -39,23 +39,25 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(owner=OWNERS, key=KEYS, seconds=SECONDS)
     def hold(self, owner: str, key: Any, seconds: float | None) -> None:
-        """A new owner begins with the default, and somebody is told to look."""
-        is_new = owner not in self.held
+        """A new owner begins with the default; whoever looks after the ends is told of an earlier one."""
+        is_new, before = owner not in self.held, self.ends.get(owner, 0.0)
         noticed = self.noticed
         number = self.made = self.made + 1
         self.leases.hold(owner, key, lambda: self.released.update([number]), seconds)
         if is_new:
             self.seconds[owner] = DEFAULT_LEASE
-        assert self.noticed == noticed + is_new
         self.held.setdefault(owner, {})[key] = number
         self._extend(owner, seconds)
+        assert self.noticed == noticed + (is_new or self.ends[owner] < before)
 
     @rule(owner=OWNERS, seconds=SECONDS)
     def renew(self, owner: str, seconds: float | None) -> None:
         """It says how much is held; who holds nothing has no lease."""
+        noticed, before = self.noticed, self.ends.get(owner, 0.0)
         assert self.leases.renew(owner, seconds) == len(self.held.get(owner, {}))
         if owner in self.held:
             self._extend(owner, seconds)
+        assert self.noticed == noticed + (owner in self.held and self.ends[owner] < before)
 
     @rule(owner=OWNERS, key=KEYS)
     def drop(self, owner: str, key: Any) -> None:
