@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from stock_client import PATIENCE, Stock
 
-pytestmark = pytest.mark.kernel
+from snakekernel import Client
+from snakekernel.errors import Cancelled
+
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
 Content = dict[str, Any]
 
@@ -453,6 +456,15 @@ def other_stock(snake: Any) -> Iterator[Stock]:
     client = Stock(snake.manager.get_connection_info())
     yield client
     client.close()
+
+
+def test_what_just_begins_to_wait(stock: Stock, snake: Client) -> None:
+    """A signal that comes a moment before native code waits is not heard by it, and sent again."""
+    for _ in range(1000):
+        future = snake.submit("stored.ways.sleep")
+        assert snake.cancel(future) == "stopped"
+        with pytest.raises(Cancelled):
+            future.result(PATIENCE)
 
 
 @pytest.mark.timeout(180)
