@@ -188,6 +188,13 @@ def test_a_stream(snake: Client, begun: str) -> None:
         next(stream)
 
 
+def test_the_deadline_of_a_stream(snake: Client) -> None:
+    stream = snake.stream("stored.slow.items", args=[None], deadline=0.3)
+    assert next(stream) == 1
+    with pytest.raises(DeadlineExceeded):
+        next(stream)
+
+
 def test_closing_at_once(snake: Client, begun: str) -> None:
     """What was asked for last still leaves."""
     with snakekernel.connect(snake.connection_file) as other:

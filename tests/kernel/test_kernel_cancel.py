@@ -207,6 +207,13 @@ class TestOnASubshell:
         _, reply = stopped(stock, how, way, subshell)
         assert reply["result"]["value"] in ("ended", "handled")
 
+    @pytest.mark.parametrize("how", ["cancel", "deadline"])
+    def test_native_code_is_left_when_it_returns(self, stock: Stock, subshell: str, how: str) -> None:
+        state, reply = stopped(stock, how, "native", subshell)
+        assert reply["code"] == CODES[how]
+        assert state == ("asked" if how == "cancel" else "")
+        assert passed(stock) == []
+
     def test_an_interrupt_does_not_reach_it(self, stock: Stock, subshell: str) -> None:
         msg_id = begin(stock, "loop", subshell)
         interrupt(stock)
