@@ -42,6 +42,7 @@ class Streaming(Exchanging):
         string_refs: bool = False,
         session_id: str | None = None,
         concurrent: bool | None = None,
+        deadline: float | None = None,
         timeout: float | None = None,
         on_output: OnOutput | None = None,
         on_progress: OnProgress | None = None,
@@ -56,11 +57,12 @@ class Streaming(Exchanging):
             returns: how each item comes, as for ``call``.
             concurrent: whether the kernel serves others while this waits; if not given, the async client says
                 so, and the blocking one does not.
+            deadline: seconds from when the kernel has it, after which it is stopped there.
             timeout: seconds to wait for each item; None waits as long as the kernel lives.
             on_output, on_progress: as for ``call``; called by whoever takes the items.
         """
         concurrent = self._overlaps if concurrent is None else concurrent
-        fields = call_fields(target, args, kwargs, None, returns, string_refs, None, concurrent)
+        fields = call_fields(target, args, kwargs, None, returns, string_refs, None, concurrent, deadline)
         fields.update(stream={"credit": credit}, lease=LEASE)
         content, buffers, finish = self._encoded("call", fields, whole, session_id)
         outputs = outputs_of(on_output, on_progress)

@@ -89,8 +89,13 @@ class Turns:
         """Send a message, whose slot gets its reply; raises KernelLost where it cannot be sent."""
         if self._watch is not None:
             self._watch.check()
-        with Shield():
-            self.link.send(message, slot)
+        try:
+            with Shield():
+                self.link.send(message, slot)
+        except BaseException:
+            # An interrupt that came while it was sent: its sender will not know of it.
+            unwanted(self.link, message.number)
+            raise
         if self._to_call:
             self._run_callbacks()
 

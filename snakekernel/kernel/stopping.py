@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a request to stop before the answer is that it was asked to.
 _PATIENCE: Final = 0.5
+#: Seconds after which a signal that nobody took is sent again, and at most between two of them.
+_AGAIN: Final = 0.01
+_SELDOM: Final = 1.0
 #: Seconds between looks for a request that ``cancel`` may have overtaken.
 _LOOKS: Final = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.2)
 _DEADLINE: Final = b'"deadline"'
@@ -152,6 +155,11 @@ class Stopping:
             interrupts.request(reason)
             return
         self._asked.append((interrupts, reason))
+        self._knock()
+        loop = self._kernel.control_loop
+        loop.add_callback(loop.call_later, _AGAIN, self._knock_again, 2 * _AGAIN)
+
+    def _knock(self) -> None:
         number = self._signal
         # User code may have put another handler in its place, or the one that ends the process.
         if number is not None and signal.getsignal(number) == self._handler:
@@ -159,6 +167,12 @@ class Stopping:
         elif self._kernel.main_loop is not None:
             # Between two callbacks: that stops what awaits.
             self._kernel.main_loop.call_soon_threadsafe(self._deliver)
+
+    def _knock_again(self, pause: float) -> None:
+        """Of a signal that comes as native code is about to wait nobody hears before the wait is over."""
+        if self._asked:
+            self._knock()
+            self._kernel.control_loop.call_later(pause, self._knock_again, min(2 * pause, _SELDOM))
 
     def _struck(self, signum: int, frame: Any) -> None:
         self._deliver()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
@@ -16,9 +17,10 @@ from stock_client import Stock
 
 import snakekernel
 from snakekernel import AsyncClient, Client
+from snakekernel.client.link import Link
 from snakekernel.errors import Cancelled, DeadlineExceeded, InvalidRequest, ReplyTimeout
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
 _CODE = """
 import time
@@ -103,6 +105,43 @@ def test_ctrl_c(snake: Client, begun: str) -> None:
     thread.join()
 
 
+def silent(output: object) -> None:
+    """Hear, and say nothing."""
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda snake: snake.call("stored.slow.sleep"),
+        lambda snake: snake.call("stored.slow.sleep", on_output=silent),
+        lambda snake: snake.submit("stored.slow.sleep"),
+        lambda snake: snake.submit("stored.slow.sleep", on_output=silent),
+        lambda snake: snake.stream("stored.slow.items", args=[None]),
+    ],
+    ids=["call", "heard call", "submit", "heard submit", "stream"],
+)
+def test_ctrl_c_as_it_is_sent(snake: Client, ask: Callable[[Client], object]) -> None:
+    """Nobody has a future then, nor a stream, by which it could be stopped."""
+    sent = Link.send.__code__
+
+    def strike(frame: Any, event: str, arg: object) -> None:
+        if event == "return" and frame.f_code is sent:
+            sys.setprofile(None)
+            signal.raise_signal(signal.SIGINT)
+
+    before = sys.getprofile()
+    sys.setprofile(strike)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ask(snake)
+    finally:
+        sys.setprofile(before)
+    assert snake.call("operator.add", args=[1, 2], timeout=30) == 3
+    # It may have been taken out before it began.
+    snake.call("stored.slow.over.clear")
+    snake.call("stored.slow.over.append", args=["sleep"])
+
+
 def test_a_future(snake: Client, begun: str) -> None:
     future = snake.submit("stored.slow.sleep", args=[begun])
     waiting = snake.submit("stored.slow.sleep")
@@ -146,6 +185,13 @@ def test_a_stream(snake: Client, begun: str) -> None:
     wait_for(begun)
     assert snake.cancel(stream) == "stopped"
     with pytest.raises(Cancelled):
+        next(stream)
+
+
+def test_the_deadline_of_a_stream(snake: Client) -> None:
+    stream = snake.stream("stored.slow.items", args=[None], deadline=0.3)
+    assert next(stream) == 1
+    with pytest.raises(DeadlineExceeded):
         next(stream)
 
 

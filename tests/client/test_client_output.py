@@ -85,6 +85,22 @@ def test_output_comes_in_order_before_the_result(snake: Client) -> None:
     assert heard[2].id == heard[3].id == "x"
 
 
+def test_logs_warnings_and_figures(snake: Client, stock: Stock) -> None:
+    stock.cell(
+        "import logging, warnings\n"
+        "def tells_all():\n"
+        "    logging.getLogger('told').warning('logged')\n"
+        "    warnings.warn('warned')\n"
+        "    from matplotlib import pyplot\n"
+        "    pyplot.plot([1, 2]); pyplot.show()\n"
+    )
+    heard: list[Output] = []
+    snake.call("user.tells_all", on_output=heard.append)
+    assert "logged" in texts(heard)
+    assert "UserWarning: warned" in texts(heard)
+    assert [output.kind for output in heard if "image/png" in output.data] == ["display"]
+
+
 def test_a_failing_call_tells_what_it_said_before(snake: Client) -> None:
     heard: list[Output] = []
     with pytest.raises(ZeroDivisionError):

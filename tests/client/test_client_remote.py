@@ -8,6 +8,7 @@ import gc
 import pickle
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def names_held(snake: Client) -> set[str]:
 
 def settled(snake: Client, done: Callable[[], bool]) -> bool:
     """Whether it comes to this while the keeper tells what was let go; waits by asking the kernel."""
-    for _ in range(40):
+    for _ in range(200):
         if done():
             return True
         snake.call("time.sleep", args=[0.1])
@@ -269,6 +270,26 @@ def test_what_a_submitted_call_names_is_kept_until_it_ran(snake: Client) -> None
     assert settled(snake, lambda: name not in names_held(snake))
 
 
+def test_two_clients_at_once(snake: Client) -> None:
+    """Each holds its own; what one lets go, or its end, takes nothing from the other."""
+    numbers = remote(snake, "[1, 2]")
+    snake.store("numbers", numbers)
+    with snakekernel.connect(snake.connection_file) as other:
+        theirs = [remote(other, f"[{n}]") for n in range(50)]
+        held = {one._held.name for one in theirs}
+        with ThreadPoolExecutor(2) as pool:
+            ours = pool.submit(lambda: [numbers[0] + n for n in range(50)])
+            sums = pool.submit(lambda: [one[0] + 1 for one in theirs])
+            assert ours.result() == sums.result() == list(range(1, 51))
+        assert held <= names_held(snake)
+        other.stored.numbers.append(3)
+    assert numbers.fetch() == [1, 2, 3]
+    snake.delete_stored("numbers")
+    assert numbers.fetch() == [1, 2, 3]
+    assert settled(snake, lambda: not held & names_held(snake))
+    assert numbers.fetch() == [1, 2, 3]
+
+
 def test_dropped_references_are_told_of_in_batches(snake: Client) -> None:
     before = len(names_held(snake))
     handled = snake.ping()["requests_handled"]
@@ -344,7 +365,7 @@ async def test_the_async_clients_are_awaited() -> None:
         name = numbers._held.name
         del numbers
         gc.collect()
-        for _ in range(40):
+        for _ in range(200):
             if name not in await snake.list_stored("~"):
                 break
             await snake.call("asyncio.sleep", args=[0.1])

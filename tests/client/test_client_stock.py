@@ -58,6 +58,11 @@ REQUESTS: list[tuple[str, dict[str, Any], str, Any]] = [
     ),
     ("table", {"target": ["stored", "x"], "session_id": "stock", "rows": [0, 1]}, "data", [[9], [2]]),
     ("renew", {"release": ["~0"], "lease": 5}, "held", 0),
+    ("call", {"target": "builtins.iter", "args": [[7, 8]], "store_as": "numbers"}, "stored_as", "numbers"),
+    ("pull", {"target": "stored.numbers"}, "done", True),
+    ("delete_stored", {"id": "numbers"}, "status", "ok"),
+    ("open_subshells", {}, "status", "ok"),
+    ("close_subshells", {"subshells": ["no such"]}, "closed", 0),
     ("delete_stored", {"id": "count"}, "status", "ok"),
     ("list_sessions", {"session_id": "stock"}, "count", 1),
     ("close_session", {"session_id": "stock"}, "session_id", "stock"),
@@ -85,8 +90,8 @@ def test_every_operation_through_a_stock_client(stock: Stock) -> None:
 
 def test_the_requests_above_are_of_every_operation() -> None:
     tried = {op for op, *_ in REQUESTS} | {"inspect"}
-    # Running a program needs a language model: the plugin's own tests do it.
-    assert set(CommandTable()) - tried == {"attach", "execute_program"}
+    # Running a program needs a language model: the plugin's own tests do it; those of streams grant credit.
+    assert set(CommandTable()) - tried == {"attach", "credit", "execute_program"}
 
 
 def test_both_kinds_of_client_see_the_same_objects(snake: Client, stock: Stock) -> None:

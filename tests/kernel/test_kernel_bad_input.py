@@ -124,10 +124,20 @@ MALFORMED: list[tuple[str, dict[str, Any], str, str]] = [
     ("call", {"target": "builtins.len", "kwargs": {"a": {"$nonsense": 1}}}, "invalid_request", "$.kwargs.a"),
     ("store", {"id": "x", "value": [1, {"$int": "one"}]}, "invalid_request", "$.value[1]['$int']"),
     ("store", {"id": "x", "value": {"$tuple": 1, "b": 2}}, "invalid_request", "$.value"),
-    # not served yet
     ("call", {"target": "builtins.len", "deadline": 0}, "invalid_request", "$.deadline"),
-    ("call", {"target": "builtins.len", "concurrent": True}, "unsupported", "$.concurrent"),
-    ("call", {"target": "builtins.len", "stream": {"credit": 1}}, "unsupported", "$.stream"),
+    ("call", {"target": "builtins.len", "concurrent": 1}, "invalid_request", "$.concurrent"),
+    ("call", {"target": "builtins.len", "stream": {"credit": 0}}, "invalid_request", "$.stream.credit"),
+    ("call", {"target": "builtins.len", "stream": True}, "invalid_request", "$.stream"),
+    ("call", {"target": "builtins.len", "lease": 0}, "invalid_request", "$.lease"),
+    (
+        "call",
+        {"target": "builtins.len", "args": [{"$callback": 1}]},
+        "invalid_request",
+        "$.args[0]['$callback']",
+    ),
+    ("credit", {"msg_id": "x", "credit": -1}, "invalid_request", "$.credit"),
+    ("pull", {"target": "builtins.len", "count": 0}, "invalid_request", "$.count"),
+    # not served yet
     ("store", {"id": "x", "value": 1, "durable": True}, "unsupported", "$.durable"),
     ("create_session", {"quota": {"objects": 1}}, "unsupported", "$.quota"),
 ]

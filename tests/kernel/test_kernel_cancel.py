@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from stock_client import PATIENCE, Stock
 
-pytestmark = pytest.mark.kernel
+from snakekernel import Client
+from snakekernel.errors import Cancelled
+
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
 Content = dict[str, Any]
 
@@ -210,6 +213,13 @@ class TestOnASubshell:
     def test_code_may_handle_it(self, stock: Stock, subshell: str, how: str, way: str) -> None:
         _, reply = stopped(stock, how, way, subshell)
         assert reply["result"]["value"] in ("ended", "handled")
+
+    @pytest.mark.parametrize("how", ["cancel", "deadline"])
+    def test_native_code_is_left_when_it_returns(self, stock: Stock, subshell: str, how: str) -> None:
+        state, reply = stopped(stock, how, "native", subshell)
+        assert reply["code"] == CODES[how]
+        assert state == ("asked" if how == "cancel" else "")
+        assert passed(stock) == []
 
     def test_an_interrupt_does_not_reach_it(self, stock: Stock, subshell: str) -> None:
         msg_id = begin(stock, "loop", subshell)
@@ -460,6 +470,15 @@ def other_stock(snake: Any) -> Iterator[Stock]:
     client = Stock(snake.manager.get_connection_info())
     yield client
     client.close()
+
+
+def test_what_just_begins_to_wait(stock: Stock, snake: Client) -> None:
+    """A signal that comes a moment before native code waits is not heard by it, and sent again."""
+    for _ in range(1000):
+        future = snake.submit("stored.ways.sleep")
+        assert snake.cancel(future) == "stopped"
+        with pytest.raises(Cancelled):
+            future.result(PATIENCE)
 
 
 @pytest.mark.timeout(180)
