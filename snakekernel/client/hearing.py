@@ -148,7 +148,7 @@ class HeardFuture(Future):
         self._outputs.replied(came)
 
     def _tell(self) -> None:
-        for news in self._news:
+        for news in tuple(self._news):
             news._receive(SETTLED)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:

@@ -62,8 +62,8 @@ class _Feed:
         self.items: deque[Received] = deque()
         #: The final reply, or the reason why none comes.
         self.end: Received | BaseException | None = None
-        #: Told, under the link's lock, of all that comes, while somebody waits.
-        self.wake: Callable[[Received | BaseException], None] | None = None
+        #: Of those who wait; each is told, under the link's lock, of all that comes.
+        self.waiting: list[Callable[[Received | BaseException], None]] = []
         self._events = events
         self._number = number
         self._keeper = keeper
@@ -73,14 +73,16 @@ class _Feed:
             outputs.wake = self._hear
 
     def _hear(self) -> None:
-        if self.wake is not None:
-            self.wake(SETTLED)
+        self._wake(SETTLED)
+
+    def _wake(self, came: Received | BaseException) -> None:
+        for wake in tuple(self.waiting):
+            wake(came)
 
     def take(self, received: Received) -> None:
         """An item came."""
         self.items.append(received)
-        if self.wake is not None:
-            self.wake(received)
+        self._wake(received)
 
     def finish(self, answer: Received | BaseException) -> None:
         """The reply came, or will not."""
@@ -91,8 +93,7 @@ class _Feed:
             self._on_end()
             if self.outputs is not None:
                 self.outputs.replied(answer)
-            if self.wake is not None:
-                self.wake(answer)
+            self._wake(answer)
 
     @property
     def has_come(self) -> bool:
@@ -286,11 +287,11 @@ class Stream(_Reader):
 
     def _wait(self, timeout: float | None) -> bool:
         feed, arrival = self._feed, Future(self._turns, "stream", whole, self._number)
-        feed.wake = arrival._receive
+        feed.waiting.append(arrival._receive)
         try:
             return (feed.has_come and not feed.misses_output) or self._turns.wait(arrival, timeout)
         finally:
-            feed.wake = None
+            feed.waiting.remove(arrival._receive)
 
     def close(self) -> None:
         """Have the producer closed, and wait until it is: at its next ``yield``. Idempotent.
@@ -351,22 +352,17 @@ class AsyncStream(_Reader):
 
     async def _wait(self) -> None:
         feed, arrival = self._feed, asyncio.get_running_loop().create_future()
-        # One who waits already must not be forgotten.
-        before = feed.wake
 
         def wake(came: Received | BaseException) -> None:
             if not arrival.done():
                 arrival.set_result(None)
-            if before is not None:
-                before(came)
 
-        feed.wake = wake
+        feed.waiting.append(wake)
         try:
             if not feed.has_come or feed.misses_output:
                 await arrival
         finally:
-            if feed.wake is wake:
-                feed.wake = before
+            feed.waiting.remove(wake)
 
     async def aclose(self) -> None:
         """As ``Stream.close``."""

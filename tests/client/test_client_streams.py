@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -197,6 +198,21 @@ def test_threads_share_a_stream(snake: Client) -> None:
         parts = list(threads.map(lambda _: list(stream), range(4)))
     assert sorted(item for part in parts for item in part) == list(range(2_000))
     assert all(part == sorted(part) for part in parts)
+
+
+def test_another_thread_closes_it(snake: Client) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        before = snake.submit("time.sleep", args=[60])
+        stream = snake.stream("user.numbers", args=[9])
+        reading = threads.submit(next, stream, "over")
+        while not stream._feed.waiting:
+            threading.Event().wait(0.01)
+        closing = threading.Thread(target=stream.close)
+        closing.start()
+        snake.cancel(before)
+        closing.join(60)
+        assert reading.result(60) in (0, "over")
+    assert not closing.is_alive()
 
 
 def test_other_requests_between_items(snake: Client) -> None:
