@@ -72,6 +72,12 @@ class _Listening(Future):
     __slots__ = ()
     yields = True
 
+    def _receive(self, came: Received | BaseException) -> None:
+        # A loss is told once: it must not be missed because its thread is just stepping down.
+        if self._came is None or self._came is _WOKEN:
+            self._came = came
+        self._turns.came(self)
+
     def step_down(self) -> None:
         """Leave the reading to others. On any thread."""
         with self._turns.link.lock:

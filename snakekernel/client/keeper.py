@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import suppress
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from ..errors import KernelLost
 from ..wire.frame import pack_json
@@ -43,6 +44,8 @@ class Keeper(ABC):
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        #: The remote objects that are held, by the kernel process and their name.
+        self.objects: WeakValueDictionary[tuple[str | None, str], Any] = WeakValueDictionary()
         #: +1 and -1, not counted up yet.
         self._changes: deque[int] = deque()
         self._held = 0
