@@ -148,11 +148,6 @@ class Requests(ABC):
             content.setdefault("callback_call", call)
         return pack_json(content)
 
-    def _way(self, channel: Channel = "shell") -> Channel:
-        """The channel of a request: control where it is made within a call of one of our functions."""
-        functions = self._link.functions
-        return "control" if functions.any and functions.within() is not None else channel
-
     # -- results -----------------------------------------------------------------------------------
 
     def _decoder(self, buffers: Sequence[memoryview]) -> Decoder:

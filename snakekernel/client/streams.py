@@ -23,6 +23,7 @@ from .events import Events, events_of
 from .future import SETTLED, Future, read_reply
 from .hearing import PATIENCE, Outputs, send_heard, stop_hearing
 from .keeper import LEASE, Keeper
+from .lanes import Lane
 from .link import Link
 from .message import Message, Received
 from .payload import whole
@@ -55,10 +56,10 @@ class _Feed:
         events: Events,
         number: int,
         keeper: Keeper,
-        on_end: Callable[[], object],
+        lane: Lane | None,
         outputs: Outputs | None,
     ) -> None:
-        self._on_end = on_end
+        self._lane = lane
         self.items: deque[Received] = deque()
         #: The final reply, or the reason why none comes.
         self.end: Received | BaseException | None = None
@@ -90,7 +91,8 @@ class _Feed:
             self.end = answer
             self._events.streams.pop(self._number, None)
             self._keeper.let_go()
-            self._on_end()
+            if self._lane is not None:
+                self._lane.drop(self._number)
             if self.outputs is not None:
                 self.outputs.replied(answer)
             self._wake(answer)
@@ -121,7 +123,7 @@ class _Reader:
         owner: Requests,
         send: Send,
         message: Message,
-        on_end: Callable[[], object],
+        lane: Lane | None,
         credit: int,
         timeout: float | None,
         outputs: Outputs | None = None,
@@ -139,7 +141,9 @@ class _Reader:
         self._number = message.number
         self._id: str = self._link.id_of(message.number)
         events = events_of(self._link)
-        self._feed = _Feed(events, message.number, self._keeper, on_end, outputs)
+        self._feed = _Feed(events, message.number, self._keeper, lane, outputs)
+        if lane is not None:
+            lane.carry(message.number)
         events.streams[message.number] = self._feed.take
         self._keeper.hold()
         try:
@@ -242,7 +246,7 @@ class Stream(_Reader):
         owner: Requests,
         turns: Turns,
         message: Message,
-        on_end: Callable[[], object],
+        lane: Lane | None,
         credit: int,
         timeout: float | None,
         outputs: Outputs | None = None,
@@ -250,7 +254,7 @@ class Stream(_Reader):
         self._turns = turns
         self._lock = threading.RLock()
         begin = None if outputs is None else partial(send_heard, turns, outputs)
-        super().__init__(owner, turns.send, message, on_end, credit, timeout, outputs, begin)
+        super().__init__(owner, turns.send, message, lane, credit, timeout, outputs, begin)
 
     def __iter__(self) -> Self:
         return self

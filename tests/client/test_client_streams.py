@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -294,6 +295,39 @@ def test_in_parallel(snake: Client) -> None:
         one = pool.stream("user.numbers", args=[50], credit=4)
         two = pool.stream("user.numbers", args=[50], credit=4)
         assert list(zip(one, two, strict=True)) == [(n, n) for n in range(50)]
+
+
+def test_calls_of_a_pool_beside_its_stream(snake: Client) -> None:
+    """The reader may call: there is a subshell without a stream for that."""
+    with snake.parallel(2) as pool:
+        stream = pool.stream("user.numbers", args=[6], credit=2)
+        assert [pool.map("math.isqrt", [n * n, 1], concurrency=2) for n in stream] == [
+            [n, 1] for n in range(6)
+        ]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_end_of_a_pool_closes_its_streams(snake: Client, broken: bool) -> None:
+    with suppress(LookupError), snake.parallel(1) as pool:
+        stream = pool.stream("user.numbers", args=[1_000_000, f"of a pool {broken}"], credit=2)
+        waiting = pool.stream("user.numbers", args=[1_000_000, "waits for its turn"], credit=2)
+        assert next(stream) == 0
+        if broken:
+            raise LookupError
+    with snake.parallel(1) as pool:
+        assert pool.call("math.isqrt", args=[49]) == 7
+    assert len([*stream, *waiting]) < 9
+    assert f"of a pool {broken}" in snake.call("user.ended.copy")
+
+
+async def test_the_end_of_an_async_pool_closes_its_streams(asnake: AsyncClient) -> None:
+    async with asnake.parallel(1) as pool:
+        stream = pool.stream("user.numbers", args=[1_000_000, "of an async pool"], credit=2)
+        assert await anext(stream) == 0
+    async with asnake.parallel(1) as pool:
+        assert await pool.call("math.isqrt", args=[49]) == 7
+    assert len([item async for item in stream]) < 4
+    assert "of an async pool" in await asnake.call("user.ended.copy")
 
 
 def test_a_concurrent_stream_leaves_the_shell_to_others(snake: Client) -> None:
