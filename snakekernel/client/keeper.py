@@ -72,12 +72,10 @@ class Keeper(ABC):
         self._changes.append(-1)
 
     def say(self, op: str, content: bytes) -> None:
-        """Send a request on control whose reply nobody needs, while something is held: at once where this
-        thread may, else with the next renewal. As ``let_go``."""
+        """Have a request sent soon, on control, whose reply nobody needs, while something is held. As
+        ``let_go``."""
         self._unsent.append((op, content))
-        if self._may_send() and not self._link._is_within():
-            with suppress(KernelLost):
-                self._send_unsent()
+        self._hurry()
 
     def _send_unsent(self) -> None:
         with suppress(IndexError):
@@ -88,8 +86,8 @@ class Keeper(ABC):
                     self._link.send(message, _ignore)
 
     @abstractmethod
-    def _may_send(self) -> bool:
-        """Whether this thread may use the connection."""
+    def _hurry(self) -> None:
+        """Have what waits sent now, by whoever ticks. Takes no lock."""
 
     @abstractmethod
     def _begin(self) -> None:
@@ -176,8 +174,10 @@ class ThreadKeeper(Keeper):
             self._thread = thread
             return False
 
-    def _may_send(self) -> bool:
-        return True
+    def _hurry(self) -> None:
+        with suppress(RuntimeError):
+            # Raised where it is awake already.
+            self._asleep.release()
 
     def _ask(self) -> Any:
         self._send_unsent()
@@ -194,9 +194,7 @@ class ThreadKeeper(Keeper):
     def close(self) -> None:
         """Ask no more; the client is being closed. Idempotent."""
         self._is_closed = True
-        with suppress(RuntimeError):
-            # Raised where it is awake already.
-            self._asleep.release()
+        self._hurry()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread() and not self._link.is_foreign():
             thread.join()
@@ -240,15 +238,18 @@ class LoopKeeper(Keeper):
             self._tell()
         self._wait()
 
-    def _may_send(self) -> bool:
-        try:
-            return asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            return False
+    def _hurry(self) -> None:
+        with suppress(RuntimeError):
+            # Raised where the loop is closed, and with it the client's connection.
+            self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
+        try:
+            is_here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_here = False
         # Elsewhere the next tick tells.
-        if self._may_send():
+        if is_here:
             with suppress(KernelLost):
                 self._send_unsent()
                 for content in self._contents():

@@ -159,6 +159,27 @@ def test_the_garbage_collector_closes_it(snake: Client) -> None:
     assert snake.call("user.ended") == ["garbage"]
 
 
+def test_the_garbage_collector_waits_for_nobody(snake: Client) -> None:
+    """It may have broken into any lock, while another thread uses the connection."""
+    stream = snake.stream("user.numbers", args=[1_000_000, "collected at once"], credit=2)
+    assert next(stream) == 0
+    taken, done = threading.Event(), threading.Event()
+
+    def use() -> None:
+        with snake._link.lock:
+            taken.set()
+            done.wait(60)
+
+    with ThreadPoolExecutor(1) as threads:
+        using = threads.submit(use)
+        taken.wait(60)
+        del stream
+        gc.collect()
+        assert not using.done()
+        done.set()
+    assert "collected at once" in snake.call("user.ended.copy")
+
+
 async def test_closing_async(asnake: AsyncClient) -> None:
     await asnake.call("user.ended.clear")
     async with asnake.stream("user.numbers_async", args=[10**9, "block"]) as stream:
