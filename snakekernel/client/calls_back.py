@@ -201,7 +201,8 @@ class _Pool:
     def __init__(self) -> None:
         self._work: SimpleQueue[Called | None] = SimpleQueue()
         self._idle = 0
-        self._lock = threading.Lock()
+        # A signal handler may call while its thread does.
+        self._lock = threading.RLock()
         self._threads: set[threading.Thread] = set()
         self._is_closed = False
 

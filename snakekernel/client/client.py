@@ -313,6 +313,7 @@ class Client(Parallel):
             return future.result(timeout)
         finally:
             stop_hearing(self._link, future._number)
+            outputs.end()
             if future._came is None:
                 unwanted(self._link, future._number)
 

@@ -11,8 +11,8 @@ import asyncio
 import inspect
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -28,6 +28,7 @@ from .link import Link
 from .message import Message, Received
 from .payload import whole
 from .requests import Requests
+from .unwanted import stop
 
 if TYPE_CHECKING:
     from .waiting import Turns
@@ -218,6 +219,16 @@ class _Reader:
         self._tell({"close": True})
         return True
 
+    @contextmanager
+    def _stopped_by_errors(self) -> Iterator[None]:
+        """What a function that listens raises ends the stream: its producer is cancelled."""
+        try:
+            yield
+        except Exception:
+            if self._give_up():
+                stop(self._link, self._number)
+            raise
+
     def __del__(self) -> None:
         if not self._is_over:
             self._is_over = True
@@ -269,7 +280,8 @@ class Stream(_Reader):
         with self._lock:
             while True:
                 if self._feed.outputs is not None:
-                    self._hand_over(self._feed.outputs)
+                    with self._stopped_by_errors():
+                        self._hand_over(self._feed.outputs)
                 item = self._next()
                 if item is not _NOTHING:
                     return item
@@ -326,7 +338,8 @@ class AsyncStream(_Reader):
         """The next item; raises as ``Stream``'s does."""
         while True:
             if self._feed.outputs is not None:
-                await self._hand_over(self._feed.outputs)
+                with self._stopped_by_errors():
+                    await self._hand_over(self._feed.outputs)
             try:
                 item = self._next()
             except StopIteration:
