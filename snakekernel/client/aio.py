@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Gener
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import IO, Any
-from weakref import WeakKeyDictionary
 
 from ..errors import KernelLost, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
@@ -28,8 +27,8 @@ from .link import GONE, Link
 from .message import Channel, Message, Received, Slot
 from .parallel import AsyncParallel
 from .payload import Finish
+from .posting import Post, finished, give_later, result_of
 from .record import AsyncRecord
-from .shield import Shield
 from .streams import AsyncStream
 from .unwanted import unwanted
 from .watch import Watch
@@ -46,8 +45,7 @@ class AsyncClient(AsyncParallel):
         self._link: Link | None = None
         self._launch: Launch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._post: _Post | None = None
-        self._descriptors: list[int] = []
+        self._post: Post | None = None
         self._watch: Watch | None = None
         self._spare = Spare()
 
@@ -101,12 +99,9 @@ class AsyncClient(AsyncParallel):
     def _attach(self, link: Link) -> None:
         self._link = link
         self._loop = asyncio.get_running_loop()
-        self._post = _Post(link, self._loop)
+        self._post = Post(link, self._loop)
         self._keeper = LoopKeeper(link, self._loop, self._post.send)
         self._functions = link.functions = LoopFunctions(self, link, self._loop)
-        self._descriptors = link.descriptors()
-        for descriptor in self._descriptors:
-            self._loop.add_reader(descriptor, self._post.read, descriptor)
 
     def _watch_process(self, manager: Any, link: Link) -> None:
         loop = asyncio.get_running_loop()
@@ -172,9 +167,8 @@ class AsyncClient(AsyncParallel):
 
     async def _close(self) -> None:
         link, self._link = self._link, None
-        if link is not None and self._loop is not None:
-            for descriptor in self._descriptors:
-                self._loop.remove_reader(descriptor)
+        if link is not None and self._post is not None:
+            self._post.close()
             self._keeper.close()
             link.close()
             self._functions.close()
@@ -265,16 +259,9 @@ class AsyncClient(AsyncParallel):
         keep: bool,
     ) -> tuple[int, Coroutine[Any, Any, Any]]:
         link, post = self._opened()
-        channel = self._way(channel)
-        if self._lanes is not None and self._lanes.is_open and channel == "shell":
-            with self._lanes.turn() as lane:
-                message = link.message(request_type(op), content, buffers, keep=keep, subshell=lane.subshell)
-                reply = post.send(message)
-                lane.pending.append(reply)
-            return message.number, _finished(link, message.number, op, reply, finish, timeout)
-        message = link.message(request_type(op), content, buffers, channel, keep=keep)
-        reply = post.send(message)
-        return message.number, _finished(link, message.number, op, reply, finish, timeout)
+        message, lane = self._routed(op, content, buffers, channel, keep=keep)
+        reply = post.send(message) if lane is None else lane.send(partial(post.send, message))
+        return message.number, finished(link, message.number, op, reply, finish, timeout)
 
     def _begin(
         self,
@@ -305,21 +292,20 @@ class AsyncClient(AsyncParallel):
         outputs: Outputs | None,
     ) -> AsyncStream:
         link, post = self._opened()
+        message, lane = self._routed("call", content, buffers, keep=True)
         if outputs is None:
-            return AsyncStream(self, post.give, *self._stream_message(content, buffers), credit, timeout)
+            return AsyncStream(self, post.give, message, lane, credit, timeout)
         sending: asyncio.Future[None] | None = None
 
         def begin(message: Message, slot: Slot) -> None:
             nonlocal sending
             ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
-            if self._listen(link, post, outputs, message.number, ready):
+            if post.listen(outputs, message.number, ready):
                 post.give(message, slot)
             else:
-                sending = asyncio.ensure_future(_give_later(link, post, message, slot, ready))
+                sending = asyncio.ensure_future(give_later(link, post, message, slot, ready))
 
-        stream = AsyncStream(
-            self, post.give, *self._stream_message(content, buffers), credit, timeout, outputs, begin
-        )
+        stream = AsyncStream(self, post.give, message, lane, credit, timeout, outputs, begin)
         stream._sending = sending
         return stream
 
@@ -333,20 +319,14 @@ class AsyncClient(AsyncParallel):
         timeout: float | None,
     ) -> asyncio.Future[Any]:
         link, post = self._opened()
-        channel = self._way()
-        if self._lanes is not None and self._lanes.is_open and channel == "shell":
-            with self._lanes.turn() as lane:
-                message = link.message(request_type(op), content, buffers, keep=True, subshell=lane.subshell)
-                future = self._heard(link, post, message, op, finish, outputs, timeout)
-                lane.pending.append(future)
-                return future
-        message = link.message(request_type(op), content, buffers, channel, keep=True)
-        return self._heard(link, post, message, op, finish, outputs, timeout)
+        message, lane = self._routed(op, content, buffers, keep=True)
+        begin = partial(self._heard, link, post, message, op, finish, outputs, timeout)
+        return begin() if lane is None else lane.send(begin)
 
     def _heard(
         self,
         link: Link,
-        post: _Post,
+        post: Post,
         message: Message,
         op: str,
         finish: Finish,
@@ -354,7 +334,7 @@ class AsyncClient(AsyncParallel):
         timeout: float | None,
     ) -> asyncio.Future[Any]:
         ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
-        at_once = self._listen(link, post, outputs, message.number, ready)
+        at_once = post.listen(outputs, message.number, ready)
         # Where it can be, so that requests go out in the order they were made.
         reply = post.send(message) if at_once else None
 
@@ -366,22 +346,12 @@ class AsyncClient(AsyncParallel):
 
         async def result() -> Any:
             received = await heard(link, message.number, op, begin, outputs, timeout)
-            return _read(link, received, finish)
+            return result_of(link, received, finish)
 
         future = self._cancellable(message.number, result())
         # One that is cancelled before its first step runs nothing.
         future.add_done_callback(lambda _: stop_hearing(link, message.number))
         return future
-
-    def _listen(
-        self, link: Link, post: _Post, outputs: Outputs, number: int, ready: asyncio.Future[Received]
-    ) -> bool:
-        with Shield(), link.lock:
-            if link.listening is None:
-                descriptor = link.listen().door.descriptor
-                self._descriptors.append(descriptor)
-                asyncio.get_running_loop().add_reader(descriptor, post.read, descriptor)
-            return outputs.listen(link.listen(), number, partial(_settle, ready))
 
     def _number_of(self, future: Any) -> int:
         number: int | None = None
@@ -397,7 +367,7 @@ class AsyncClient(AsyncParallel):
         link, post = self._opened()
         return post.send(link.message(msg_type, b"{}", channel="control"))
 
-    def _opened(self) -> tuple[Link, _Post]:
+    def _opened(self) -> tuple[Link, Post]:
         if self._link is None or self._post is None:
             raise KernelLost("This client is not open: enter it with `async with`, or await it.")
         if self._watch is not None:
@@ -411,91 +381,6 @@ class AsyncClient(AsyncParallel):
 
     def _delete(self, path: tuple[Any, ...]) -> None:
         raise TypeError("del cannot be awaited; use `await snake.delete_stored(…)`")
-
-
-class _Post:
-    """Sends for a client and all its views.
-
-    The first request of a turn of the loop goes at once, those that follow in the same turn go together.
-    """
-
-    def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
-        self._link = link
-        self._loop = loop
-        self._sent_in_this_turn = False
-        #: Of the requests that futures of ``submit`` stand for.
-        self.numbers: WeakKeyDictionary[asyncio.Future[Any], int] = WeakKeyDictionary()
-
-    def send(self, message: Message) -> asyncio.Future[Received]:
-        """A future of the reply; raises KernelLost where it cannot be sent."""
-        future: asyncio.Future[Received] = self._loop.create_future()
-        self.give(message, partial(_settle, future))
-        return future
-
-    def give(self, message: Message, slot: Slot) -> None:
-        """As ``send``, with a slot that gets the reply."""
-        if self._sent_in_this_turn:
-            self._link.send_later(message, slot)
-            return
-        with Shield():
-            self._link.send(message, slot)
-        self._sent_in_this_turn = True
-        self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._sent_in_this_turn = False
-        self._link.flush()
-
-    def read(self, descriptor: int) -> None:
-        """A descriptor of the link is readable."""
-        with Shield():
-            self._link.read((descriptor,))
-
-
-async def _give_later(
-    link: Link, post: _Post, message: Message, slot: Slot, ready: asyncio.Future[Received]
-) -> None:
-    try:
-        await welcomed(link, ready)
-        post.give(message, slot)
-    except (KernelLost, ReplyTimeout) as error:
-        # Whoever takes the next item is told.
-        slot(error)
-
-
-def _settle(future: asyncio.Future[Received], came: Received | BaseException) -> None:
-    if future.done():
-        return
-    if isinstance(came, BaseException):
-        future.set_exception(came)
-        # Read here, so that a reply nobody awaits any more is no warning at exit.
-        future.exception()
-    else:
-        future.set_result(came)
-
-
-async def _finished(
-    link: Link, number: int, op: str, reply: asyncio.Future[Received], finish: Finish, timeout: float | None
-) -> Any:
-    try:
-        if timeout is None:
-            received = await reply
-        else:
-            async with asyncio.timeout(timeout):
-                received = await reply
-    except TimeoutError:
-        unwanted(link, number)
-        raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it was asked to stop.") from None
-    except asyncio.CancelledError:
-        unwanted(link, number)
-        raise
-    return _read(link, received, finish)
-
-
-def _read(link: Link, received: Received, finish: Finish) -> Any:
-    content = read_reply(received)
-    link.learn(content, received.generation)
-    return finish(content, received.buffers)
 
 
 async def _end(launch: Launch) -> None:

@@ -72,6 +72,12 @@ class _Listening(Future):
     __slots__ = ()
     yields = True
 
+    def _receive(self, came: Received | BaseException) -> None:
+        # A loss is told once: it must not be missed because its thread is just stepping down.
+        if self._came is None or self._came is _WOKEN:
+            self._came = came
+        self._turns.came(self)
+
     def step_down(self) -> None:
         """Leave the reading to others. On any thread."""
         with self._turns.link.lock:
@@ -195,7 +201,8 @@ class _Pool:
     def __init__(self) -> None:
         self._work: SimpleQueue[Called | None] = SimpleQueue()
         self._idle = 0
-        self._lock = threading.Lock()
+        # A signal handler may call while its thread does.
+        self._lock = threading.RLock()
         self._threads: set[threading.Thread] = set()
         self._is_closed = False
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import IO, Any, Final
 
 from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
@@ -256,14 +257,14 @@ class Client(Parallel):
     ) -> Any:
         if timeout is None and channel == "control":
             timeout = CONTROL_TIMEOUT
-        channel = self._way(channel)
+        message, lane = self._routed(op, content, buffers, channel)
         turns = self._functions if self._functions.any else self._turns
-        if self._lanes is not None and self._lanes.is_open and channel == "shell":
-            with self._lanes.turn() as lane:
-                message = self._link.message(request_type(op), content, buffers, subshell=lane.subshell)
-                return turns.call(message, op, finish, timeout)
-        message = self._link.message(request_type(op), content, buffers, channel)
-        return turns.call(message, op, finish, timeout)
+        if lane is None:
+            return turns.call(message, op, finish, timeout)
+        try:
+            return turns.call(message, op, finish, timeout)
+        finally:
+            lane.leave()
 
     def _number_of(self, future: Any) -> int:
         if not isinstance(future, Future | Stream) or future._turns is not self._turns:
@@ -278,17 +279,9 @@ class Client(Parallel):
         finish: Finish,
         outputs: Outputs | None = None,
     ) -> Future:
-        channel = self._way()
-        if self._lanes is not None and self._lanes.is_open and channel == "shell":
-            with self._lanes.turn() as lane:
-                message = self._link.message(
-                    request_type(op), content, buffers, keep=True, subshell=lane.subshell
-                )
-                future = self._begun(message, op, finish, outputs)
-                lane.pending.append(future)
-                return future
-        message = self._link.message(request_type(op), content, buffers, channel, keep=True)
-        return self._begun(message, op, finish, outputs)
+        message, lane = self._routed(op, content, buffers, keep=True)
+        begin = partial(self._begun, message, op, finish, outputs)
+        return begin() if lane is None else lane.send(begin)
 
     def _begun(self, message: Message, op: str, finish: Finish, outputs: Outputs | None) -> Future:
         if outputs is None:
@@ -303,7 +296,8 @@ class Client(Parallel):
         timeout: float | None,
         outputs: Outputs | None,
     ) -> Stream:
-        return Stream(self, self._turns, *self._stream_message(content, buffers), credit, timeout, outputs)
+        message, lane = self._routed("call", content, buffers, keep=True)
+        return Stream(self, self._turns, message, lane, credit, timeout, outputs)
 
     def _listened(
         self,
@@ -319,6 +313,7 @@ class Client(Parallel):
             return future.result(timeout)
         finally:
             stop_hearing(self._link, future._number)
+            outputs.end()
             if future._came is None:
                 unwanted(self._link, future._number)
 

@@ -12,10 +12,10 @@ from ..wire.errors import UnknownOperation
 from .hearing import OnOutput, OnProgress, Outputs, outputs_of
 from .keeper import LEASE
 from .payload import check_plain, field, whole
-from .requests import Requests
+from .routing import Routing
 
 
-class Exchanging(Requests):
+class Exchanging(Routing):
     """Operations by name, for both clients."""
 
     def execute(

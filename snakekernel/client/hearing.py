@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -98,7 +99,8 @@ class Outputs:
         self.wake()
 
     def end(self) -> None:
-        """Nothing more is handed over."""
+        """Nothing more is handed over, also of what misses still."""
+        self._expected = self._count
         if self._shown is not None:
             self._shown.close()
 
@@ -134,11 +136,13 @@ def _nothing() -> None:
 class HeardFuture(Future):
     """A future of a call whose output is heard: its functions are called by those who ask for its result."""
 
-    __slots__ = ("_news", "_outputs")
+    __slots__ = ("_calling", "_news", "_outputs")
 
     def __init__(self, turns: Turns, op: str, finish: Finish, number: int, outputs: Outputs) -> None:
         super().__init__(turns, op, finish, number)
         self._outputs = outputs
+        #: Held by who calls the functions: one at a time.
+        self._calling = threading.RLock()
         #: Of threads that wait for the next message of any kind.
         self._news: list[Future] = []
         outputs.wake = self._tell
@@ -148,7 +152,7 @@ class HeardFuture(Future):
         self._outputs.replied(came)
 
     def _tell(self) -> None:
-        for news in self._news:
+        for news in tuple(self._news):
             news._receive(SETTLED)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
@@ -156,9 +160,10 @@ class HeardFuture(Future):
         deadline = None if timeout is None else time.monotonic() + timeout
         until: float | None = None
         while True:
-            for call in self._outputs.calls():
-                call()
-                until = None
+            with self._calling:
+                for call in self._outputs.calls():
+                    call()
+                    until = None
             if self._outputs.is_whole:
                 break
             if self._came is not None:
@@ -167,6 +172,7 @@ class HeardFuture(Future):
             if not self._wait(left):
                 if self._came is None:
                     raise ReplyTimeout(f"No reply to {self._op!r} within {timeout} s; it may still run.")
+                stop_hearing(self._turns.link, self._number)
                 break
         self._outputs.end()
         return super().exception()
@@ -241,6 +247,7 @@ async def heard(
             return reply.result()
     except BaseException as error:
         give_up(link, number)
+        outputs.end()
         if isinstance(error, TimeoutError) and limit.expired():
             raise ReplyTimeout(f"No reply to {op!r} within {timeout} s; it was asked to stop.") from None
         raise

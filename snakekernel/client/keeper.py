@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import suppress
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from ..errors import KernelLost
 from ..wire.frame import pack_json
@@ -43,6 +44,8 @@ class Keeper(ABC):
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        #: The remote objects that are held, by the kernel process and their name.
+        self.objects: WeakValueDictionary[tuple[str | None, str], Any] = WeakValueDictionary()
         #: +1 and -1, not counted up yet.
         self._changes: deque[int] = deque()
         self._held = 0
@@ -69,12 +72,10 @@ class Keeper(ABC):
         self._changes.append(-1)
 
     def say(self, op: str, content: bytes) -> None:
-        """Send a request on control whose reply nobody needs, while something is held: at once where this
-        thread may, else with the next renewal. As ``let_go``."""
+        """Have a request sent soon, on control, whose reply nobody needs, while something is held. As
+        ``let_go``."""
         self._unsent.append((op, content))
-        if self._may_send() and not self._link._is_within():
-            with suppress(KernelLost):
-                self._send_unsent()
+        self._hurry()
 
     def _send_unsent(self) -> None:
         with suppress(IndexError):
@@ -89,8 +90,8 @@ class Keeper(ABC):
         self._released.append((self._link.last_epoch, name))
 
     @abstractmethod
-    def _may_send(self) -> bool:
-        """Whether this thread may use the connection."""
+    def _hurry(self) -> None:
+        """Have what waits sent now, by whoever ticks. Takes no lock."""
 
     @abstractmethod
     def _begin(self) -> None:
@@ -177,8 +178,10 @@ class ThreadKeeper(Keeper):
             self._thread = thread
             return False
 
-    def _may_send(self) -> bool:
-        return True
+    def _hurry(self) -> None:
+        with suppress(RuntimeError):
+            # Raised where it is awake already.
+            self._asleep.release()
 
     def _ask(self) -> Any:
         self._send_unsent()
@@ -195,9 +198,7 @@ class ThreadKeeper(Keeper):
     def close(self) -> None:
         """Ask no more; the client is being closed. Idempotent."""
         self._is_closed = True
-        with suppress(RuntimeError):
-            # Raised where it is awake already.
-            self._asleep.release()
+        self._hurry()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread() and not self._link.is_foreign():
             thread.join()
@@ -241,15 +242,18 @@ class LoopKeeper(Keeper):
             self._tell()
         self._wait()
 
-    def _may_send(self) -> bool:
-        try:
-            return asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            return False
+    def _hurry(self) -> None:
+        with suppress(RuntimeError):
+            # Raised where the loop is closed, and with it the client's connection.
+            self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
+        try:
+            is_here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_here = False
         # Elsewhere the next tick tells.
-        if self._may_send():
+        if is_here:
             with suppress(KernelLost):
                 self._send_unsent()
                 for content in self._contents():

@@ -9,22 +9,52 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+_F = TypeVar("_F")
 
 
 class Lane:
     """One subshell, and what was sent to it."""
 
-    __slots__ = ("calls", "pending", "subshell")
+    __slots__ = ("_lock", "calls", "pending", "streams", "subshell")
 
-    def __init__(self, subshell: str) -> None:
+    def __init__(self, subshell: str, lock: AbstractContextManager[Any]) -> None:
+        self._lock = lock
         self.subshell = subshell
-        #: Calls whose thread waits for them, and streams.
+        #: Calls whose thread waits for them.
         self.calls = 0
         #: Futures, oldest first.
         self.pending: deque[Any] = deque()
+        #: The numbers of the requests of streams under way.
+        self.streams: set[int] = set()
+
+    def leave(self) -> None:
+        """The call that it was entered for is over, or was not sent."""
+        with self._lock:
+            self.calls -= 1
+
+    def send(self, send: Callable[[], _F]) -> _F:
+        """Send what it was entered for, which is over with the future that ``send`` gives."""
+        try:
+            future = send()
+            self.pending.append(future)
+            return future
+        finally:
+            self.leave()
+
+    def carry(self, number: int) -> None:
+        """What it was entered for is a stream, and over with ``drop``."""
+        with self._lock:
+            self.streams.add(number)
+            self.calls -= 1
+
+    def drop(self, number: int) -> None:
+        """A stream is over."""
+        with self._lock:
+            self.streams.discard(number)
 
 
 class Lanes:
@@ -38,41 +68,33 @@ class Lanes:
     """
 
     def __init__(self, subshells: Sequence[str], is_done: Callable[[Any], bool]) -> None:
-        self._lanes = [Lane(subshell) for subshell in subshells]
-        self._is_done = is_done
         # A signal handler may send while its thread chooses.
         self._lock = threading.RLock()
+        self._lanes = [Lane(subshell, self._lock) for subshell in subshells]
+        self._is_done = is_done
         self.is_open = True
 
     def __len__(self) -> int:
         return len(self._lanes)
 
-    @contextmanager
-    def turn(self) -> Iterator[Lane]:
-        """The least busy one, counted as busier within the block."""
-        lane = self.enter()
-        try:
-            yield lane
-        finally:
-            self.leave(lane)
-
     def enter(self) -> Lane:
-        """The least busy one, counted as busier until ``leave``."""
+        """The least busy one, counted as busier from now on; see ``Lane`` for how that ends."""
         with self._lock:
             lane = min(self._lanes, key=self._load)
             lane.calls += 1
             return lane
 
-    def leave(self, lane: Lane) -> None:
-        """What it was entered for is over."""
-        with self._lock:
-            lane.calls -= 1
-
-    def _load(self, lane: Lane) -> int:
+    def _load(self, lane: Lane) -> tuple[int, int]:
         pending = lane.pending
         while pending and self._is_done(pending[0]):
             pending.popleft()
-        return lane.calls + len(pending)
+        # A stream may wait for its reader, who may wait for a call: that one goes elsewhere if it can.
+        return len(lane.streams), lane.calls + len(pending)
+
+    def streams(self) -> list[int]:
+        """The numbers of the requests of streams that are not known to be over."""
+        with self._lock:
+            return [number for lane in self._lanes for number in lane.streams]
 
     def pending(self) -> list[Any]:
         """The futures of what was sent and is not known to be over."""

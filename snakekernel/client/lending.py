@@ -27,6 +27,7 @@ from .events import events_of
 from .function import Function
 from .link import Link
 from .message import Received
+from .remote import RemoteObject
 from .shield import Shield
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Called:
             token = _within.set(within)
             try:
                 result = self.function(*self.args, **self.kwargs)
-                if inspect.isawaitable(result):
+                if inspect.isawaitable(result) and not isinstance(result, RemoteObject):
                     result = asyncio.run(_awaited(result))
             except BaseException as raised:  # told to the kernel, then dealt with by the caller
                 error = raised

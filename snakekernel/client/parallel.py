@@ -19,6 +19,7 @@ from .keeper import LEASE
 from .lanes import Lanes, Spare
 from .operations import Operations
 from .payload import Target, field, whole
+from .unwanted import close_stream
 
 if TYPE_CHECKING:
     from .waiting import Turns
@@ -32,8 +33,6 @@ _PATIENCE: Final = 5.0
 class Pooling(Operations):
     """What both clients need for pools."""
 
-    #: Where requests go; None on the main shell.
-    _lanes: Lanes | None = None
     _spare: Spare
 
     def _open_lanes(self, count: int, reused: Sequence[str]) -> Any:
@@ -64,6 +63,13 @@ class Pooling(Operations):
         pool = copy(self)
         pool._lanes = lanes = Lanes(subshells, is_done)
         return pool, lanes
+
+    def _leave_lanes(self, lanes: Lanes) -> None:
+        """A block is over: close the streams that nobody read to their end, and keep the subshells."""
+        subshells = lanes.close()
+        for number in lanes.streams():
+            close_stream(self._link, number)
+        self._spare.give(subshells)
 
 
 class Parallel(Pooling):
@@ -101,7 +107,7 @@ class Parallel(Pooling):
                 future.cancel()
             raise
         finally:
-            self._spare.give(lanes.close())
+            self._leave_lanes(lanes)
 
     def map(
         self,
@@ -211,7 +217,7 @@ class AsyncParallel(Pooling):
                 future.cancel()
             raise
         finally:
-            self._spare.give(lanes.close())
+            self._leave_lanes(lanes)
 
     async def map(
         self,

@@ -34,7 +34,7 @@ _OWN_NAMES: Final = ("fetch", "inspect")
 class Held:
     """An object of the kernel that this client holds; when this goes, the kernel is told to let it go."""
 
-    __slots__ = ("_keeper", "epoch", "kind", "name")
+    __slots__ = ("__weakref__", "_keeper", "epoch", "kind", "name")
 
     def __init__(self, keeper: Keeper, name: str, epoch: str | None, kind: str) -> None:
         self.name = name

@@ -148,11 +148,6 @@ class Requests(ABC):
             content.setdefault("callback_call", call)
         return pack_json(content)
 
-    def _way(self, channel: Channel = "shell") -> Channel:
-        """The channel of a request: control where it is made within a call of one of our functions."""
-        functions = self._link.functions
-        return "control" if functions.any and functions.within() is not None else channel
-
     # -- results -----------------------------------------------------------------------------------
 
     def _decoder(self, buffers: Sequence[memoryview]) -> Decoder:
@@ -221,7 +216,13 @@ class Requests(ABC):
     def _remote(self, name: str, raw: Mapping[str, Any]) -> RemoteObject:
         link = self._link
         kind = f"{raw.get('module')}.{raw.get('type')}"
-        return RemoteObject(self, (Held(self._keeper, name, link.epoch or link.last_epoch, kind), ()))
+        epoch = link.epoch or link.last_epoch
+        # A call that is repeated by its id names the same object again: it goes when the last one here does.
+        objects = self._keeper.objects
+        held = objects.get((epoch, name))
+        if held is None:
+            held = objects[epoch, name] = Held(self._keeper, name, epoch, kind)
+        return RemoteObject(self, (held, ()))
 
     # -- assignment through proxies ----------------------------------------------------------------
 

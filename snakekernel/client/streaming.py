@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import from_reply
-from ..wire.names import request_type
 from .calling import call_fields, lease_of
 from .exchanging import Exchanging
 from .hearing import OnOutput, OnProgress, outputs_of
 from .keeper import LEASE
-from .lanes import Lanes
-from .link import Link
-from .message import Message
 from .payload import Target, whole
 from .streams import Chunk
-
-
-def _nothing() -> None:
-    """Told of the end of streams that share no subshell."""
 
 
 class Streaming(Exchanging):
@@ -28,8 +19,6 @@ class Streaming(Exchanging):
 
     #: Whether calls overlap others where they await, if nothing else is said.
     _overlaps = False
-    #: The subshells of a ``parallel`` block, within one.
-    _lanes: Lanes | None = None
 
     def stream(
         self,
@@ -70,25 +59,6 @@ class Streaming(Exchanging):
         # Keeps what the request names.
         stream._finish = finish
         return stream
-
-    def _stream_message(
-        self, content: bytes, buffers: Sequence[memoryview]
-    ) -> tuple[Message, Callable[[], object]]:
-        """The request, and what is to be told when it is over."""
-        link: Link = self._link
-        make = partial(link.message, request_type("call"), content, buffers, keep=True)
-        way = self._way()
-        if way == "control":
-            return make(way), _nothing
-        lanes = self._lanes
-        if lanes is None or not lanes.is_open:
-            return make(), _nothing
-        lane = lanes.enter()
-        try:
-            return make(subshell=lane.subshell), partial(lanes.leave, lane)
-        except BaseException:
-            lanes.leave(lane)
-            raise
 
     def pull(
         self,

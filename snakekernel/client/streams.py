@@ -11,8 +11,8 @@ import asyncio
 import inspect
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -23,10 +23,12 @@ from .events import Events, events_of
 from .future import SETTLED, Future, read_reply
 from .hearing import PATIENCE, Outputs, send_heard, stop_hearing
 from .keeper import LEASE, Keeper
+from .lanes import Lane
 from .link import Link
 from .message import Message, Received
 from .payload import whole
 from .requests import Requests
+from .unwanted import stop
 
 if TYPE_CHECKING:
     from .waiting import Turns
@@ -55,15 +57,15 @@ class _Feed:
         events: Events,
         number: int,
         keeper: Keeper,
-        on_end: Callable[[], object],
+        lane: Lane | None,
         outputs: Outputs | None,
     ) -> None:
-        self._on_end = on_end
+        self._lane = lane
         self.items: deque[Received] = deque()
         #: The final reply, or the reason why none comes.
         self.end: Received | BaseException | None = None
-        #: Told, under the link's lock, of all that comes, while somebody waits.
-        self.wake: Callable[[Received | BaseException], None] | None = None
+        #: Of those who wait; each is told, under the link's lock, of all that comes.
+        self.waiting: list[Callable[[Received | BaseException], None]] = []
         self._events = events
         self._number = number
         self._keeper = keeper
@@ -74,8 +76,11 @@ class _Feed:
             outputs.wake = self._hear
 
     def _hear(self) -> None:
-        if self.wake is not None:
-            self.wake(SETTLED)
+        self._wake(SETTLED)
+
+    def _wake(self, came: Received | BaseException) -> None:
+        for wake in tuple(self.waiting):
+            wake(came)
 
     def take(self, received: Received) -> None:
         """An item came."""
@@ -83,8 +88,7 @@ class _Feed:
             self._drop(received)
         else:
             self.items.append(received)
-        if self.wake is not None:
-            self.wake(received)
+        self._wake(received)
 
     def finish(self, answer: Received | BaseException) -> None:
         """The reply came, or will not."""
@@ -95,11 +99,11 @@ class _Feed:
                 self.abandon()
             self._events.streams.pop(self._number, None)
             self._keeper.let_go()
-            self._on_end()
+            if self._lane is not None:
+                self._lane.drop(self._number)
             if self.outputs is not None:
                 self.outputs.replied(answer)
-            if self.wake is not None:
-                self.wake(answer)
+            self._wake(answer)
 
     def abandon(self) -> None:
         """Nobody takes items any more: references in them are let go. Also from finalizers."""
@@ -141,7 +145,7 @@ class _Reader:
         owner: Requests,
         send: Send,
         message: Message,
-        on_end: Callable[[], object],
+        lane: Lane | None,
         credit: int,
         timeout: float | None,
         outputs: Outputs | None = None,
@@ -159,7 +163,9 @@ class _Reader:
         self._number = message.number
         self._id: str = self._link.id_of(message.number)
         events = events_of(self._link)
-        self._feed = _Feed(events, message.number, self._keeper, on_end, outputs)
+        self._feed = _Feed(events, message.number, self._keeper, lane, outputs)
+        if lane is not None:
+            lane.carry(message.number)
         events.streams[message.number] = self._feed.take
         self._keeper.hold()
         try:
@@ -234,6 +240,16 @@ class _Reader:
         self._tell({"close": True})
         return True
 
+    @contextmanager
+    def _stopped_by_errors(self) -> Iterator[None]:
+        """What a function that listens raises ends the stream: its producer is cancelled."""
+        try:
+            yield
+        except Exception:
+            if self._give_up():
+                stop(self._link, self._number)
+            raise
+
     def __del__(self) -> None:
         if not self._is_over:
             self._is_over = True
@@ -263,7 +279,7 @@ class Stream(_Reader):
         owner: Requests,
         turns: Turns,
         message: Message,
-        on_end: Callable[[], object],
+        lane: Lane | None,
         credit: int,
         timeout: float | None,
         outputs: Outputs | None = None,
@@ -271,7 +287,7 @@ class Stream(_Reader):
         self._turns = turns
         self._lock = threading.RLock()
         begin = None if outputs is None else partial(send_heard, turns, outputs)
-        super().__init__(owner, turns.send, message, on_end, credit, timeout, outputs, begin)
+        super().__init__(owner, turns.send, message, lane, credit, timeout, outputs, begin)
 
     def __iter__(self) -> Self:
         return self
@@ -286,7 +302,8 @@ class Stream(_Reader):
         with self._lock:
             while True:
                 if self._feed.outputs is not None:
-                    self._hand_over(self._feed.outputs)
+                    with self._stopped_by_errors():
+                        self._hand_over(self._feed.outputs)
                 item = self._next()
                 if item is not _NOTHING:
                     return item
@@ -308,11 +325,11 @@ class Stream(_Reader):
 
     def _wait(self, timeout: float | None) -> bool:
         feed, arrival = self._feed, Future(self._turns, "stream", whole, self._number)
-        feed.wake = arrival._receive
+        feed.waiting.append(arrival._receive)
         try:
             return (feed.has_come and not feed.misses_output) or self._turns.wait(arrival, timeout)
         finally:
-            feed.wake = None
+            feed.waiting.remove(arrival._receive)
 
     def close(self) -> None:
         """Have the producer closed, and wait until it is: at its next ``yield``. Idempotent.
@@ -343,7 +360,8 @@ class AsyncStream(_Reader):
         """The next item; raises as ``Stream``'s does."""
         while True:
             if self._feed.outputs is not None:
-                await self._hand_over(self._feed.outputs)
+                with self._stopped_by_errors():
+                    await self._hand_over(self._feed.outputs)
             try:
                 item = self._next()
             except StopIteration:
@@ -373,22 +391,17 @@ class AsyncStream(_Reader):
 
     async def _wait(self) -> None:
         feed, arrival = self._feed, asyncio.get_running_loop().create_future()
-        # One who waits already must not be forgotten.
-        before = feed.wake
 
         def wake(came: Received | BaseException) -> None:
             if not arrival.done():
                 arrival.set_result(None)
-            if before is not None:
-                before(came)
 
-        feed.wake = wake
+        feed.waiting.append(wake)
         try:
             if not feed.has_come or feed.misses_output:
                 await arrival
         finally:
-            if feed.wake is wake:
-                feed.wake = before
+            feed.waiting.remove(wake)
 
     async def aclose(self) -> None:
         """As ``Stream.close``."""

@@ -7,7 +7,7 @@ waited for, and never raises: whoever gives up has an exception of its own under
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from ..errors import KernelLost
 from ..wire.frame import pack_json
@@ -29,12 +29,20 @@ def unwanted(link: Link, number: int) -> None:
 
 def stop(link: Link, number: int) -> None:
     """Have a request stopped, if the kernel can be told."""
+    _ask(link, "cancel", {"msg_id": link.id_of(number)})
+
+
+def close_stream(link: Link, number: int) -> None:
+    """Have a stream end at its producer's next ``yield``, if the kernel can be told."""
+    _ask(link, "credit", {"msg_id": link.id_of(number), "close": True})
+
+
+def _ask(link: Link, op: str, fields: dict[str, Any]) -> None:
     # A handler that broke into a message of this thread's gets a RuntimeError.
     with suppress(KernelLost, RuntimeError), Shield():
-        content = pack_json({"msg_id": link.id_of(number)})
         # Who gives up may close at once.
         link.parting = _PARTING
-        link.send(link.message(request_type("cancel"), content, channel="control"), _unread)
+        link.send(link.message(request_type(op), pack_json(fields), channel="control"), _unread)
 
 
 def _unread(answer: Received | BaseException) -> None:

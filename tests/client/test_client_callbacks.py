@@ -21,8 +21,10 @@ import pytest
 
 import snakekernel
 from snakekernel import AsyncClient, Client
+from snakekernel.client.calls_back import _Listening
+from snakekernel.client.payload import whole
 from snakekernel.demo.lm_server import LMServer
-from snakekernel.errors import RemoteError, ReplyTimeout, Unserializable
+from snakekernel.errors import KernelLost, RemoteError, ReplyTimeout, Unserializable
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
@@ -131,6 +133,13 @@ def test_what_has_no_value_is_a_remote_object(snake: Client) -> None:
     assert call(snake, "apply_object", look).startswith("<object object at")
     assert snake.call("builtins.repr", args=[seen[0]]).startswith("<object object at")
     assert call(snake, "apply_object", lambda thing: thing.__class__ and 1) == 1
+
+
+def test_a_remote_object_is_a_result(snake: Client) -> None:
+    names = snake.call("builtins.list", args=[["a"]], returns="ref")
+    assert call(snake, "apply", lambda: names) == ["a"]
+    assert call(snake, "apply", lambda: names, returns="ref").append("b") is None
+    assert names.fetch() == ["a", "b"]
 
 
 def test_a_function_is_one_object_as_long_as_it_lives_there(snake: Client) -> None:
@@ -462,3 +471,12 @@ def test_a_lost_kernel_ends_all_of_it(folder: Path) -> None:
         with pytest.raises(snakekernel.errors.KernelLost):
             call(snake, "apply", fatal)
         until(lambda: not snake._link.functions.any, "functions are kept for a dead kernel")
+
+
+def test_a_loss_is_not_missed_by_a_listener_that_steps_down(snake: Client) -> None:
+    listening, lost = _Listening(snake._turns, "listen", whole, 0), KernelLost("gone")
+    listening.step_down()
+    with snake._link.lock:
+        listening._receive(lost)
+    listening.step_down()
+    assert listening._came is lost

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from contextlib import ExitStack
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,10 +13,9 @@ from snakekernel.client.lanes import Lanes, Spare
 
 
 def _sent(lanes: Lanes) -> tuple[str, Future[Any]]:
-    future: Future[Any] = Future()
-    with lanes.turn() as lane:
-        lane.pending.append(future)
-        return lane.subshell, future
+    lane = lanes.enter()
+    future: Future[Any] = lane.send(Future)
+    return lane.subshell, future
 
 
 @given(st.integers(1, 8), st.integers(0, 40))
@@ -47,12 +46,31 @@ def test_what_is_over_makes_room(steps: list[bool]) -> None:
 
 def test_calls_that_threads_wait_for_count() -> None:
     lanes = Lanes(["a", "b"], Future.done)
-    with ExitStack() as stack:
-        chosen = [stack.enter_context(lanes.turn()).subshell for _ in range(2)]
-        assert sorted(chosen) == ["a", "b"]
-        assert _sent(lanes)[0] in ("a", "b")
+    chosen = [lanes.enter() for _ in range(2)]
+    assert sorted(lane.subshell for lane in chosen) == ["a", "b"]
+    chosen[0].leave()
+    assert _sent(lanes)[0] == chosen[0].subshell
     assert lanes.close() == ["a", "b"]
     assert not lanes.is_open
+
+
+def test_what_is_not_sent_counts_no_more() -> None:
+    lanes = Lanes(["a"], Future.done)
+    lane = lanes.enter()
+    with pytest.raises(ZeroDivisionError):
+        lane.send(lambda: 1 // 0)
+    assert lane.calls == 0
+    assert lanes.pending() == []
+
+
+def test_calls_keep_clear_of_streams() -> None:
+    lanes = Lanes(["a", "b"], Future.done)
+    streaming = lanes.enter()
+    streaming.carry(1)
+    assert streaming.subshell not in {_sent(lanes)[0] for _ in range(5)}
+    assert lanes.streams() == [1]
+    streaming.drop(1)
+    assert _sent(lanes)[0] == streaming.subshell
 
 
 def test_spare_ones_are_taken_once() -> None:

@@ -361,6 +361,20 @@ def test_a_streams_output_is_heard(snake: Client, stock: Stock) -> None:
     assert snake.call("math.sqrt", args=[4], on_output=heard.append) == 2
 
 
+def test_a_function_that_fails_cancels_the_stream(snake: Client, stock: Stock) -> None:
+    stock.cell("def sleeps_between():\n    print('asleep', flush=True); yield 0; time.sleep(60)\n")
+
+    def fail(output: Output) -> None:
+        raise LookupError(output.text)
+
+    stream = snake.stream("user.sleeps_between", on_output=fail)
+    with pytest.raises(LookupError, match="asleep"):
+        for _ in stream:
+            pass
+    assert stream.closed
+    assert snake.call("math.isqrt", args=[49], timeout=30) == 7
+
+
 async def test_an_async_streams_output_is_heard(snake: Client) -> None:
     async with AsyncClient.connect(snake.connection_file) as client:
         heard: list[Output] = []

@@ -397,3 +397,14 @@ def test_references_come_by_every_way_a_result_comes(snake: Client) -> None:
 
 def test_the_class_is_public() -> None:
     assert snakekernel.RemoteObject is RemoteObject
+
+
+def test_a_repeated_call_gives_the_same_object(snake: Client) -> None:
+    first, again = (
+        snake.call("builtins.list", args=[[1]], returns="ref", call_id="twice the same") for _ in range(2)
+    )
+    again.append(2)
+    del again
+    # What is let go is told with this one.
+    snake._keeper._tell()
+    assert first.fetch() == [1, 2]

@@ -6,9 +6,11 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -159,6 +161,27 @@ def test_the_garbage_collector_closes_it(snake: Client) -> None:
     assert snake.call("user.ended") == ["garbage"]
 
 
+def test_the_garbage_collector_waits_for_nobody(snake: Client) -> None:
+    """It may have broken into any lock, while another thread uses the connection."""
+    stream = snake.stream("user.numbers", args=[1_000_000, "collected at once"], credit=2)
+    assert next(stream) == 0
+    taken, done = threading.Event(), threading.Event()
+
+    def use() -> None:
+        with snake._link.lock:
+            taken.set()
+            done.wait(60)
+
+    with ThreadPoolExecutor(1) as threads:
+        using = threads.submit(use)
+        taken.wait(60)
+        del stream
+        gc.collect()
+        assert not using.done()
+        done.set()
+    assert "collected at once" in snake.call("user.ended.copy")
+
+
 async def test_closing_async(asnake: AsyncClient) -> None:
     await asnake.call("user.ended.clear")
     async with asnake.stream("user.numbers_async", args=[10**9, "block"]) as stream:
@@ -199,6 +222,21 @@ def test_threads_share_a_stream(snake: Client) -> None:
         parts = list(threads.map(lambda _: list(stream), range(4)))
     assert sorted(item for part in parts for item in part) == list(range(2_000))
     assert all(part == sorted(part) for part in parts)
+
+
+def test_another_thread_closes_it(snake: Client) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        before = snake.submit("time.sleep", args=[60])
+        stream = snake.stream("user.numbers", args=[9])
+        reading = threads.submit(next, stream, "over")
+        while not stream._feed.waiting:
+            threading.Event().wait(0.01)
+        closing = threading.Thread(target=stream.close)
+        closing.start()
+        snake.cancel(before)
+        closing.join(60)
+        assert reading.result(60) in (0, "over")
+    assert not closing.is_alive()
 
 
 def test_other_requests_between_items(snake: Client) -> None:
@@ -298,6 +336,39 @@ def test_in_parallel(snake: Client) -> None:
         one = pool.stream("user.numbers", args=[50], credit=4)
         two = pool.stream("user.numbers", args=[50], credit=4)
         assert list(zip(one, two, strict=True)) == [(n, n) for n in range(50)]
+
+
+def test_calls_of_a_pool_beside_its_stream(snake: Client) -> None:
+    """The reader may call: there is a subshell without a stream for that."""
+    with snake.parallel(2) as pool:
+        stream = pool.stream("user.numbers", args=[6], credit=2)
+        assert [pool.map("math.isqrt", [n * n, 1], concurrency=2) for n in stream] == [
+            [n, 1] for n in range(6)
+        ]
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_end_of_a_pool_closes_its_streams(snake: Client, broken: bool) -> None:
+    with suppress(LookupError), snake.parallel(1) as pool:
+        stream = pool.stream("user.numbers", args=[1_000_000, f"of a pool {broken}"], credit=2)
+        waiting = pool.stream("user.numbers", args=[1_000_000, "waits for its turn"], credit=2)
+        assert next(stream) == 0
+        if broken:
+            raise LookupError
+    with snake.parallel(1) as pool:
+        assert pool.call("math.isqrt", args=[49]) == 7
+    assert len([*stream, *waiting]) < 9
+    assert f"of a pool {broken}" in snake.call("user.ended.copy")
+
+
+async def test_the_end_of_an_async_pool_closes_its_streams(asnake: AsyncClient) -> None:
+    async with asnake.parallel(1) as pool:
+        stream = pool.stream("user.numbers", args=[1_000_000, "of an async pool"], credit=2)
+        assert await anext(stream) == 0
+    async with asnake.parallel(1) as pool:
+        assert await pool.call("math.isqrt", args=[49]) == 7
+    assert len([item async for item in stream]) < 4
+    assert "of an async pool" in await asnake.call("user.ended.copy")
 
 
 def test_a_concurrent_stream_leaves_the_shell_to_others(snake: Client) -> None:
