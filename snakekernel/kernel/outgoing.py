@@ -78,13 +78,17 @@ def send_on_shell(kernel: SnakeKernel, frames: list[Any]) -> None:
 class RequesterOf:
     """Reaches the client that made a request; see ``commands.requester``."""
 
-    __slots__ = ("_door", "_incoming", "_kernel", "sender")
+    __slots__ = ("_door", "_incoming", "_kernel")
 
     def __init__(self, kernel: SnakeKernel, incoming: Incoming, door: Door) -> None:
         self._kernel = kernel
         self._incoming = incoming
         self._door = door
-        self.sender = str(incoming.header.get("session", ""))
+
+    @property
+    def sender(self) -> str:
+        """See ``commands.requester.Requester``."""
+        return str(self._incoming.header.get("session", ""))
 
     def send(self, msg_type: str, content: Any, buffers: Sequence[memoryview] = ()) -> None:
         """See ``commands.requester.Requester``."""
