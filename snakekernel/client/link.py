@@ -105,6 +105,7 @@ class Link:
 
     def listen(self) -> Listening:
         """The iopub channel, opened where it is not yet; the caller holds the lock."""
+        self.check_process()
         self._check_open()
         if self.listening is None:
             if self.connection.iopub_port is None:
@@ -153,6 +154,8 @@ class Link:
 
         Raises KernelLost where the connection is lost or closed already: nothing was sent.
         """
+        # In a forked child nobody may be left who frees the lock.
+        self.check_process()
         self.check_free()
         with self.lock:
             try:
@@ -176,6 +179,7 @@ class Link:
 
     def send_later(self, message: Message, slot: Slot) -> None:
         """As ``send``, at the next ``flush``."""
+        self.check_process()
         self.check_free()
         with Shield(), self.lock:
             self._check_open()
@@ -216,7 +220,6 @@ class Link:
             raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
 
     def _check_open(self) -> None:
-        self.check_process()
         if self._closed:
             raise KernelLost("This client is closed; nothing was sent.")
         self._monitor.look()
