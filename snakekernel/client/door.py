@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import zmq
 
+from .connection import Connection
+
 # As plain integers: pyzmq's enums cost more than the calls they are given to.
 _POLLIN, _MORE = int(zmq.POLLIN), int(zmq.RCVMORE)
 _SNDMORE, _NOBLOCK = int(zmq.SNDMORE), int(zmq.NOBLOCK)
@@ -95,3 +97,20 @@ class Door:
         self.socket.connect(self._address)
         self.unread = True
         self.torn = False
+
+
+def open_door(context: zmq.Context[zmq.Socket[bytes]], connection: Connection, port: int, kind: int) -> Door:
+    """A socket of this kind, connected to one of the kernel's ports; it connects when it can."""
+    socket = context.socket(kind)
+    socket.linger = 0
+    socket.sndhwm = socket.rcvhwm = 0
+    if connection.transport == "ipc":
+        # A kernel that starts is not there yet, and trying again costs next to nothing: ms, not 100.
+        socket.reconnect_ivl = 10
+    if connection.curve_publickey is not None:
+        socket.curve_serverkey = connection.curve_publickey
+        socket.curve_publickey = connection.curve_publickey
+        socket.curve_secretkey = connection.curve_secretkey or b""
+    address = connection.address(port)
+    socket.connect(address)
+    return Door(socket, address)

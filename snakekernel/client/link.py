@@ -14,59 +14,39 @@ import os
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from ..errors import KernelLost, SnakeError, Unsupported
 from ..memory.attachment import Attachment
 from ..memory.exchange import SEGMENTS
-from ..wire.frame import (
-    DELIMITER,
-    BadFrame,
-    Headers,
-    Signer,
-    bind_buffers,
-    flattened,
-    pack_json,
-    unpack_header,
-    unpack_object,
-)
+from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, pack_json, unpack_object
 from ..wire.names import request_type
-from .buffers import private
 from .connection import Connection
-from .door import Door
+from .door import Door, open_door
 from .listening import Listening
-from .message import Channel, Message, Received, Slot
+from .message import Channel, Message, Received, Slot, event_type
+from .monitor import Monitor
+from .sharing import Sharing
 from .shield import Shield
-from .sleeper import Sleeper
-
-if TYPE_CHECKING:
-    from ..memory.segments import Lease
 
 #: Said to whoever waits when the kernel goes.
 GONE: Final = "The kernel is gone: it ended before the reply came."
-_WATCHED: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECTED
-_NOBLOCK: Final = int(zmq.NOBLOCK)
 _SEGMENTS: Final = SEGMENTS.encode()
-#: How the types of replies end, and no other.
-_REPLY: Final = b'_reply"'
 _TORN: Final = "An exception broke into the sending or reading of a message, so replies under way are lost."
 _BROKE_IN: Final = (
     "A signal handler or a finalizer used the client while its own thread was in the middle of a message."
 )
 
 
-def _event_type(header: bytes) -> str | None:
-    """The type of a message that is no reply, or None; a glance at the bytes decides for most."""
-    if _REPLY in header:
-        return None
-    try:
-        return unpack_header(header).msg_type
-    except BadFrame:
-        return None
+def _abandon(context: zmq.Context[zmq.Socket[bytes]], opened: list[zmq.Socket[bytes]], pid: int) -> None:
+    if os.getpid() == pid:
+        for socket in opened:
+            socket.close(0)
+        context.term()
 
 
 class Link:
@@ -75,6 +55,7 @@ class Link:
     def __init__(self, connection: Connection, shared_memory: int | None) -> None:
         self.connection = connection
         self._attachment = Attachment(shared_memory)
+        self._sharing = Sharing(self._attachment, binds=connection.binds_buffers)
         self._signer = Signer(connection.key, connection.signature_scheme)
         self._headers = Headers(uuid.uuid4().hex, "snakekernel")
         self.lock = threading.RLock()
@@ -89,7 +70,6 @@ class Link:
         self.functions: Any = None
         #: Milliseconds that closing waits for messages to leave.
         self.parting = 0
-        self._lost = False
         self._closed = False
         self._pid = os.getpid()
         #: The kernel process that this connection leads to, once a reply told; None after a loss.
@@ -99,43 +79,38 @@ class Link:
         #: Counts the losses: what a reply says of the kernel holds in its own generation only.
         self._generation = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        shell, control = self._connect(connection.shell_port), self._connect(connection.control_port)
-        monitor = shell.socket.get_monitor_socket(_WATCHED)
-        monitor.linger = 0
+        self._opened: list[zmq.Socket[bytes]] = []
+        # A client that nobody closed may go with the garbage, and its context wait for its sockets for ever.
+        self._abandoned = weakref.finalize(self, _abandon, self._context, self._opened, self._pid)
+        self._abandoned.atexit = False
+        shell, control = self._open(connection.shell_port), self._open(connection.control_port)
         self._doors: dict[Channel, Door] = {"shell": shell, "control": control}
         self._sockets = list(self._doors.values())
-        self._monitor = Door(monitor, "")
-        self._monitor_sleeper = Sleeper([self._monitor.descriptor])
+        # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps: that one
+        # refuses it by its epoch.
+        self._monitor = Monitor(shell.socket, lambda is_torn: self._lose(_TORN if is_torn else GONE))
+        self._opened.append(self._monitor.door.socket)
         #: The iopub channel, once somebody listened.
         self.listening: Listening | None = None
 
-    def _connect(self, port: int, kind: int = zmq.DEALER) -> Door:
-        socket = self._context.socket(kind)
-        socket.linger = 0
-        socket.sndhwm = socket.rcvhwm = 0
-        if self.connection.transport == "ipc":
-            # A kernel that starts is not there yet, and trying again costs next to nothing: ms, not 100.
-            socket.reconnect_ivl = 10
-        if self.connection.curve_publickey is not None:
-            socket.curve_serverkey = self.connection.curve_publickey
-            socket.curve_publickey = self.connection.curve_publickey
-            socket.curve_secretkey = self.connection.curve_secretkey or b""
-        address = self.connection.address(port)
-        socket.connect(address)
-        return Door(socket, address)
+    def _open(self, port: int, kind: int = zmq.DEALER) -> Door:
+        door = open_door(self._context, self.connection, port, kind)
+        self._opened.append(door.socket)
+        return door
 
     def descriptors(self) -> list[int]:
         """File descriptors that become readable when ``pump`` may have something to do."""
         heard = () if self.listening is None else (self.listening.door,)
-        return [door.descriptor for door in (*self._sockets, self._monitor, *heard)]
+        return [door.descriptor for door in (*self._sockets, self._monitor.door, *heard)]
 
     def listen(self) -> Listening:
         """The iopub channel, opened where it is not yet; the caller holds the lock."""
+        self.check_process()
         self._check_open()
         if self.listening is None:
             if self.connection.iopub_port is None:
                 raise Unsupported("The connection details name no iopub port, where output comes from.")
-            door = self._connect(self.connection.iopub_port, zmq.SUB)
+            door = self._open(self.connection.iopub_port, zmq.SUB)
             self.listening = Listening(door, self._signer, self._headers)
         return self.listening
 
@@ -166,39 +141,21 @@ class Link:
         number, header = self._headers.next(msg_type, time.time(), subshell)
         metadata, leases = b"{}", None
         if buffers:
-            metadata, buffers, leases = self._place(number, buffers, keep, shared)
+            # The answer to the offer may be waiting to be read.
+            self.check_process()
+            self.pump()
+            metadata, buffers, leases = self._sharing.place(number, buffers, keep, shared)
         signed = [header, b"{}", metadata, content]
         frames = [DELIMITER, self._signer.sign(signed), *signed]
         return Message(number, self._doors[channel], frames, buffers, leases)
-
-    def _place(
-        self, number: int, buffers: Sequence[memoryview], keep: bool, shared: bool
-    ) -> tuple[bytes, Sequence[memoryview], list[Lease] | None]:
-        """The metadata and frames of a request's buffers: big ones go through shared memory."""
-        self.check_process()
-        # The answer to the offer may be waiting to be read.
-        self.pump()
-        buffers = [flattened(buffer) for buffer in buffers]
-        metadata: dict[str, Any] = {}
-        leases = None
-        with Shield():
-            sent = self._attachment.send(number, buffers) if shared else None
-            if sent is not None:
-                # The message's until it is sent, and let go with it.
-                leases = self._attachment.leases.pop(number)
-        if sent is not None:
-            buffers, metadata = sent.frames, {SEGMENTS: sent.entries}
-        if keep:
-            buffers = [private(buffer) for buffer in buffers]
-        if self.connection.binds_buffers:
-            metadata.update(bind_buffers(buffers))
-        return pack_json(metadata), buffers, leases
 
     def send(self, message: Message, slot: Slot) -> None:
         """Send a request; ``slot`` gets its reply, or the reason why none comes. The caller holds a Shield.
 
         Raises KernelLost where the connection is lost or closed already: nothing was sent.
         """
+        # In a forked child nobody may be left who frees the lock.
+        self.check_process()
         self.check_free()
         with self.lock:
             try:
@@ -222,6 +179,7 @@ class Link:
 
     def send_later(self, message: Message, slot: Slot) -> None:
         """As ``send``, at the next ``flush``."""
+        self.check_process()
         self.check_free()
         with Shield(), self.lock:
             self._check_open()
@@ -236,7 +194,7 @@ class Link:
             if self._closed:
                 return
             try:
-                self._notice_loss()
+                self._monitor.look()
                 for message in outbox:
                     if message.number in self._slots:
                         self._put(message)
@@ -262,11 +220,10 @@ class Link:
             raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
 
     def _check_open(self) -> None:
-        self.check_process()
         if self._closed:
             raise KernelLost("This client is closed; nothing was sent.")
-        self._notice_loss()
-        if self._lost:
+        self._monitor.look()
+        if self._monitor.is_lost:
             raise KernelLost("The kernel is gone; nothing was sent.")
 
     def learn(self, content: Mapping[str, Any], generation: int) -> None:
@@ -312,7 +269,7 @@ class Link:
     def unread(self) -> bool:
         """Whether something may have come that no descriptor tells of: ``pump`` before you sleep."""
         shell, control = self._sockets
-        if shell.unread or control.unread or self._monitor.unread:
+        if shell.unread or control.unread or self._monitor.door.unread:
             return True
         return self.listening is not None and self.listening.door.unread
 
@@ -338,9 +295,9 @@ class Link:
                         self._read(door, until)
                     elif door.descriptor in ready:
                         self._read(door, until, told=True)
-                monitor = self._monitor
+                monitor = self._monitor.door
                 if ready is None or monitor.unread or monitor.descriptor in ready:
-                    self._read_monitor()
+                    self._monitor.read()
                 if self.listening is not None:
                     self.listening.read(ready)
             except BaseException:
@@ -384,10 +341,10 @@ class Link:
         reply: Received | SnakeError
         if buffers and _SEGMENTS in metadata:
             # Opened here, whether anybody waits for it or not: the kernel keeps it until then.
-            reply = self._open_segments(content, metadata, buffers)
+            reply = self._sharing.open(content, metadata, buffers, self._generation)
         else:
             reply = Received(content, metadata, buffers, self._generation)
-        if self.events is not None and (kind := _event_type(header)) is not None:
+        if self.events is not None and (kind := event_type(header)) is not None:
             if isinstance(reply, Received):
                 self.events(kind, number, reply)
             return
@@ -396,39 +353,7 @@ class Link:
             slot(reply)
             self._slots.pop(number, None)
 
-    def _open_segments(
-        self, content: bytes, metadata: bytes, buffers: Sequence[memoryview]
-    ) -> Received | SnakeError:
-        try:
-            opened = self._attachment.receive(unpack_object(metadata), buffers)
-            return Received(content, b"{}", opened, self._generation)
-        except SnakeError as error:
-            return error
-
     # -- loss and closing --------------------------------------------------------------------------
-
-    def _notice_loss(self) -> None:
-        if self._monitor.unread or self._monitor_sleeper.sleep(0):
-            self._read_monitor()
-
-    def _read_monitor(self) -> None:
-        monitor = self._monitor
-        monitor.unread = True
-        if monitor.torn:
-            # An event was lost; it may have told of a loss.
-            self._lose(_TORN)
-            monitor.drop()
-            monitor.torn = False
-        while monitor.has_message():
-            monitor.torn = True
-            event = parse_monitor_message(monitor.socket.recv_multipart(_NOBLOCK))
-            monitor.torn = False
-            self._lost = event["event"] == zmq.EVENT_DISCONNECTED
-            if self._lost:
-                # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps:
-                # that one refuses it by its epoch.
-                self._lose(GONE)
-        monitor.unread = False
 
     def _mend(self) -> None:
         """Make torn sockets usable again; which of the replies were lost is not known, so all are."""
@@ -468,8 +393,8 @@ class Link:
                 return
             self._closed = True
             self._fail_all("This client was closed before the reply came.")
-            self._doors["shell"].socket.disable_monitor()
-            heard = () if self.listening is None else (self.listening.door,)
-            for door in (*self._sockets, self._monitor, *heard):
-                door.socket.close(self.parting)
+            self._monitor.close()
+            self._abandoned.detach()
+            for socket in self._opened:
+                socket.close(self.parting)
             self._context.term()

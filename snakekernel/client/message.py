@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from ..wire.frame import BadFrame, unpack_header
 from .door import Door
 
 if TYPE_CHECKING:
     from ..memory.segments import Lease
 
 Channel = Literal["shell", "control"]
+
+#: How the types of replies end, and no other.
+_REPLY: Final = b'_reply"'
 
 
 class Received(NamedTuple):
@@ -25,6 +29,16 @@ class Received(NamedTuple):
 #: Gets a reply, or the reason why none comes; called under the link's lock, so it only takes
 #: note. Called again, it keeps what came first.
 Slot = Callable[[Received | BaseException], None]
+
+
+def event_type(header: bytes) -> str | None:
+    """The type of a message that is no reply, or None; a glance at the bytes decides for most."""
+    if _REPLY in header:
+        return None
+    try:
+        return unpack_header(header).msg_type
+    except BadFrame:
+        return None
 
 
 class Message(NamedTuple):

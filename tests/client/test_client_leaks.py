@@ -38,10 +38,10 @@ def _counts_at_rest() -> tuple[int, int]:
 
 
 def test_opening_and_closing_leaks_nothing(snake: Client) -> None:
-    snakekernel.connect(snake.connection_file).close()
+    Client.connect(snake.connection_file).close()
     before = _counts_at_rest()
     for _ in range(ROUNDS):
-        with snakekernel.connect(snake.connection_file) as client:
+        with Client.connect(snake.connection_file) as client:
             client.call("math.sqrt", args=[4])
     assert _counts() == before
 
@@ -97,3 +97,16 @@ def test_a_program_that_forgets_to_close_leaves_nothing(tmp_path: Path) -> None:
         pass
     assert not os.path.exists(file)
     assert not Path(address).parent.exists()
+
+
+# Python warns of what was left open, and closes it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_client_that_nobody_closed_is_no_burden(snake: Client) -> None:
+    """Collected as garbage, it waits for nothing and leaves nothing open."""
+    before = _counts_at_rest()
+    for _ in range(3):
+        client = Client.connect(snake.connection_file)
+        assert client.call("math.isqrt", args=[49]) == 7
+        del client
+        gc.collect()
+    assert _counts_at_rest() <= before
