@@ -248,7 +248,10 @@ class RemoteObject(Operators):
             shown: Description = self._retrieved("preview", _PATIENCE)
         except Exception:  # whatever it is, an object can be shown
             return None
-        return shown if isinstance(shown, Description) else Description({"string_repr": repr(shown)})
+        if isinstance(shown, Description):
+            return shown
+        kind = type(shown)
+        return Description({"type": kind.__name__, "module": kind.__module__, "string_repr": repr(shown)})
 
     def __repr__(self) -> str:
         shown = self._shown()

@@ -204,6 +204,7 @@ def test_another_kernels_and_another_sessions_are_refused(
 def test_it_is_shown_as_it_is_there(snake: Client) -> None:
     numbers = remote(snake, "[1, 2, 3]")
     assert repr(numbers) == "<remote builtins.list> [1, 2, 3]"
+    assert repr(numbers[0]) == "<remote builtins.int> 1"
     assert str(numbers) == "[1, 2, 3]"
     assert len(repr(remote(snake, "list(range(100_000))"))) < 3_000
     frame = snake.call("pandas.DataFrame", args=[{"a": [1]}], returns="ref")

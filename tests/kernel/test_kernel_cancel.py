@@ -474,7 +474,7 @@ def other_stock(snake: Any) -> Iterator[Stock]:
 
 def test_what_just_begins_to_wait(stock: Stock, snake: Client) -> None:
     """A signal that comes a moment before native code waits is not heard by it, and sent again."""
-    for _ in range(1000):
+    for _ in range(600):
         future = snake.submit("stored.ways.sleep")
         assert snake.cancel(future) == "stopped"
         with pytest.raises(Cancelled):
