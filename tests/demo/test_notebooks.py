@@ -67,4 +67,5 @@ def test_the_notebooks_that_ship() -> None:
         "03-dspy-programs",
         "04-a-program-and-a-person",
         "05-inspecting",
+        "06-streams-and-callbacks",
     ]
