@@ -90,6 +90,8 @@ class Activities:
     def end(self, activity: Activity) -> None:
         """The request's reply is sent: from here on it is neither shown busy nor credited with output."""
         self._running.pop(_key(activity.parent["header"]), None)
+        # Whoever looks at activities may keep the last one; a request's buffers are not kept with it.
+        activity.serving = None
         with activity._lock:
             busy, activity.busy = activity.busy, True
         if busy:
