@@ -6526,6 +6526,8 @@ class Panel {
     const node = rows.length === 1 ? (active?.node ?? rows[0].node) : null;
     this.details.show(node ?? null);
     this.splitter.hidden = this.details.element.hidden;
+    // The panel's height, which bounds the share, may not have been known before.
+    if (!this.splitter.hidden) this.#setSplit(this.split);
   }
 
   /** What is seen, from the state of the kernel. */
