@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -71,6 +72,7 @@ class Exchanging(Routing):
         check_plain(args or {}, "$")
         return self._packed(dict(args or {}), session_id or self._session_id)
 
+    @abstractmethod
     def _streamed(
         self,
         content: bytes,
@@ -80,7 +82,6 @@ class Exchanging(Routing):
         outputs: Outputs | None,
     ) -> Any:
         """Send the request of a stream; returns the stream."""
-        raise NotImplementedError
 
     def supported_commands(self, *, timeout: float | None = None) -> Any:
         """The operations that the kernel serves."""
