@@ -40,6 +40,9 @@ __all__ = [
     "NotASnakeKernel",
     "NotFound",
     "OutcomeUnknown",
+    "PoolClosed",
+    "PoolFull",
+    "QueueTimeout",
     "Raised",
     "RemoteError",
     "ReplyTimeout",
@@ -49,6 +52,7 @@ __all__ = [
     "Unresolvable",
     "Unserializable",
     "Unsupported",
+    "WorkerLost",
     "from_reply",
 ]
 
@@ -59,6 +63,22 @@ class RemoteError(Raised):
 
 class KernelLost(OutcomeUnknown, ConnectionError):
     """The connection to the kernel ended: whether pending requests ran cannot be told."""
+
+
+class WorkerLost(KernelLost):
+    """The pool's kernel that ran this is gone or out of reach: whether it ran cannot be told."""
+
+
+class PoolFull(LimitExceeded):
+    """The pool takes no more: its queue is full, or it has as many sessions as it may. Nothing was sent."""
+
+
+class QueueTimeout(DeadlineExceeded, TimeoutError):
+    """No kernel of the pool was free in time. Nothing was sent."""
+
+
+class PoolClosed(Unsupported):
+    """The pool drains or is closed. Nothing was sent."""
 
 
 class ReplyTimeout(OutcomeUnknown, TimeoutError):

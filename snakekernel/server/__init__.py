@@ -1,0 +1,1 @@
+"""A pool of kernels behind Jupyter Server."""
