@@ -1,0 +1,185 @@
+"""Ray and Dask clusters on the hosts of a network, started by their own commands as a person would.
+
+Rules: the pool's own host is part of a Ray cluster (a Ray driver needs a raylet beside it) and holds its
+control plane; of a Dask cluster it is a client alone, with the scheduler on a host of its own. All of Dask
+speaks TLS with certificates made for this cluster.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from .hosts import Host, Network
+
+#: Seconds for a cluster to be there; on two busy cores Ray needs most of a minute.
+_PATIENCE = 100
+_BIN = Path(sys.executable).parent
+
+#: Ray's head takes a host for dead after three unanswered probes: here in 3 s, by default in 20 s.
+_RAY = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "8",
+    "RAY_enable_metrics_collection": "0",
+}
+
+
+class Cluster(Protocol):
+    """A running engine: its worker hosts, and how a pool's provisioner reaches it."""
+
+    workers: list[Host]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The provisioner's settings that name this cluster."""
+
+    def kill_control_plane(self) -> None:
+        """End what places kernels (Ray's GCS, Dask's scheduler) at once, and nothing else."""
+
+
+class RayCluster:
+    """A head beside this process and one raylet on each of several hosts.
+
+    Args:
+        network: where the hosts come from.
+        workers: how many hosts beside this one.
+        cpus: CPUs that each host says it has, the head included.
+    """
+
+    def __init__(self, network: Network, *, workers: int = 2, cpus: int = 4) -> None:
+        here = network.here
+        port, client_port = _free_port(here.address), _free_port(here.address)
+        self.address = f"{here.address}:{port}"
+        self.workers = [network.add(f"worker-{number}") for number in range(1, workers + 1)]
+        self._here = here
+        head = ("--head", f"--port={port}", f"--ray-client-server-port={client_port}")
+        self._start(here, cpus, *head, "--include-dashboard=false", "--no-monitor")
+        _wait(lambda: _listens(here.address, port), "Ray's head", [here])
+        for host in self.workers:
+            self._start(host, cpus, f"--address={self.address}")
+        for host in (here, *self.workers):
+            _wait(lambda host=host: "Ray runtime started" in _output(host), f"Ray on {host.name}", [host])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"address": self.address}
+
+    def kill_control_plane(self) -> None:
+        _kill(self._here, "gcs_server")
+
+    def _start(self, host: Host, cpus: int, *options: str) -> None:
+        command = [
+            str(_BIN / "ray"),
+            "start",
+            f"--node-ip-address={host.address}",
+            f"--num-cpus={cpus}",
+            "--object-store-memory=80000000",
+            "--disable-usage-stats",
+            "--include-log-monitor=false",
+            f"--temp-dir={host.folder}/r",
+            *options,
+            "--block",
+        ]
+        host.spawn(command, env=_RAY)
+
+
+class DaskCluster:
+    """A scheduler on one host and one worker on each of several others.
+
+    Args:
+        network: where the hosts come from.
+        workers: how many hosts beside the scheduler's.
+        cpus: threads of each worker.
+    """
+
+    def __init__(self, network: Network, *, workers: int = 2, cpus: int = 4) -> None:
+        self._head = network.add("scheduler")
+        self.workers = [network.add(f"worker-{number}") for number in range(1, workers + 1)]
+        self.tls = make_certificate(network.folder)
+        files = [f"--tls-{what}={self.tls[name]}" for what, name in _TLS.items()]
+        self.address = f"tls://{self._head.address}:8786"
+        dask = [sys.executable, "-m"]
+        scheduler = ["distributed.cli.dask_scheduler", f"--host={self.address}", "--no-dashboard", "--no-show"]
+        self._head.spawn([*dask, *scheduler, *files], env=_DASK)
+        for host in self.workers:
+            options = [f"--host={host.address}", f"--nthreads={cpus}", f"--name={host.name}", "--no-dashboard"]
+            options += [f"--local-directory={host.folder}", "--memory-limit=0", "--protocol=tls"]
+            worker = ["distributed.cli.dask_worker", self.address, *options]
+            host.spawn([*dask, *worker, *files], env=_DASK)
+        for host in self.workers:
+            _wait(lambda host=host: "Registered to:" in _output(host), f"Dask on {host.name}", [host, self._head])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {"address": self.address, "tls": {name: str(path) for name, path in self.tls.items()}}
+
+    def kill_control_plane(self) -> None:
+        self._head.kill()
+
+
+_TLS = {"ca-file": "ca", "cert": "cert", "key": "key"}
+#: A worker is taken for dead after 6 s without a heartbeat, by default after 300 s.
+_DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
+
+
+def make_certificate(folder: Path) -> dict[str, Path]:
+    """A certificate authority of its own and one certificate by it, which all of a cluster use.
+
+    Returns:
+        The files ``ca``, ``cert`` and ``key``.
+    """
+    files = {name: folder / f"{name}.pem" for name in ("ca", "cert", "key")}
+    subject = ["-subj", "/CN=snakekernel demo", "-addext", "basicConstraints=critical,CA:TRUE"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command += ["-noenc", "-days", "2", *subject, "-keyout", str(files["key"]), "-out", str(files["cert"])]
+    subprocess.run(command, check=True, capture_output=True)
+    # Signed by itself: whoever has this one key is of this cluster, and nobody else is.
+    files["ca"].write_bytes(files["cert"].read_bytes())
+    return files
+
+
+def _kill(host: Host, part: str) -> None:
+    """SIGKILL for the processes of a host that run this program."""
+    for pid in host.pids():
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if os.path.basename(arguments[0].decode()) == part:
+            os.kill(pid, signal.SIGKILL)
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listens(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _output(host: Host) -> str:
+    path = host.folder / "output"
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _wait(is_there: Callable[[], bool], what: str, hosts: Sequence[Host]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not is_there():
+        if time.monotonic() > deadline:
+            said = "\n".join(f"-- {host.name}\n{_output(host)[-3000:]}" for host in hosts)
+            raise TimeoutError(f"{what} is not there after {_PATIENCE} s\n{said}")
+        time.sleep(0.05)
