@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,7 +106,7 @@ class DaskCluster:
         self._head = network.add("scheduler")
         self.workers = [network.add(f"worker-{number}") for number in range(1, workers + 1)]
         self.tls = make_certificate(network.folder)
-        files = [f"--tls-{what}={self.tls[name]}" for what, name in _TLS.items()]
+        files = [f"{option}={self.tls[name]}" for option, name in _TLS.items()]
         self.address = f"tls://{self._head.address}:8786"
         dask = [sys.executable, "-m"]
         scheduler = ["distributed.cli.dask_scheduler", f"--host={self.address}", "--no-dashboard", "--no-show"]
@@ -121,31 +121,29 @@ class DaskCluster:
 
     @property
     def config(self) -> dict[str, Any]:
-        return {"address": self.address, "tls": {name: str(path) for name, path in self.tls.items()}}
+        return {"address": self.address, "tls": self.tls}
 
     def kill_control_plane(self) -> None:
         self._head.kill()
 
 
-_TLS = {"ca-file": "ca", "cert": "cert", "key": "key"}
+_TLS = {"--tls-ca-file": "tls_ca_file", "--tls-cert": "tls_client_cert", "--tls-key": "tls_client_key"}
 #: A worker is taken for dead after 6 s without a heartbeat, by default after 300 s.
 _DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
 
 
-def make_certificate(folder: Path) -> dict[str, Path]:
-    """A certificate authority of its own and one certificate by it, which all of a cluster use.
+def make_certificate(folder: Path) -> dict[str, str]:
+    """A certificate and its key, made anew, which all of a cluster and its clients use.
 
     Returns:
-        The files ``ca``, ``cert`` and ``key``.
+        The files, by the names of Dask's settings.
     """
-    files = {name: folder / f"{name}.pem" for name in ("ca", "cert", "key")}
-    subject = ["-subj", "/CN=snakekernel demo", "-addext", "basicConstraints=critical,CA:TRUE"]
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    command += ["-noenc", "-days", "2", *subject, "-keyout", str(files["key"]), "-out", str(files["cert"])]
+    command += ["-noenc", "-days", "2", "-subj", "/CN=snakekernel", "-keyout", key, "-out", cert]
     subprocess.run(command, check=True, capture_output=True)
     # Signed by itself: whoever has this one key is of this cluster, and nobody else is.
-    files["ca"].write_bytes(files["cert"].read_bytes())
-    return files
+    return {"tls_ca_file": cert, "tls_client_cert": cert, "tls_client_key": key}
 
 
 def _kill(host: Host, part: str) -> None:

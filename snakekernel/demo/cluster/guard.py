@@ -26,21 +26,40 @@ def _ip(*arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def _processes(name: str) -> list[int]:
-    """Those with the network's mark, and those of its namespaces, whatever their environment is."""
-    found = set()
+def _processes(name: str) -> set[int]:
+    """Those with the network's mark, those of its namespaces, and those that any of these started.
+
+    A process that gave itself another title has no mark to be read any more; its parents have.
+    """
     mark = b"SNAKEKERNEL_DEMO_HOST=" + name.encode() + b"-"
+    found, children = set(), {}
     for entry in os.listdir("/proc"):
-        with contextlib.suppress(OSError):
-            if entry.isdigit() and mark in open(f"/proc/{entry}/environ", "rb").read():
-                found.add(int(entry))
+        if not entry.isdigit():
+            continue
+        with contextlib.suppress(OSError, IndexError):
+            with open(f"/proc/{entry}/environ", "rb") as stream:
+                if mark in stream.read():
+                    found.add(int(entry))
+            with open(f"/proc/{entry}/stat", "rb") as stream:
+                parent = int(stream.read().rpartition(b")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry))
     for namespace in _namespaces(name):
         found.update(int(pid) for pid in _ip("netns", "pids", namespace))
-    return list(found)
+    open_ones = list(found)
+    while open_ones:
+        new = set(children.get(open_ones.pop(), ())) - found
+        found |= new
+        open_ones += new
+    return found
 
 
 def _namespaces(name: str) -> list[str]:
     return [line.split()[0] for line in _ip("netns", "list") if line.startswith(f"{name}-")]
+
+
+def _devices(name: str) -> list[str]:
+    found = [line.split(":")[1].split("@")[0].strip() for line in _ip("-oneline", "link")]
+    return [device for device in found if device.startswith(name)]
 
 
 def clean_up(name: str, folder: str) -> None:
@@ -50,10 +69,11 @@ def clean_up(name: str, folder: str) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.02)
+    for device in _devices(name):
+        # Not left to the end of its namespace, which comes some time after its deletion.
+        _ip("link", "delete", device)
     for namespace in _namespaces(name):
-        # Its end of each link goes with it, and so the other end.
         _ip("netns", "delete", namespace)
-    _ip("link", "delete", name)
     shutil.rmtree(folder, ignore_errors=True)
 
 

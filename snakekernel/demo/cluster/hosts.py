@@ -62,7 +62,8 @@ class Host:
     ) -> subprocess.Popen[bytes]:
         """Start a process on this host, in a process group of its own; its output goes to ``folder/log``."""
         if self._device is not None:
-            command = ("ip", "netns", "exec", self._mark, *command)
+            named = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name)
+            command = ("ip", "netns", "exec", self._mark, *named, *command)
         with open(self.folder / log, "ab") as output:
             return subprocess.Popen(
                 command,
