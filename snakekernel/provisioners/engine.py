@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from jupyter_core.paths import jupyter_runtime_dir
 from traitlets import Dict, Float, Int, TraitError, Unicode, validate
 
@@ -142,7 +142,7 @@ class EngineProvisioner(KernelProvisionerBase):
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """The command with places to fill in on the node, and what of the environment goes there."""
-        manager = self.parent
+        manager: Any = self.parent
         supported = (self.kernel_spec.metadata or {}).get("supported_encryption", ())
         if "curve" not in ([supported] if isinstance(supported, str) else supported):
             raise InvalidRequest(

@@ -191,6 +191,6 @@ def refuse_plain(address: str, insecure: bool) -> None:
         return
     raise DriverError(
         "denied",
-        f"The Dask scheduler at {address!r} is on another host and without TLS: keys of kernels would go in the "
-        f"clear. Use tls:// with certificates, or say insecure=True on a network that nobody else reaches.",
+        f"The Dask scheduler at {address!r} is on another host and without TLS: keys of kernels would go "
+        f"in the clear. Use tls:// with certificates, or set insecure on a network that nobody else reaches.",
     )

@@ -73,10 +73,10 @@ class Watched:
     @property
     def exit(self) -> int | None:
         """Its exit code, once it is dead for certain."""
-        if self._news.exit is None and self._blind_since is not None:
-            # A renewal may have left the sidecar at its very end.
-            if clock() > self._blind_since + self._lease + MARGIN:
-                self.hear(News(self.name, False, FENCED, True))
+        # Counted from the sidecar's end, for a renewal may have left it at that very moment.
+        blind = self._blind_since
+        if self._news.exit is None and blind is not None and clock() > blind + self._lease + MARGIN:
+            self.hear(News(self.name, False, FENCED, True))
         return self._news.exit
 
     @property
