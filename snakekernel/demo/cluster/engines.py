@@ -8,6 +8,7 @@ speaks TLS with certificates made for this cluster.
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,13 +25,15 @@ _PATIENCE = 100
 _BIN = Path(sys.executable).parent
 
 #: Ray's head takes a host for dead after three unanswered probes: here in 3 s, by default in 20 s.
-_RAY = {
+_TUNED = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "8",
     "RAY_enable_metrics_collection": "0",
+    # Longer than the 30 s that it takes on a machine that does nothing else.
+    "RAY_raylet_start_wait_time_s": "90",
 }
 
 
@@ -38,6 +41,8 @@ class Cluster(Protocol):
     """A running engine: its worker hosts, and how a pool's provisioner reaches it."""
 
     workers: list[Host]
+    #: Variables that a process needs to take part, beside the settings.
+    env: dict[str, str]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -62,13 +67,18 @@ class RayCluster:
         self.address = f"{here.address}:{port}"
         self.workers = [network.add(f"worker-{number}") for number in range(1, workers + 1)]
         self._here = here
+        token = network.folder / "token"
+        token.touch(mode=0o600)
+        token.write_text(secrets.token_hex(32))
+        self.env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         head = ("--head", f"--port={port}", f"--ray-client-server-port={client_port}")
         self._start(here, cpus, *head, "--include-dashboard=false", "--no-monitor")
-        _wait(lambda: _listens(here.address, port), "Ray's head", [here])
+        # Not all at once: on busy cores none of them would be there in time.
+        self._started(here)
         for host in self.workers:
             self._start(host, cpus, f"--address={self.address}")
-        for host in (here, *self.workers):
-            _wait(lambda host=host: "Ray runtime started" in _output(host), f"Ray on {host.name}", [host])
+        for host in self.workers:
+            self._started(host)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -90,7 +100,10 @@ class RayCluster:
             *options,
             "--block",
         ]
-        host.spawn(command, env=_RAY)
+        host.spawn(command, env={**_TUNED, **self.env})
+
+    def _started(self, host: Host) -> None:
+        _wait(lambda: "Ray runtime started" in _output(host), f"Ray on {host.name}", [host])
 
 
 class DaskCluster:
@@ -103,6 +116,7 @@ class DaskCluster:
     """
 
     def __init__(self, network: Network, *, workers: int = 2, cpus: int = 4) -> None:
+        self.env = {}
         self._head = network.add("scheduler")
         self.workers = [network.add(f"worker-{number}") for number in range(1, workers + 1)]
         self.tls = make_certificate(network.folder)
@@ -159,14 +173,6 @@ def _free_port(address: str) -> int:
         probe.bind((address, 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _listens(address: str, port: int) -> bool:
-    try:
-        socket.create_connection((address, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _output(host: Host) -> str:

@@ -8,6 +8,7 @@ of ours: what it does must work where nothing else does.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import signal
@@ -74,7 +75,8 @@ def clean_up(name: str, folder: str) -> None:
         _ip("link", "delete", device)
     for namespace in _namespaces(name):
         _ip("netns", "delete", namespace)
-    shutil.rmtree(folder, ignore_errors=True)
+    for one in (folder, *glob.glob(f"/etc/netns/{name}-*")):
+        shutil.rmtree(one, ignore_errors=True)
 
 
 if __name__ == "__main__":

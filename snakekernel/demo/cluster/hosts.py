@@ -30,6 +30,8 @@ MARK = "SNAKEKERNEL_DEMO_HOST"
 _PATIENCE = 20
 #: Addresses set aside for measuring networks: no machine has them of its own (RFC 2544).
 _BLOCK = "198.18"
+#: Where `ip netns exec` finds files of a namespace's own.
+CONFIGURATION = Path("/etc/netns")
 
 _numbers = itertools.count()
 
@@ -165,6 +167,13 @@ class Network:
             _ip("-n", namespace, "address", "add", f"{address}/24", "dev", "eth0")
             for end in ("lo", "eth0"):
                 _ip("-n", namespace, "link", "set", end, "up")
+            # Leads nowhere; programs ask for the way out to learn their own address.
+            _ip("-n", namespace, "route", "add", "default", "via", self.address)
+            # `ip netns exec` puts these in the place of those in /etc: no look-up waits for a name server.
+            files = CONFIGURATION / namespace
+            files.mkdir(parents=True)
+            (files / "hosts").write_text(f"127.0.0.1 localhost\n{address} {name}\n")
+            (files / "resolv.conf").write_text("")
         return host
 
     def close(self) -> None:
@@ -188,7 +197,8 @@ class Network:
             found += [f"namespace {one}" for one in namespaces(self.name)]
             links: list[dict[str, Any]] = json.loads(_ip("-json", "link") or "[]")
             found += [f"device {one['ifname']}" for one in links if one["ifname"].startswith(self.name)]
-        return found + ([f"folder {self.folder}"] if self.folder.exists() else [])
+        folders = [self.folder, *CONFIGURATION.glob(f"{self.name}-*")]
+        return found + [f"folder {folder}" for folder in folders if folder.exists()]
 
     def __enter__(self) -> Network:
         return self
