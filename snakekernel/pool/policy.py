@@ -125,6 +125,8 @@ class Policy:
         if kernel is None or kernel.state != "starting":
             return
         self.failures = 0
+        self._retry_at = now
+        self._timers.cancel(("retry", None))
         kernel.started = now
         self.fleet.move(kernel, "unused")
         self._set_idle(kernel, now)
