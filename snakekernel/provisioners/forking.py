@@ -160,9 +160,7 @@ class Zygote:
     def ask(self, descriptors: Sequence[int]) -> None:
         """Send a request. Raises ZygoteLost where it has ended, BlockingIOError where many wait already."""
         try:
-            socket.send_fds(
-                self._requests, [b"\0"], descriptors, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-            )
+            socket.send_fds(self._requests, [b"\0"], descriptors, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         except (BrokenPipeError, ConnectionError, ValueError):
             raise ZygoteLost from None
 

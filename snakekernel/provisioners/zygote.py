@@ -18,7 +18,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Float, List, Unicode
 
-from .forking import ForkedProcess, Kind, Unfit, ZygoteLost, can_fork, fork_kernel, forget, zygote_of
+from .forking import ForkedProcess, Kind, Unfit, ZygoteLost, can_fork, forget, fork_kernel, zygote_of
 
 #: What a kernel manager passes that means nothing to the process.
 _IGNORED: Final = ("extra_arguments", "kernel_id")
@@ -32,7 +32,9 @@ class ZygoteProvisioner(LocalProvisioner):
     preload: Any = List(
         Unicode(), help="Libraries to import before the fork, shared by all kernels, such as numpy."
     ).tag(config=True)
-    idle_timeout: Any = Float(300.0, help="Seconds that a zygote stays after its last kernel.").tag(config=True)
+    idle_timeout: Any = Float(300.0, help="Seconds that a zygote stays after its last kernel.").tag(
+        config=True
+    )
     start_timeout: Any = Float(
         60.0, help="Seconds for the zygote to import everything and fork; then the kernel starts plainly."
     ).tag(config=True)

@@ -36,6 +36,20 @@ _STANDARD: Final = 3
 #: Seconds that a library's threads have to end in once they were told to by a fork.
 _THREADS_END: Final = 1.0
 
+#: The kernel, and what it imports while it starts.
+_KERNEL: Final = (
+    "snakekernel.kernel.app",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "IPython.utils.wildcard",
+    "faulthandler",
+    "sqlite3",
+    "tornado.platform.asyncio",
+)
+
 
 @dataclass
 class _Kernel:
@@ -221,10 +235,6 @@ def _import_kernel() -> None:
             import_module(name)
 
 
-#: The kernel, and what it imports while it starts.
-_KERNEL: Final = ("snakekernel.kernel.app",)
-
-
 def _descriptors() -> set[int]:
     numbers = set()
     for name in os.listdir("/proc/self/fd"):
@@ -285,7 +295,7 @@ def _tell(status: socket.socket, message: list[Any], *descriptors: int) -> bool:
 
 
 def main() -> None:
-    """``python -m snakekernel.provisioners.zygote_process <descriptor> <host> <idle timeout> <libraries>``."""
+    """Serve the host named in the arguments: descriptor, process id, idle timeout, libraries."""
     descriptor, host, idle_timeout, libraries = sys.argv[1:]
     gc.disable()
     # The thread that started us may have blocked some; kernels would inherit that.
