@@ -308,7 +308,7 @@ def _abandon(status: socket.socket) -> None:
     try:
         # From here on a child cannot tell that it started, and ends itself.
         status.shutdown(socket.SHUT_RDWR)
-        message, pidfd = _read(status)
+        _, pidfd = _read(status)
         if pidfd is not None:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             os.close(pidfd)

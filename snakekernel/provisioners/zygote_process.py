@@ -93,7 +93,7 @@ class Zygote:
         self._requests = requests
         self._host = os.pidfd_open(host)
         self._idle_timeout = idle_timeout
-        self._idle_since = time.monotonic()
+        self._idle_since = 0.0
         self._kernels: dict[int, _Kernel] = {}
         self._poll = select.poll()
         self._poll.register(requests, select.POLLIN)
@@ -123,13 +123,15 @@ class Zygote:
 
     def serve(self) -> Birth | None:
         """Serve until the host is gone or has nothing to do for us; a child returns what it is to be."""
+        self._idle_since = time.monotonic()
         while True:
             waiting: float | None = None
             if not self._kernels:
-                waiting = self._idle_since + self._idle_timeout - time.monotonic()
-                if waiting <= 0:
-                    return None
-            for descriptor, _ in self._poll.poll(None if waiting is None else waiting * 1000):
+                waiting = max(0.0, self._idle_since + self._idle_timeout - time.monotonic()) * 1000
+            came = self._poll.poll(waiting)
+            if not came:
+                return None
+            for descriptor, _ in came:
                 if descriptor == self._host:
                     return None
                 if descriptor != self._requests.fileno():
