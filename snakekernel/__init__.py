@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .client.remote import RemoteObject as RemoteObject
     from .reporting.bars import progress as progress
     from .ui import panel as panel
+    from .values.published import Published as Published
 
     start = Client.start
     connect = Client.connect
@@ -31,6 +32,7 @@ __all__ = [
     "Description",
     "Future",
     "Output",
+    "Published",
     "RemoteObject",
     "__version__",
     "connect",
@@ -49,6 +51,7 @@ _HOMES = {
     "Description": "client.description",
     "Future": "client.future",
     "Output": "client.output",
+    "Published": "values.published",
     "RemoteObject": "client.remote",
     "errors": "errors",
     "panel": "ui",
