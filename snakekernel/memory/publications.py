@@ -52,16 +52,19 @@ class Segment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     length: _Some
 
 
-@functools.cache
 def host() -> str:
     """Names the host in whose ``/proc`` this process is found: its boot and its table of processes."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, os.environ.get(HOST) or _system()).hex
+
+
+@functools.cache
+def _system() -> str:
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read().strip()
-        told = f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
+        return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
     except OSError:
-        told = str(uuid.getnode())
-    return uuid.uuid5(uuid.NAMESPACE_OID, os.environ.get(HOST) or told).hex
+        return str(uuid.getnode())
 
 
 @dataclass(slots=True)
