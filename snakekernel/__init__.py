@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .client.proxy import ref as ref
     from .client.proxy import step as step
     from .client.remote import RemoteObject as RemoteObject
+    from .pool.pool import KernelPool as KernelPool
     from .reporting.bars import progress as progress
     from .ui import panel as panel
     from .values.published import Published as Published
@@ -31,6 +32,7 @@ __all__ = [
     "Client",
     "Description",
     "Future",
+    "KernelPool",
     "Output",
     "Published",
     "RemoteObject",
@@ -50,6 +52,7 @@ _HOMES = {
     "Client": "client.client",
     "Description": "client.description",
     "Future": "client.future",
+    "KernelPool": "pool.pool",
     "Output": "client.output",
     "Published": "values.published",
     "RemoteObject": "client.remote",
