@@ -21,6 +21,7 @@ from ..client.aio import AsyncClient
 from ..client.connection import find
 from ..client.future import read_reply
 from ..client.link import Link
+from ..client.payload import whole
 from ..errors import KernelLost, SnakeError, WorkerLost
 from ..memory.exchange import FROM_BYTES
 from .kernels import PoolKernels
@@ -117,6 +118,8 @@ class Member:
                 await self._kernels.start_kernel(kernel_name="", kernel_id=self.kernel_id)
                 self._watch()
                 await self._greet(timeout)
+                # Served where calls are, and what the first request loads is loaded.
+                await self.client._send("ping", {}, whole, None, None, channel="shell")
                 for name in preload:
                     await self.client.call("importlib.import_module", args=[name], returns="none")
         except BaseException as error:
