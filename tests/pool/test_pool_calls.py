@@ -43,9 +43,7 @@ async def one() -> AsyncIterator[KernelPool]:
 async def test_calls_run_on_several_kernels_at_once(two: KernelPool, tmp_path: Path) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     # Neither ends without the other.
-    await asyncio.gather(
-        two.call("builtins.exec", meet(a, b)), two.call("builtins.exec", args=[meet(b, a)])
-    )
+    await asyncio.gather(two.call("builtins.exec", meet(a, b)), two.call("builtins.exec", args=[meet(b, a)]))
 
 
 async def test_arguments_are_those_of_a_client(two: KernelPool) -> None:

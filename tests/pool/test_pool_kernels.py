@@ -41,7 +41,9 @@ async def test_kernels_of_another_environment(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     site = next(venv.glob("lib/python*/site-packages"))
     # As if everything that this environment has were installed there.
-    (site / "ours.pth").write_text("\n".join(p for p in sys.path if p.endswith("-packages") or (Path(p) / "snakekernel").is_dir()))
+    (site / "ours.pth").write_text(
+        "\n".join(p for p in sys.path if p.endswith("-packages") or (Path(p) / "snakekernel").is_dir())
+    )
     python = str(venv / "bin" / "python")
     async with KernelPool(
         name="other",
@@ -56,7 +58,7 @@ async def test_kernels_of_another_environment(tmp_path: Path) -> None:
         assert await pool.call("os.getenv", "GREETING") == "hello ${HOME} $"
         assert await pool.call("builtins.eval", "'colorsys' in __import__('sys').modules")
         with pytest.raises(OSError, match="Too many open files"):
-            await pool.call("builtins.exec", "import os; kept = [os.dup(1) for _ in range(200)]")
+            await pool.call("builtins.exec", "import os\nfor _ in range(200):\n    os.dup(1)")
 
 
 async def test_a_kernel_that_does_not_start_says_why() -> None:

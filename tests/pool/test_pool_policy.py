@@ -168,7 +168,9 @@ class Machine(RuleBasedStateMachine):
             self.now = max(self.now, due)
             self.tell(Tick())
 
-    @rule(maximum=st.integers(1, 5), calls_per_kernel=st.integers(1, 3), max_requests=st.sampled_from([None, 2]))
+    @rule(
+        maximum=st.integers(1, 5), calls_per_kernel=st.integers(1, 3), max_requests=st.sampled_from([None, 2])
+    )
     def resize(self, maximum: int, calls_per_kernel: int, max_requests: int | None) -> None:
         self.settings = replace(
             self.settings,
@@ -277,7 +279,9 @@ class Machine(RuleBasedStateMachine):
         if calls:
             assert not unused
             assert all(
-                len(kernel.calls) >= self.settings.calls_per_kernel for kernel in kernels if kernel.state == "calls"
+                len(kernel.calls) >= self.settings.calls_per_kernel
+                for kernel in kernels
+                if kernel.state == "calls"
             )
             self.is_getting_on()
         fenced = {name for kernel in self.kernels for name in self.had[kernel] if name not in self.open}
@@ -330,6 +334,7 @@ class Machine(RuleBasedStateMachine):
 
 
 from hypothesis import Phase
-PH=[Phase.explicit, Phase.generate]
+
+PH = [Phase.explicit, Phase.generate]
 TestMachine = Machine.TestCase
 TestMachine.settings = how(max_examples=150, stateful_step_count=40, deadline=None, phases=PH)
