@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..client.hearing import OnOutput, OnProgress
@@ -22,6 +23,7 @@ from .options import CHANGEABLE
 from .performing import Performing
 from .policy import Policy
 from .session import OpenSession, PoolSession
+from .status import PoolStatus, status_of
 
 if TYPE_CHECKING:
     from .blocking import BlockingKernelPool
@@ -130,6 +132,10 @@ class KernelPool(Performing):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    def status(self) -> PoolStatus:
+        """What the pool looks like now."""
+        return status_of(self.name, self._state, self._policy, self._members, monotonic())
 
     def resize(self, **settings: Any) -> None:
         """Change how the pool is sized while it runs: any of ``minimum``, ``maximum``, ``max_age``, …"""
