@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .pool.pool import KernelPool as KernelPool
     from .reporting.bars import progress as progress
     from .ui import panel as panel
+    from .values.published import Published as Published
 
     start = Client.start
     connect = Client.connect
@@ -33,6 +34,7 @@ __all__ = [
     "Future",
     "KernelPool",
     "Output",
+    "Published",
     "RemoteObject",
     "__version__",
     "connect",
@@ -52,6 +54,7 @@ _HOMES = {
     "Future": "client.future",
     "KernelPool": "pool.pool",
     "Output": "client.output",
+    "Published": "values.published",
     "RemoteObject": "client.remote",
     "errors": "errors",
     "panel": "ui",
