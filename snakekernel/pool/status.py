@@ -17,6 +17,8 @@ class KernelStatus:
     kernel_id: str
     #: Of its process, where that is one of this machine.
     pid: int | None
+    #: Where its provisioner says that it runs; None for this machine.
+    host: str | None
     #: starting, unused, calls, retiring, sessions, stopping or lost.
     state: str
     age: float
@@ -69,6 +71,7 @@ def _kernel(kernel: Kernel, member: Member, now: float) -> KernelStatus:
         number=kernel.number,
         kernel_id=member.kernel_id,
         pid=member.pid,
+        host=member.host,
         state=kernel.state,
         age=now - kernel.since,
         calls=len(kernel.calls),
