@@ -4,6 +4,7 @@ Rules: everything a network makes carries its name, and a guard takes it away wh
 when the process that made it ends in whatever way: nothing is left on the machine.
 """
 
+from .engines import Cluster, DaskCluster, RayCluster
 from .hosts import Host, Network, NotPossible
 
-__all__ = ["Host", "Network", "NotPossible"]
+__all__ = ["Cluster", "DaskCluster", "Host", "Network", "NotPossible", "RayCluster"]

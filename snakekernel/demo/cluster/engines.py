@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from .hosts import Host, Network
 
 #: Seconds for a cluster to be there; on two busy cores Ray needs most of a minute.
 _PATIENCE = 100
+_RAY_IS_THERE = "Ray runtime started"
 _BIN = Path(sys.executable).parent
 
 #: Ray's head takes a host for dead after three unanswered probes: here in 3 s, by default in 20 s.
@@ -40,6 +41,7 @@ _TUNED = {
 class Cluster(Protocol):
     """A running engine: its worker hosts, and how a pool's provisioner reaches it."""
 
+    engine: str
     workers: list[Host]
     #: Variables that a process needs to take part, beside the settings.
     env: dict[str, str]
@@ -57,28 +59,29 @@ class RayCluster:
 
     Args:
         network: where the hosts come from.
-        workers: how many hosts beside this one.
-        cpus: CPUs that each host says it has, the head included.
+        workers: the CPUs of each host beside this one.
     """
 
-    def __init__(self, network: Network, *, workers: int = 2, cpus: int = 4) -> None:
+    engine = "ray"
+
+    def __init__(self, network: Network, *, workers: Sequence[int] = (2, 2)) -> None:
         here = network.here
         port, client_port = _free_port(here.address), _free_port(here.address)
         self.address = f"{here.address}:{port}"
-        self.workers = [network.add(f"worker-{number}") for number in range(1, workers + 1)]
+        self.workers = [network.add(f"worker-{number}") for number in range(1, len(workers) + 1)]
         self._here = here
         token = network.folder / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
         self.env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         head = ("--head", f"--port={port}", f"--ray-client-server-port={client_port}")
-        self._start(here, cpus, *head, "--include-dashboard=false", "--no-monitor")
+        self._start(here, 4, *head, "--include-dashboard=false", "--no-monitor")
         # Not all at once: on busy cores none of them would be there in time.
-        self._started(here)
-        for host in self.workers:
+        _wait_for(_RAY_IS_THERE, here)
+        for host, cpus in zip(self.workers, workers, strict=True):
             self._start(host, cpus, f"--address={self.address}")
         for host in self.workers:
-            self._started(host)
+            _wait_for(_RAY_IS_THERE, host)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -102,36 +105,34 @@ class RayCluster:
         ]
         host.spawn(command, env={**_TUNED, **self.env})
 
-    def _started(self, host: Host) -> None:
-        _wait(lambda: "Ray runtime started" in _output(host), f"Ray on {host.name}", [host])
-
 
 class DaskCluster:
     """A scheduler on one host and one worker on each of several others.
 
     Args:
         network: where the hosts come from.
-        workers: how many hosts beside the scheduler's.
-        cpus: threads of each worker.
+        workers: the threads of each host beside the scheduler's.
     """
 
-    def __init__(self, network: Network, *, workers: int = 2, cpus: int = 4) -> None:
+    engine = "dask"
+
+    def __init__(self, network: Network, *, workers: Sequence[int] = (2, 2)) -> None:
         self.env = {}
         self._head = network.add("scheduler")
-        self.workers = [network.add(f"worker-{number}") for number in range(1, workers + 1)]
+        self.workers = [network.add(f"worker-{number}") for number in range(1, len(workers) + 1)]
         self.tls = make_certificate(network.folder)
         files = [f"{option}={self.tls[name]}" for option, name in _TLS.items()]
         self.address = f"tls://{self._head.address}:8786"
         dask = [sys.executable, "-m"]
-        scheduler = ["distributed.cli.dask_scheduler", f"--host={self.address}", "--no-dashboard", "--no-show"]
-        self._head.spawn([*dask, *scheduler, *files], env=_DASK)
-        for host in self.workers:
-            options = [f"--host={host.address}", f"--nthreads={cpus}", f"--name={host.name}", "--no-dashboard"]
-            options += [f"--local-directory={host.folder}", "--memory-limit=0", "--protocol=tls"]
-            worker = ["distributed.cli.dask_worker", self.address, *options]
+        options = [f"--host={self.address}", "--no-dashboard", "--no-show"]
+        self._head.spawn([*dask, "distributed.cli.dask_scheduler", *options, *files], env=_DASK)
+        for host, cpus in zip(self.workers, workers, strict=True):
+            options = [f"--host={host.address}", f"--nthreads={cpus}", f"--name={host.name}"]
+            options += [f"--local-directory={host.folder}", "--memory-limit=0", "--no-dashboard"]
+            worker = ["distributed.cli.dask_worker", self.address, "--protocol=tls", *options]
             host.spawn([*dask, *worker, *files], env=_DASK)
         for host in self.workers:
-            _wait(lambda host=host: "Registered to:" in _output(host), f"Dask on {host.name}", [host, self._head])
+            _wait_for("Registered to:", host)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -175,15 +176,11 @@ def _free_port(address: str) -> int:
         return port
 
 
-def _output(host: Host) -> str:
-    path = host.folder / "output"
-    return path.read_text(errors="replace") if path.exists() else ""
-
-
-def _wait(is_there: Callable[[], bool], what: str, hosts: Sequence[Host]) -> None:
+def _wait_for(text: str, host: Host) -> None:
+    """Wait until what was started on a host says so."""
+    output = host.folder / "output"
     deadline = time.monotonic() + _PATIENCE
-    while not is_there():
-        if time.monotonic() > deadline:
-            said = "\n".join(f"-- {host.name}\n{_output(host)[-3000:]}" for host in hosts)
-            raise TimeoutError(f"{what} is not there after {_PATIENCE} s\n{said}")
+    while text not in (said := output.read_text(errors="replace")):
+        if time.monotonic() > deadline or not host.pids():
+            raise RuntimeError(f"{host.name} did not start in {_PATIENCE} s:\n{said[-3000:]}")
         time.sleep(0.05)

@@ -67,7 +67,7 @@ class Host:
             named = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name)
             command = ("ip", "netns", "exec", self._mark, *named, *command)
         with open(self.folder / log, "ab") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 env={**os.environ, **(env or {}), MARK: self._mark},
                 cwd=self.folder,
@@ -76,6 +76,8 @@ class Host:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._network.processes.append(process)
+        return process
 
     def pids(self) -> set[int]:
         """The processes that run on this host."""
@@ -129,6 +131,8 @@ class Network:
     def __init__(self, *, is_isolated: bool = True) -> None:
         self.is_isolated = is_isolated
         self.hosts: list[Host] = []
+        #: What was started on them, to be waited for at the end.
+        self.processes: list[subprocess.Popen[bytes]] = []
         if is_isolated and (reason := why_not()):
             raise NotPossible(reason)
         #: Names of network devices have 15 characters at most.
@@ -186,7 +190,8 @@ class Network:
             return
         # The guard does the same when this process dies: there is one way to clean up.
         self._guard.stdin.close()
-        self._guard.wait()
+        for process in (self._guard, *self.processes):
+            process.wait(_PATIENCE)
         if left := self.left_behind():
             raise RuntimeError(f"left behind of network {self.name}: {', '.join(left)}")
 
@@ -209,7 +214,7 @@ class Network:
         self.close()
 
     def _free_subnet(self) -> int:
-        """A third byte that no network of this machine has; runs at the same time try different ones first."""
+        """A third byte that no network of this machine has; other runs begin elsewhere."""
         taken = _ip("-4", "-oneline", "address") if self.is_isolated else ""
         for step in range(254):
             subnet = 1 + (os.getpid() + step) % 254
@@ -243,7 +248,7 @@ def _ip(*arguments: str) -> str:
 
 
 def _marked(prefix: str) -> set[int]:
-    """The processes of hosts whose mark begins so; those that ended and wait for their parent do not count."""
+    """The processes of hosts whose mark begins so; those that ended do not count."""
     found = set()
     for process in psutil.process_iter(["status"]):
         if process.info["status"] == psutil.STATUS_ZOMBIE:
