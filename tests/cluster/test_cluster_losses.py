@@ -113,7 +113,7 @@ async def test_a_link_that_is_healed_in_time_costs_nothing(placed: dict[str, Ope
     async with asyncio.timeout(_BOUND):
         assert await answer is None
         assert await one.snake.call("os.getpid") == one.pid
-        assert await one.snake.get("mine") == "worker-3"
+        assert await one.snake.retrieve("mine") == "worker-3"
 
 
 async def _death(pid: int) -> float:
@@ -144,7 +144,7 @@ async def _lose(fleet: Fleet, one: Open, fault: Callable[[], None]) -> Open:
         assert psutil.Process(again.pid).create_time() >= await death
     assert again.host is not one.host
     with pytest.raises(SnakeError, match="mine"):
-        await again.snake.get("mine")
+        await again.snake.retrieve("mine")
     return again
 
 
@@ -156,7 +156,7 @@ async def test_a_session_of_a_host_that_is_lost_is_opened_anew_elsewhere_and_nev
         _lose(fleet, cut, cut.host.cut),
         _lose(fleet, without_power, without_power.host.lose_power),
     )
-    assert await spared.snake.get("mine") == "worker-3"
+    assert await spared.snake.retrieve("mine") == "worker-3"
 
 
 async def test_without_its_control_plane(fleet: Fleet, placed: dict[str, Open]) -> None:
