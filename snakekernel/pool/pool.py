@@ -8,6 +8,7 @@ waits for a kernel, or has one, has a ticket, and each ticket ends by ``Done``, 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -83,7 +84,7 @@ class KernelPool(Performing):
         """
         if self._state == "open":
             self._state = "draining"
-            self.log.info("Pool %s drains", self.name)
+            self._note(logging.INFO, "pool_draining", f"Pool {self.name} drains")
             self._tell(Drain())
         if self._state == "draining":
             with suppress(TimeoutError):
@@ -125,6 +126,7 @@ class KernelPool(Performing):
         self._freeing.close()
         self._kernels.close()
         self._state = "closed"
+        self._note(logging.INFO, "pool_closed", f"Pool {self.name} is closed")
         self._changed.set()
 
     async def __aenter__(self) -> Self:
