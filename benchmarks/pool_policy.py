@@ -1,4 +1,4 @@
-"""``python -m benchmarks.pool_policy``: the pool's policy in worlds of up to 10,000 kernels, on a clock of their own.
+"""``python -m benchmarks.pool_policy``: a pool's policy among up to 10,000 kernels, on a simulated clock.
 
 Kernels start, end and are lost, sessions and calls come in waves beyond what there are kernels for; times of
 decisions are real. The run fails where a session is in two places, a kernel has two sessions, those of a kind
@@ -67,7 +67,8 @@ class Figures:
     starts: int = 0
     most_kernels: int = 0
     longest_line: int = 0
-    #: The most that were served while one waited, and the most of these who had come after it.
+    #: The most that were served while one waited, and the most of these who had come after it; both without
+    #: sessions that were held back until their last kernel was gone.
     longest_wait: int = 0
     most_overtaken: int = 0
     longest_seconds: float = 0.0
@@ -160,6 +161,8 @@ class World:
             name = self._kernels.pop(event.kernel, None)
             if name is not None:
                 self._places[name].discard(event.kernel)
+                if not self._places[name]:
+                    del self._places[name]
         elif isinstance(event, SessionClosed):
             self._open.pop(event.session, None)
         began = time.perf_counter_ns()
@@ -174,7 +177,7 @@ class World:
                     self._come(Gone(kernel), _FENCE if reason == "failed" else _START)
                 case Grant():
                     self._do_grant(action)
-                case Refuse(ticket):
+                case Refuse():
                     raise BrokenPromise(f"{action} at {self._now}, though everybody can be served.")
                 case EndSession(session):
                     del self._open[session]
@@ -202,7 +205,7 @@ class World:
         self._tell(SessionAsked(self._ticket, name))
 
     def _expect(self, ticket: int, session: str | None) -> None:
-        held_back = session is not None and bool(self._places[session])
+        held_back = session is not None and session in self._places and session not in self._open
         self._waiting[ticket] = _Waiting(session, self._now, self._served, len(self._waiting), not held_back)
 
     # -- kernels -------------------------------------------------------------------------------------------
@@ -221,7 +224,6 @@ class World:
         figures = self.figures
         self._served += 1
         served = self._served - one.served - 1
-        figures.longest_wait = max(figures.longest_wait, served)
         if one.session is None:
             figures.calls += 1
             self._in_turn("call", grant.ticket)
@@ -233,13 +235,14 @@ class World:
                 raise BrokenPromise(f"{one.session} is on {self._open[one.session]} and {grant.kernel}.")
             self._come(Done(grant.ticket), self._chance.expovariate(1 / _WORK))
         if one.is_in_turn:
+            figures.longest_wait = max(figures.longest_wait, served)
             figures.most_overtaken = max(figures.most_overtaken, served - one.ahead)
             figures.longest_seconds = max(figures.longest_seconds, self._now - one.since)
 
     def _open_session(self, one: _Waiting, grant: Grant) -> None:
         name, kernel = one.session, grant.kernel
         assert name is not None
-        if self._places[name] or self._kernels[kernel] is not None:
+        if name in self._places or self._kernels[kernel] is not None:
             raise BrokenPromise(f"{name} on {kernel}: {self._places[name]}, {self._kernels[kernel]}.")
         self._kernels[kernel] = name
         self._places[name].add(kernel)
