@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from logging import INFO, WARNING
 from time import monotonic
 from typing import Any, Final
 
@@ -107,11 +107,6 @@ class Performing(PoolOptions):
         """The kernel of this number of the policy's, or None where it is gone."""
         return self._members.get(number)
 
-    def _say(self, event: str, text: str, *args: Any, kernel: int | None = None, level: int = INFO) -> None:
-        """Log one event, with what it is about as attributes of the record, for structured logs."""
-        about = {"event": event, "pool": self.name, "kernel": kernel}
-        self.log.log(level, f"Pool %s: {event}: {text}", self.name, *args, extra=about)
-
     # -- the policy --------------------------------------------------------------------------------
 
     def _tell(self, event: Event) -> None:
@@ -141,6 +136,14 @@ class Performing(PoolOptions):
             raise RuntimeError("This pool is not open: enter it with `async with`.")
         if self._state != "open":
             raise PoolClosed(f"The pool {self.name!r} is {self._state}; nothing was sent.")
+
+    def _note(self, level: int, event: str, text: str, member: Member | None = None, **more: Any) -> None:
+        """Log something, with what programs that read logs want to know of it as the record's ``snake``."""
+        if self.log.isEnabledFor(level):
+            fields = {"event": event, "pool": self.name, **more}
+            if member is not None:
+                fields.update(kernel=member.number, kernel_id=member.kernel_id, pid=member.pid)
+            self.log.log(level, "%s", text, extra={"snake": fields})
 
     # -- tickets -----------------------------------------------------------------------------------
 
@@ -221,7 +224,8 @@ class Performing(PoolOptions):
     def _end_session(self, action: EndSession) -> None:
         found = self._sessions.pop(action.session, None)
         if found is not None:
-            self._say("session_ended", "%r: %s", action.session, action.reason, kernel=action.kernel)
+            text = f"Session {action.session!r} of pool {self.name} ended: {action.reason}"
+            self._note(logging.INFO, "session_ended", text, session=action.session, reason=action.reason)
             self._forget(found, is_lost=action.reason == "lost")
 
     def _forget(self, found: OpenSession, *, is_lost: bool = False) -> None:
@@ -257,10 +261,10 @@ class Performing(PoolOptions):
             self._gone(member)
         except KernelLost as error:
             self._why_not_started = str(error)
-            self._say("start_failed", "%s", error, kernel=member.number, level=WARNING)
+            self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
             self._gone(member)
         else:
-            self._say("kernel_started", "%r", member, kernel=member.number)
+            self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
             self._tell(Started(member.number))
         finally:
             self._starts.pop(member.number, None)
@@ -274,12 +278,14 @@ class Performing(PoolOptions):
             if not member.is_ending:
                 start.cancel()
             return
-        self._say("kernel_stopped", "%r: %s", member, action.reason, kernel=member.number)
+        text = f"Pool {self.name} stops {member!r}: {action.reason}"
+        self._note(logging.INFO, "kernel_stopping", text, member, reason=action.reason)
         self._spawn(self._stop_member(member, now=action.reason in _KILLED))
 
     async def _stop_member(self, member: Member, *, now: bool) -> None:
         await member.end(now=now)
-        self._say("kernel_gone", "%r, with status %s", member, member.status, kernel=member.number)
+        text = f"Pool {self.name} is rid of {member!r}, which ended with status {member.status}"
+        self._note(logging.INFO, "kernel_ended", text, member, status=member.status)
         self._gone(member)
 
     def _gone(self, member: Member) -> None:
@@ -289,8 +295,8 @@ class Performing(PoolOptions):
 
     def _out_of_reach(self, member: Member) -> None:
         """A kernel that nobody asked to end cannot be used any more."""
-        why = (member.why, member.told())
-        self._say("kernel_lost", "%r: %s.%s", member, *why, kernel=member.number, level=WARNING)
+        text = f"Pool {self.name} lost {member!r}: {member.why}.{member.told()}"
+        self._note(logging.WARNING, "kernel_lost", text, member, reason=member.why)
         self._tell(Unreachable(member.number))
 
     def _stuck(self, member: Member) -> None:

@@ -8,6 +8,7 @@ waits for a kernel, or has one, has a ticket, and each ticket ends by ``Done``, 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from signal import SIGTERM
@@ -91,7 +92,7 @@ class KernelPool(Performing):
         """
         if self._state == "open":
             self._state = "draining"
-            self._say("draining", "what runs comes to its end")
+            self._note(logging.INFO, "pool_draining", f"Pool {self.name} drains")
             self._tell(Drain())
         if self._state == "draining":
             with suppress(TimeoutError):
@@ -137,6 +138,7 @@ class KernelPool(Performing):
         self._end_metrics()
         if self._file is not None:
             self._file.close()
+        self._note(logging.INFO, "pool_closed", f"Pool {self.name} is closed")
         self._changed.set()
 
     async def __aenter__(self) -> Self:
