@@ -27,6 +27,8 @@ from typing import IO, Any, Final
 _MESSAGE: Final = 1 << 16
 #: A plain spawn serves those beyond: that many kinds of kernels in one process are one-off kinds.
 MOST_ZYGOTES: Final = 8
+#: Bytes that a zygote's command line has room for at least: its kernels write their own there.
+_TITLE: Final = 1024
 #: Seconds that a zygote has to end in when it was asked to.
 _END: Final = 5.0
 
@@ -140,7 +142,8 @@ class Zygote:
     def __init__(self, kind: Kind) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            words = [str(theirs.fileno()), str(os.getpid()), str(kind.idle_timeout), ",".join(kind.preload)]
+            words = [str(theirs.fileno()), str(os.getpid()), str(kind.idle_timeout)]
+            words.append(",".join(kind.preload).ljust(_TITLE))
             try:
                 self.process = subprocess.Popen(
                     [*kind.interpreter, "-m", "snakekernel.provisioners.zygote_process", *words],

@@ -27,6 +27,7 @@ import threading
 import time
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from ..kernel.deferred import defer_clients
@@ -213,6 +214,7 @@ class Zygote:
             _tell(status, ["error", error.errno, error.strerror])
             os._exit(1)
         _renew()
+        _set_title(asked["argv"])
         pidfd = os.pidfd_open(os.getpid())
         if not _tell(status, ["started", os.getpid()], pidfd):
             # Nobody waits any more.
@@ -287,6 +289,18 @@ def _renew() -> None:
             stream.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
 
 
+def _set_title(argv: list[str]) -> None:
+    """Have ``ps`` show a kernel's command line, in the room that the host made in ours."""
+    # The name may have spaces and brackets; the numbers after it are proc(5)'s from the third on.
+    numbers = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = int(numbers[45]), int(numbers[46])
+    room = end - start
+    if start and room > 1:
+        title = os.fsencode(" ".join(argv))[: room - 2]
+        # A last byte other than zero tells the system that this is a title, which ends at its first zero.
+        ctypes.memmove(start, title.ljust(room - 1, b"\0") + b" ", room)
+
+
 def _tell(status: socket.socket, message: list[Any], *descriptors: int) -> bool:
     """Send a message to who asked; False where nobody listens."""
     try:
@@ -307,7 +321,7 @@ def main() -> None:
     zygote = Zygote(requests, int(host), float(idle_timeout))
     if os.getppid() != int(host):
         os._exit(0)
-    zygote.preload([name for name in libraries.split(",") if name])
+    zygote.preload([name for name in libraries.strip().split(",") if name])
     birth = zygote.serve()
     if birth is None:
         # Nothing of ours is worth finalising; kernels that are left are killed by the system.

@@ -63,7 +63,6 @@ class _Left:
             "threads": threading.active_count(),
             "ports": len(LocalPortCache.instance().currently_used_ports),
             "connection files": len(list(runtime.glob("*"))),
-            "shared memory": len(os.listdir("/dev/shm")),
         }
 
     def check(self) -> None:
