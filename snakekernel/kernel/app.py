@@ -13,6 +13,7 @@ from ipykernel.kernelapp import IPKernelApp
 from traitlets import Type, default
 
 from . import threads
+from .fence import guard
 from .kernel import SnakeKernel
 from .lane import LaneLoop, LaneSelector
 
@@ -46,6 +47,7 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
 
     def initialize(self, argv: Any = None) -> None:
         """Undo what a parent may have left us with, then start as ipykernel does."""
+        guard()
         if sys.platform != "win32":
             # Some launchers block SIGINT, and children inherit the mask: interrupts would be lost.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
