@@ -183,6 +183,8 @@ class Zygote:
 
 
 _zygotes: Final[dict[Kind, Zygote]] = {}
+#: What an interpreter cannot preload: it is not tried again.
+_unfit: Final[set[tuple[tuple[str, ...], str]]] = set()
 _lock: Final = threading.Lock()
 
 
@@ -208,6 +210,16 @@ def forget(kind: Kind, zygote: Zygote) -> None:
         else:
             return
     zygote.end()
+
+
+def exclude(interpreter: tuple[str, ...], library: str) -> None:
+    """From now on this interpreter preloads a library no more."""
+    _unfit.add((interpreter, library))
+
+
+def is_excluded(interpreter: tuple[str, ...], library: str) -> bool:
+    """Whether a library was found to be unfit."""
+    return (interpreter, library) in _unfit
 
 
 def close_zygotes() -> None:

@@ -25,6 +25,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +37,9 @@ _PR_SET_PDEATHSIG: Final = 1
 _STANDARD: Final = 3
 #: Seconds that a library's threads have to end in once they were told to by a fork.
 _THREADS_END: Final = 1.0
+#: Threads whose library holds its locks while it is forked, and does without the thread after it. pyarrow's
+#: allocator has one.
+_SURVIVES: Final = ("jemalloc_bg_thd",)
 
 #: The kernel, and what it imports while it starts.
 _KERNEL: Final = (
@@ -158,7 +162,7 @@ class Zygote:
             status.close()
         else:
             try:
-                pid = os.fork()
+                pid = _fork()
             except OSError as error:
                 _tell(status, ["error", error.errno, f"cannot fork: {error.strerror}"])
                 status.close()
@@ -256,7 +260,7 @@ def _is_single_threaded() -> bool:
     if _native_threads() == 1:
         return True
     # OpenBLAS ends its threads before a fork and starts them again when it has work, in each process.
-    child = os.fork()
+    child = _fork()
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
@@ -269,7 +273,19 @@ def _is_single_threaded() -> bool:
 
 
 def _native_threads() -> int:
-    return len(os.listdir("/proc/self/task"))
+    count = 0
+    for name in os.listdir("/proc/self/task"):
+        # One may end while we look.
+        with contextlib.suppress(OSError):
+            count += Path("/proc/self/task", name, "comm").read_text().strip() not in _SURVIVES
+    return count
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Python warns of any other thread; we have looked at them.
+        warnings.simplefilter("ignore")
+        return os.fork()
 
 
 def _renew() -> None:
