@@ -16,6 +16,7 @@ from stock_client import PATIENCE, Stock
 from zmq.utils.garbage import GarbageCollectorThread
 
 import snakekernel
+from snakekernel.provisioners.forking import close_zygotes
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,8 @@ def nothing_left_behind(
     folder = Path(tempfile.tempdir)
     try:
         yield
+        # They stay for the next kernel, as they should.
+        close_zygotes()
         deadline = time.monotonic() + PATIENCE
         for pid in _kernels() - kernels:
             try:
