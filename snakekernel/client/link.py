@@ -43,6 +43,10 @@ _BROKE_IN: Final = (
 )
 
 
+def _nobody() -> None:
+    """Nobody is to be told of a loss."""
+
+
 def _abandon(context: zmq.Context[zmq.Socket[bytes]], opened: list[zmq.Socket[bytes]], pid: int) -> None:
     if os.getpid() == pid:
         for socket in opened:
@@ -76,6 +80,13 @@ class Link:
         #: Milliseconds that closing waits for messages to leave.
         self.parting = 0
         self._closed = False
+        #: How a loss of the kernel is raised.
+        self.loss: type[KernelLost] = KernelLost
+        #: Called, under the lock, when the connection is lost, before those who wait are told; not where
+        #: replies alone are lost.
+        self.on_loss: Callable[[], object] = _nobody
+        #: Why nothing is sent any more, once the kernel was ended.
+        self._ended: str | None = None
         self._pid = os.getpid()
         #: The kernel process that this connection leads to, once a reply told; None after a loss.
         self.epoch: str | None = None
@@ -225,12 +236,14 @@ class Link:
             raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
 
     def _check_open(self) -> None:
+        if self._ended is not None:
+            raise self.loss(self._ended)
         if self._closed:
             raise KernelLost("This client is closed; nothing was sent.")
         self._monitor.look()
         if self._monitor.is_lost:
             why = self._why()
-            raise KernelLost(_NOT_SENT if why is GONE else f"{why} This request was not sent.")
+            raise self.loss(_NOT_SENT if why is GONE else f"{why} This request was not sent.")
 
     def learn(self, content: Mapping[str, Any], generation: int) -> None:
         """Take the kernel process's epoch from a reply, and offer shared memory to a new one.
@@ -371,21 +384,30 @@ class Link:
     def _lose(self, reason: str) -> None:
         self._generation += 1
         self.epoch = None
+        if reason is GONE:
+            self.on_loss()
         self._fail_all(reason)
 
     def _fail_all(self, reason: str) -> None:
         self._attachment.detach()
         # Taken out once they are told: what breaks in between leaves them to be told again.
         for number, slot in list(self._slots.items()):
-            slot(KernelLost(reason))
+            slot(self.loss(reason))
             self._slots.pop(number, None)
         if self.listening is not None:
-            self.listening.fail(KernelLost(reason))
+            self.listening.fail(self.loss(reason))
 
     def fail(self, reason: str) -> None:
         """End all waits with KernelLost."""
         with Shield(), self.lock:
             self._fail_all(reason)
+
+    def end(self, reason: str) -> None:
+        """As ``fail``, and send nothing any more. The first reason stays."""
+        with Shield(), self.lock:
+            if self._ended is None and not self._closed:
+                self._ended = reason
+                self._fail_all(reason)
 
     def close(self) -> None:
         """Close the sockets; whoever still waits gets KernelLost. Idempotent."""

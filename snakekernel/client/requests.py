@@ -19,7 +19,7 @@ from ..wire.frame import pack_json
 from ..wire.path import Attr, Item
 from .description import Description
 from .message import Channel
-from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
+from .payload import Finish, RequestEncoder, Target, encode_request, plain, published, stored_path, whole
 from .proxy import StoredProxy
 from .remote import Held, RemoteObject, anonymous
 
@@ -211,6 +211,8 @@ class Requests(ABC):
             return self._page(content, buffers)
         if op == "summarize":
             return self._summaries(content, buffers)
+        if op == "publish":
+            return published(content, buffers)
         return self._outputs(content, buffers) if op == "execute_program" else plain(content)
 
     def _remote(self, name: str, raw: Mapping[str, Any]) -> RemoteObject:

@@ -1,0 +1,38 @@
+"""What a host process and its sidecar say to each other: msgpack of frozen structs over one socket pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Ask(msgspec.Struct, frozen=True, tag="ask"):
+    """Do this; answered by exactly one ``Answer`` of the same number."""
+
+    number: int
+    method: str
+    arguments: dict[str, Any] = {}
+
+
+class Answer(msgspec.Struct, frozen=True, tag="answer"):
+    """What came of it. ``kind`` names the error, where it is one."""
+
+    number: int
+    value: Any = None
+    kind: str = ""
+    error: str = ""
+
+
+class News(msgspec.Struct, frozen=True, tag="news"):
+    """How a kernel is, whenever that changes. ``exit`` is final."""
+
+    kernel: str
+    is_reachable: bool
+    exit: int | None = None
+    #: Whether its end is known by its lease alone.
+    is_fenced: bool = False
+
+
+ENCODER = msgspec.msgpack.Encoder()
+DECODER = msgspec.msgpack.Decoder(Ask | Answer | News)
