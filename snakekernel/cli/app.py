@@ -17,6 +17,7 @@ from .command import Command, CommandLine, print_json
 from .install import InstallApp
 from .kernels import PingApp, StartApp
 from .objects import DeleteApp, InspectApp, ListApp, RetrieveApp, StoreApp
+from .pool import PoolApp
 from .show import show_error
 
 #: What shells report for a command that Ctrl-C ended.
@@ -34,6 +35,7 @@ _SUBCOMMANDS: dict[str, type[Command]] = {
     "pipeline": PipelineApp,
     "execute": ExecuteApp,
     "ping": PingApp,
+    "pool": PoolApp,
 }
 
 
