@@ -1,11 +1,12 @@
 # Everything runs from here: each target sets up .venv by itself, once, and again only when what it installs changes.
 #
-#   make demo     see it work            make lint    style, types, layers, protocol, docs
+#   make demo     see it work            make lint    style, types, layers, protocol
 #   make test     run all tests          make bench   how fast it is beside its peers
 #   make docs     build the docs         make clean   remove what was built (distclean: .venv too)
 #   make screenshots   take the docs' pictures anew, in the browser
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="…" goes to pytest, to the demo and to the benchmarks.
+# The tests run in several processes, each file in one of them; ARGS="-n 0" runs them in one.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -31,7 +32,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m snakekernel.demo $(ARGS)
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -40,7 +41,6 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m snakekernel.testing.protocol --check docs/protocol.json
 	$(BIN)/python -m snakekernel.ui.bundle --check
-	@$(MAKE) docs
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)

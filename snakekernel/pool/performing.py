@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 from time import monotonic
@@ -103,6 +104,14 @@ class Performing(PoolOptions):
         if self._state != "open":
             raise PoolClosed(f"The pool {self.name!r} is {self._state}; nothing was sent.")
 
+    def _note(self, level: int, event: str, text: str, member: Member | None = None, **more: Any) -> None:
+        """Log something, with what programs that read logs want to know of it as the record's ``snake``."""
+        if self.log.isEnabledFor(level):
+            fields = {"event": event, "pool": self.name, **more}
+            if member is not None:
+                fields.update(kernel=member.number, kernel_id=member.kernel_id, pid=member.pid)
+            self.log.log(level, "%s", text, extra={"snake": fields})
+
     # -- tickets -----------------------------------------------------------------------------------
 
     def _deadline(self, timeout: float | None) -> float | None:
@@ -146,7 +155,7 @@ class Performing(PoolOptions):
     def _refusal(self, reason: Refusal) -> SnakeError:
         if reason == "full":
             return PoolFull(
-                f"{self.queue_limit} calls and checkouts wait for a kernel of the pool {self.name!r} already; "
+                f"{self.queue_limit} calls and checkouts wait for the pool {self.name!r} already; "
                 "nothing was sent."
             )
         if reason == "sessions":
@@ -155,7 +164,7 @@ class Performing(PoolOptions):
             return QueueTimeout(f"No kernel of the pool {self.name!r} was free in time; nothing was sent.")
         if reason == "failed":
             return KernelLost(
-                f"The kernels of the pool {self.name!r} do not start; nothing was sent. {self._why_not_started}"
+                f"Kernels of the pool {self.name!r} do not start; nothing was sent. {self._why_not_started}"
             )
         return PoolClosed(f"The pool {self.name!r} takes nothing any more; nothing was sent.")
 
@@ -182,7 +191,8 @@ class Performing(PoolOptions):
     def _end_session(self, action: EndSession) -> None:
         found = self._sessions.pop(action.session, None)
         if found is not None:
-            self.log.info("Session %r of pool %s ended: %s", action.session, self.name, action.reason)
+            text = f"Session {action.session!r} of pool {self.name} ended: {action.reason}"
+            self._note(logging.INFO, "session_ended", text, session=action.session, reason=action.reason)
             self._forget(found, is_lost=action.reason == "lost")
 
     def _forget(self, found: OpenSession, *, is_lost: bool = False) -> None:
@@ -218,10 +228,10 @@ class Performing(PoolOptions):
             self._gone(member)
         except KernelLost as error:
             self._why_not_started = str(error)
-            self.log.warning("Pool %s: %s", self.name, error)
+            self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
             self._gone(member)
         else:
-            self.log.info("Pool %s has %r", self.name, member)
+            self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
             self._tell(Started(member.number))
         finally:
             self._starts.pop(member.number, None)
@@ -235,11 +245,14 @@ class Performing(PoolOptions):
             if not member.is_ending:
                 start.cancel()
             return
-        self.log.info("Pool %s stops %r: %s", self.name, member, action.reason)
+        text = f"Pool {self.name} stops {member!r}: {action.reason}"
+        self._note(logging.INFO, "kernel_stopping", text, member, reason=action.reason)
         self._spawn(self._stop_member(member, now=action.reason in _KILLED))
 
     async def _stop_member(self, member: Member, *, now: bool) -> None:
         await member.end(now=now)
+        text = f"Pool {self.name} is rid of {member!r}, which ended with status {member.status}"
+        self._note(logging.INFO, "kernel_ended", text, member, status=member.status)
         self._gone(member)
 
     def _gone(self, member: Member) -> None:
@@ -249,7 +262,8 @@ class Performing(PoolOptions):
 
     def _out_of_reach(self, member: Member) -> None:
         """A kernel that nobody asked to end cannot be used any more."""
-        self.log.warning("Pool %s lost %r: %s", self.name, member, member.why)
+        text = f"Pool {self.name} lost {member!r}: {member.why}.{member.told()}"
+        self._note(logging.WARNING, "kernel_lost", text, member, reason=member.why)
         self._tell(Unreachable(member.number))
 
     def _stuck(self, member: Member) -> None:

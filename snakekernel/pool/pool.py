@@ -8,9 +8,11 @@ waits for a kernel, or has one, has a ticket, and each ticket ends by ``Done``, 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Self
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..client.hearing import OnOutput, OnProgress
 from ..client.payload import Target
@@ -23,6 +25,10 @@ from .performing import Performing
 from .policy import Policy
 from .publishing import Carrier
 from .session import OpenSession, PoolSession
+from .status import PoolStatus, status_of
+
+if TYPE_CHECKING:
+    from .blocking import BlockingKernelPool
 
 _LEAVES_NOTHING: Final = (
     "A call on any kernel leaves nothing behind there that could be referred to; use pool.session()."
@@ -35,6 +41,13 @@ class KernelPool(Performing):
     It belongs to the event loop on which it is opened, by ``async with``; any number of tasks may share it.
     Its options are traits, see there.
     """
+
+    @staticmethod
+    def blocking(**options: Any) -> BlockingKernelPool:
+        """The same for threads: ``with KernelPool.blocking() as pool: pool.call("math.sqrt", 2)``."""
+        from .blocking import BlockingKernelPool
+
+        return BlockingKernelPool(**options)
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -73,7 +86,7 @@ class KernelPool(Performing):
         """
         if self._state == "open":
             self._state = "draining"
-            self.log.info("Pool %s drains", self.name)
+            self._note(logging.INFO, "pool_draining", f"Pool {self.name} drains")
             self._tell(Drain())
         if self._state == "draining":
             with suppress(TimeoutError):
@@ -116,6 +129,7 @@ class KernelPool(Performing):
         await self._kernels.carrier.settled()
         self._kernels.close()
         self._state = "closed"
+        self._note(logging.INFO, "pool_closed", f"Pool {self.name} is closed")
         self._changed.set()
 
     async def __aenter__(self) -> Self:
@@ -123,6 +137,10 @@ class KernelPool(Performing):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    def status(self) -> PoolStatus:
+        """What the pool looks like now."""
+        return status_of(self.name, self._state, self._policy, self._members, monotonic())
 
     def resize(self, **settings: Any) -> None:
         """Change how the pool is sized while it runs: any of ``minimum``, ``maximum``, ``max_age``, …"""
@@ -243,7 +261,7 @@ class KernelPool(Performing):
         ttl: float | None = None,
         queue_timeout: float | None = None,
     ) -> PoolSession:
-        """A session on a kernel of its own: ``async with pool.session("alice") as snake: await snake.call(…)``.
+        """A session on a kernel of its own: ``async with pool.session("alice") as snake: …``.
 
         The same id gives the same kernel, and what is kept there, for as long as the session lives.
 

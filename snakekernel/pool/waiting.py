@@ -109,6 +109,7 @@ class Line:
 
     def take_opening(self) -> Opening:
         """Take the oldest session out that is not held back; there is one."""
+        self.first_opening()
         _, opening = heappop(self._heap)
         del self.openings[opening.session]
         self.ready -= 1
