@@ -11,6 +11,7 @@ import asyncio
 import os
 from typing import Any, Final
 
+from ..kernel.fence import clock
 from .actors import DriverError, OwnerLost
 from .owner import KernelOwner, StartFailed
 from .parcels import Parcel
@@ -102,17 +103,25 @@ class RayDriver:
             raise DriverError(
                 "unsupported", f'Ray is not installed: pip install "snakekernel[ray]" ({error}).'
             ) from None
-        address = options["address"]
-        try:
-            await asyncio.to_thread(
-                ray.init,
-                address=address,
-                namespace=NAMESPACE,
-                log_to_driver=False,
-                include_dashboard=False if address == "local" else None,
-            )
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            raise DriverError("lost", f"No connection to the Ray cluster at {address!r}: {error}") from None
+        address, deadline = options["address"], clock() + options["timeout"]
+        while True:
+            try:
+                await asyncio.to_thread(
+                    ray.init,
+                    address=address,
+                    namespace=NAMESPACE,
+                    log_to_driver=False,
+                    include_dashboard=False if address == "local" else None,
+                )
+                break
+            except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+                # Its own limit is 5 s, which a busy head may take.
+                if isinstance(error, ConnectionError) and clock() < deadline:
+                    await asyncio.sleep(0.5)
+                    continue
+                raise DriverError(
+                    "lost", f"No connection to the Ray cluster at {address!r}: {error}"
+                ) from None
         self._ray = ray
 
     async def place(self, name: str, wants: dict[str, Any]) -> RayActor:

@@ -43,9 +43,20 @@ def free_port() -> int:
         return port
 
 
-def answers(port: int) -> bool:
+def answers(host: str, port: int) -> bool:
     with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
+        return one.connect_ex((host, port)) == 0
+
+
+def own_address() -> str:
+    """This host's address on its network, as Ray finds it too; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("8.8.8.8", 1))
+        except OSError:
+            return "127.0.0.1"
+        address: str = one.getsockname()[0]
+        return address
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -84,7 +95,7 @@ def dask_cluster() -> Iterator[str]:
 
     try:
         run("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
-        until(lambda: answers(port), "the scheduler listens")
+        until(lambda: answers("127.0.0.1", port), "the scheduler listens")
         worker = ["--host", "127.0.0.1", "--no-dashboard", "--nthreads", "2", "--resources", "CPU=2"]
         run("worker", address, *worker, "--local-directory", folder)
         yield address
@@ -97,7 +108,7 @@ def dask_cluster() -> Iterator[str]:
 @contextmanager
 def ray_cluster() -> Iterator[str]:
     """A head that is the only node; gives the address."""
-    port = free_port()
+    host, port = own_address(), free_port()
     # Ray's sockets lie in it, and their names may not be long.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     os.environ["RAY_AUTH_MODE"] = "token"
@@ -109,13 +120,13 @@ def ray_cluster() -> Iterator[str]:
                 str(Path(sys.executable).with_name("ray")),
                 *("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=false"),
                 *(f"--port={port}", f"--temp-dir={folder}", "--num-cpus=4", '--resources={"spot": 1}'),
-                *("--node-ip-address=127.0.0.1", f"--object-store-memory={100 << 20}"),
+                *(f"--node-ip-address={host}", f"--object-store-memory={100 << 20}"),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until(lambda: answers(port), "the head listens")
-        yield f"127.0.0.1:{port}"
+        until(lambda: answers(host, port), "the head listens")
+        yield f"{host}:{port}"
     finally:
         if process is not None:
             end(process)
