@@ -91,7 +91,7 @@ class Member:
         self.link: Link | None = None
         self.client: Any = None
         #: Names where it opens what is published; None for this machine.
-        self.host: str | None = None
+        self.opens_on: str | None = None
 
     def __repr__(self) -> str:
         return f"<kernel {self.number} {self.kernel_id}>"
@@ -160,7 +160,7 @@ class Member:
             client._attach(link)
             await client._greet(timeout, self._lives)
             if not self._kernels.is_local:
-                self.host = (await client.ping())["host"]
+                self.opens_on = (await client.ping())["host"]
             link.on_loss = self.hear_of_loss
 
         if self._kernels.is_local:

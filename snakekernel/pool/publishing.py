@@ -1,9 +1,9 @@
 """Publications between the hosts of a pool's kernels, by way of the store of the engine that runs them.
 
 Rules: nothing moves before a request to a kernel on another host names a publication. Then its bytes are put
-into the engine's store once (``take``), and placed once on each host (``give``); the request goes on with what
-lies there. A publication is moved only while its publisher lives, and what was moved ends with it. The newest
-are kept, within bounds.
+into the engine's store once (``take``), and placed once on each host (``give``); the request goes on with
+what lies there. A publication is moved only while its publisher lives, and what was moved ends with it. The
+newest are kept, within bounds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST_BYTES: Final = 8 << 30
 
 
 class Elsewhere(NotFound):
-    """Nothing was sent: a publication that the request names is on another host and is to be brought first."""
+    """Nothing was sent: a publication that the request names is on another host; it is to be brought."""
 
     def __init__(self, published: Published) -> None:
         super().__init__(
@@ -90,7 +90,7 @@ class Carrier:
 
     async def bring(self, published: Published, to: Member) -> None:
         """Have it on a kernel's host. Raises NotFound where it is gone, WorkerLost."""
-        if to.host is None:
+        if to.opens_on is None:
             raise NotFound("The kernel does not say on which host it is.")
         id = published.id
         moved = self._moved.get(id)
@@ -99,9 +99,9 @@ class Carrier:
             moved = _Moved(source, published.nbytes, self._do(self._take(published, source)))
             self._moved[id] = moved
             self._limit()
-        copy = moved.copies.get(to.host)
+        copy = moved.copies.get(to.opens_on)
         if copy is None or not self._lives(copy.by):
-            copy = moved.copies[to.host] = _Copy(to, self._do(self._give(published, moved.token, to)))
+            copy = moved.copies[to.opens_on] = _Copy(to, self._do(self._give(published, moved.token, to)))
         try:
             # Shielded: others may wait for it too.
             await asyncio.shield(copy.given)
@@ -143,7 +143,7 @@ class Carrier:
     async def _give(self, published: Published, token: asyncio.Future[str], to: Member) -> Published:
         given = await to.provisioner.give(await token)
         segments = tuple(msgspec.convert(given, list[Segment]))
-        return msgspec.structs.replace(published, host=to.host, segments=segments)
+        return msgspec.structs.replace(published, host=to.opens_on, segments=segments)
 
     def _limit(self) -> None:
         while len(self._moved) > 1 and (
@@ -192,7 +192,7 @@ class FarClient(AsyncClient):
         self._extra = {Published: self._placed}
 
     def _placed(self, published: Published, encoder: Any) -> dict[str, Any]:
-        there = self._carrier.at(published, self._member.host)
+        there = self._carrier.at(published, self._member.opens_on)
         if there is None:
             raise Elsewhere(published)
         return there.to_json()
