@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 import pytest
 
-#: A property of this name (``record_property``) is shown at the end of the run, whichever process had the test.
+#: What has this name as a property (``record_property``) is shown at the end of the run, from any process.
 TOLD: Final = "told"
 
 
