@@ -142,21 +142,23 @@ def test_a_named_session_is_the_same_for_all(server: ServerProcess, tmp_path: Pa
             anew.call("math.sqrt", args=[4])
     with snakekernel.connect(server.url, **options) as after:
         assert after.call("math.sqrt", args=[4]) == 2.0
+        server.ask("DELETE", "snakekernel/api/pools/default/sessions/alice%20%2F%201")
+    assert server.kernels() == []
 
 
 def test_a_kernel_that_dies_or_is_restarted_keeps_its_id(server: ServerProcess) -> None:
     with snakekernel.connect(server.url, token=server.token) as snake:
-        ids = server.kernels()
+        (kernel_id,) = server.kernels()
         pids = [snake.call("os.getpid")]
         waiting = snake.submit("time.sleep", args=[600])
         os.kill(pids[0], signal.SIGKILL)
         assert isinstance(waiting.exception(timeout=SOON), KernelLost)
         _until(_answers(lambda: pids.append(snake.call("os.getpid"))))
-        server.ask("POST", f"api/kernels/{ids[0]}/restart", {})
+        server.ask("POST", f"api/kernels/{kernel_id}/restart", {})
         _until(_answers(lambda: pids.append(snake.call("os.getpid"))))
         assert len(set(pids)) == 3
-        assert server.kernels() == ids
-        server.ask("DELETE", f"api/kernels/{ids[0]}")
+        assert server.kernels() == [kernel_id]
+        server.ask("DELETE", f"api/kernels/{kernel_id}")
         with pytest.raises(KernelLost):
             snake.call("math.sqrt", args=[4])
 
