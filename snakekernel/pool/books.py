@@ -44,6 +44,10 @@ class Books:
         self._timers: Timers[tuple[str, Any]] = Timers()
         self._actions: list[Action] = []
 
+    def expires(self, session: Session) -> float | None:
+        """When a session expires; None while somebody holds it, or where it has no time to live."""
+        return self._timers.when(("ttl", session.name))
+
     def _retire(self, kernel: Kernel, reason: StopReason) -> None:
         """Stop a kernel for calls once its calls are done."""
         if kernel.calls:

@@ -18,9 +18,10 @@ import sys
 import threading
 import uuid
 from multiprocessing.connection import Connection
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..kernel.fence import clock
+from .actors import Actor, Driver, DriverError, OwnerLost
 from .channel import DECODER, ENCODER, Answer, Ask, News
 
 MARGIN: Final = 2.0
@@ -28,47 +29,6 @@ FENCED: Final = -9
 #: Seconds for what an owner does at once: signals, the end of its kernel.
 AT_ONCE: Final = 10.0
 ENGINES: Final = {"ray": "on_ray:RayDriver", "dask": "on_dask:DaskDriver"}
-
-
-class DriverError(Exception):
-    """Told to the host under a kind of its own (see ``sidecar``)."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class OwnerLost(Exception):
-    """The engine says that an owner is out of reach, or gone: the kernel may live for its lease."""
-
-
-class Actor(Protocol):
-    """An owner somewhere."""
-
-    async def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of it. Raises OwnerLost, and what the method raised."""
-
-    async def take(self, segments: list[dict[str, Any]]) -> Any:
-        """Have the bytes of segments put into the engine's store; a handle."""
-
-    async def give(self, token: str, handle: Any) -> list[dict[str, Any]]:
-        """Have what a handle stands for placed in segments of the owner."""
-
-    async def remove(self) -> None:
-        """End the owner, whether it answers or not."""
-
-
-class Driver(Protocol):
-    """An engine, from the sidecar."""
-
-    async def open(self, options: dict[str, Any]) -> None:
-        """Connect. Raises DriverError."""
-
-    async def place(self, name: str, wants: dict[str, Any]) -> Actor:
-        """Make an owner; waits until there is room. Raises DriverError."""
-
-    async def close(self) -> None:
-        """Disconnect."""
 
 
 class Kept:
@@ -141,7 +101,8 @@ class Service:
         self._sending = threading.Lock()
         self._driver: Driver | None = None
         self._kernels: dict[str, Kept] = {}
-        self._parcels: dict[str, tuple[Any, set[str]]] = {}
+        #: By token: what the engine keeps, whose it was, and who was given it.
+        self._parcels: dict[str, tuple[Any, str, set[str]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.ended = asyncio.Event()
 
@@ -235,6 +196,8 @@ class Service:
         if kept is None:
             return
         kept.doom()
+        for token in [token for token, (_, owner, _) in self._parcels.items() if owner == kernel]:
+            await self.do_drop(token)
         try:
             await asyncio.wait_for(kept.actor.call("close"), AT_ONCE)
         except Exception:  # out of reach: its lease ends its kernel
@@ -252,18 +215,18 @@ class Service:
     async def do_take(self, kernel: str, segments: list[dict[str, Any]]) -> str:
         """Put a kernel's segments into the engine's store; the token for it."""
         token = uuid.uuid4().hex
-        self._parcels[token] = (await self._kernel(kernel).actor.take(segments), set())
+        self._parcels[token] = (await self._kernel(kernel).actor.take(segments), kernel, set())
         return token
 
     async def do_give(self, kernel: str, token: str) -> list[dict[str, Any]]:
         if token not in self._parcels:
             raise DriverError("not_found", "Nothing is kept under that token.")
-        handle, receivers = self._parcels[token]
+        handle, _, receivers = self._parcels[token]
         receivers.add(kernel)
         return await self._kernel(kernel).actor.give(token, handle)
 
     async def do_drop(self, token: str) -> None:
-        _, receivers = self._parcels.pop(token, (None, set()))
+        _, _, receivers = self._parcels.pop(token, (None, "", set()))
         for name in receivers & self._kernels.keys():
             try:
                 await asyncio.wait_for(self._kernels[name].actor.call("drop", token), AT_ONCE)
