@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,9 +101,9 @@ def test_each_client_gets_a_fresh_kernel(server: ServerProcess) -> None:
 def test_big_messages_and_much_output(server: ServerProcess) -> None:
     """More than a stock server takes, and more than it lets through."""
     with snakekernel.connect(server.url, token=server.token) as snake:
-        array = np.zeros(15_000_000)
+        array = np.zeros(4_000_000)
         assert snake.call("numpy.size", args=[array]) == array.size
-        assert snake.call("numpy.ones", args=[15_000_000], returns="value").sum() == array.size
+        assert snake.call("numpy.ones", args=[4_000_000], returns="value").sum() == array.size
         heard: list[Any] = []
         code = "from IPython.display import display\nfor i in range(6000): display(i)"
         snake.call("builtins.exec", args=[code, {}], on_output=heard.append)
@@ -217,9 +218,18 @@ def test_front_ends(server: ServerProcess) -> None:
 
 
 def test_status_and_metrics(server: ServerProcess) -> None:
-    with snakekernel.connect(server.url, token=server.token):
-        names = [pool["name"] for pool in server.ask("GET", "snakekernel/api/pools")]
-    assert names == ["default", "small"]
+    with snakekernel.connect(server.url, token=server.token, session="seen"):
+        default, small = server.ask("GET", "snakekernel/api/pools")
+        assert (default["name"], small["name"]) == ("default", "small")
+        assert [session["session"] for session in default["sessions"]] == ["seen"]
+        assert "/" not in str(default["kernels"][0]["kernel_id"])
+        request = urllib.request.Request(
+            f"{server.url}metrics", headers={"Authorization": f"token {server.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=SOON) as answer:
+            told = answer.read().decode()
+        assert 'snakekernel_pool_sessions{pool="default"} 1.0' in told
+        server.ask("DELETE", "snakekernel/api/pools/default/sessions/seen")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         ServerProcess(server.url, "wrong", server.process, server.log).ask("GET", "snakekernel/api/pools")
 
