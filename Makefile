@@ -1,11 +1,13 @@
 # Everything runs from here: each target sets up .venv by itself, once, and again only when what it installs changes.
 #
-#   make demo     see it work            make lint    style, types, layers, protocol, docs
+#   make demo     see it work            make lint    style, types, layers, protocol
 #   make test     run all tests          make bench   how fast it is beside its peers
 #   make docs     build the docs         make clean   remove what was built (distclean: .venv too)
 #   make screenshots   take the docs' pictures anew, in the browser
+#   make soak     start and end kernels by the hundred
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="…" goes to pytest, to the demo and to the benchmarks.
+# The tests run in several processes, each file in one of them; ARGS="-n 0" runs them in one.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -22,7 +24,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SET_UP_FROM := pyproject.toml $(wildcard kernelspec/* snakekernel/ui/labextension/*.json snakekernel/ui/labextension/static/*)
 DOCS := docs/_build/html
 
-.PHONY: help demo test lint bench docs screenshots clean distclean
+.PHONY: help demo test lint bench docs screenshots soak clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -31,7 +33,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m snakekernel.demo $(ARGS)
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -40,7 +42,6 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m snakekernel.testing.protocol --check docs/protocol.json
 	$(BIN)/python -m snakekernel.ui.bundle --check
-	@$(MAKE) docs
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -51,6 +52,9 @@ docs: $(VENV)/.test
 
 screenshots: $(VENV)/.test
 	@SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/ui/test_ui_screenshots.py $(ARGS)
+
+soak: $(VENV)/.test
+	@SOAK_CYCLES=200 SOAK_AT_ONCE=100 $(BIN)/python -m pytest tests/provisioners/test_zygote_stress.py $(ARGS)
 
 # Each extra holds the ones before it (demo < test < dev), so an installation marks those done as well; bench, with
 # the peers that the benchmarks need, stands beside them.

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from .client.proxy import ref as ref
     from .client.proxy import step as step
     from .client.remote import RemoteObject as RemoteObject
+    from .pool.pool import KernelPool as KernelPool
     from .reporting.bars import progress as progress
     from .ui import panel as panel
+    from .values.published import Published as Published
 
     start = Client.start
     connect = Client.connect
@@ -30,7 +32,9 @@ __all__ = [
     "Client",
     "Description",
     "Future",
+    "KernelPool",
     "Output",
+    "Published",
     "RemoteObject",
     "__version__",
     "connect",
@@ -48,7 +52,9 @@ _HOMES = {
     "Client": "client.client",
     "Description": "client.description",
     "Future": "client.future",
+    "KernelPool": "pool.pool",
     "Output": "client.output",
+    "Published": "values.published",
     "RemoteObject": "client.remote",
     "errors": "errors",
     "panel": "ui",

@@ -1,4 +1,4 @@
-"""``install``: a kernelspec for this interpreter, where Jupyter finds it."""
+"""``install``: a kernelspec for this interpreter, where Jupyter finds it, and where its kernels run."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ import re
 import shutil
 import sys
 import tempfile
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from inspect import cleandoc
 from pathlib import Path
 from typing import Any, Final
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from rich.text import Text
-from traitlets import Bool, Dict, Unicode
+from traitlets import Bool, Dict, List, TraitError, Unicode
 
 from ..client.launch import kernel_spec
-from ..wire.errors import Denied, InvalidRequest
+from ..wire.errors import Denied, InvalidRequest, Unsupported
+from .arguments import datum
 from .command import Answer, Command, merged
 
 _NAME: Final = "snakekernel"
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Where kernels can run beside Jupyter's own way; the module that its engine, and the extra, is called by.
+_PROVISIONERS: Final[dict[str, tuple[str | None, str]]] = {
+    "zygote": (None, ""),
+    "ray": ("ray", "ray"),
+    "dask": ("distributed", "dask"),
+}
 
 
 class InstallApp(Command):
@@ -31,18 +40,31 @@ class InstallApp(Command):
 
     Install a kernelspec of this interpreter for Jupyter: for all users, or as --user, --sys-prefix or
     --prefix say. (The package brings one for its own environment.)
+
+    With --provisioner, its kernels are forked from a process that has imported everything (zygote), or run
+    on a cluster (ray, dask). --config sets what that one can be told, in JSON where it parses as such.
     """)
     examples = cleandoc("""
     snakekernel install --user --name=snake-ml --display-name="Python (ML)"
     snakekernel install --sys-prefix --env OMP_NUM_THREADS 4
+    snakekernel install --user --provisioner zygote --name snake-fast --preload numpy --preload pandas
+    snakekernel install --user --provisioner ray --name snake-ray --address ray://head:10001
     """)
 
     user = Bool(False, help="Install for the current user alone.").tag(config=True)
     sys_prefix = Bool(False, help="Install into this interpreter's environment.").tag(config=True)
     prefix = Unicode("", help="Install into PREFIX/share/jupyter/kernels.").tag(config=True)
-    kernel_name = Unicode(_NAME, help="The kernelspec's name.").tag(config=True)
+    kernel_name = Unicode("", help="The kernelspec's name; snakekernel, or snakekernel-PROVISIONER.").tag(
+        config=True
+    )
     display_name = Unicode("", help="What menus show.").tag(config=True)
     env = Dict(key_trait=Unicode(), value_trait=Unicode(), help="Variables of the kernel's process.").tag(
+        config=True
+    )
+    provisioner = Unicode("", help="Where its kernels run: zygote, ray or dask.").tag(config=True)
+    address = Unicode("", help="The cluster that ray or dask connects to.").tag(config=True)
+    preload = List(Unicode(), help="A library that zygotes import for all their kernels.").tag(config=True)
+    options = Dict(key_trait=Unicode(), help="Other settings of the provisioner, as NAME=VALUE.").tag(
         config=True
     )
 
@@ -53,6 +75,10 @@ class InstallApp(Command):
             "name": "InstallApp.kernel_name",
             "display-name": "InstallApp.display_name",
             "env": "InstallApp.env",
+            "provisioner": "InstallApp.provisioner",
+            "address": "InstallApp.address",
+            "preload": "InstallApp.preload",
+            "config": "InstallApp.options",
         },
     )
     flags = merged(
@@ -89,10 +115,16 @@ class InstallApp(Command):
 
     def _install(self, prefix: str | None) -> str:
         spec = kernel_spec()
+        name = self.kernel_name or "-".join(filter(None, (_NAME, self.provisioner)))
         if self.display_name:
             spec["display_name"] = self.display_name
+        elif self.provisioner:
+            spec["display_name"] = f"Python ({name})"
         if self.env:
             spec["env"] = dict(self.env)
+        placed = self._placed()
+        if placed:
+            spec["metadata"]["kernel_provisioner"] = placed
         manager = KernelSpecManager(parent=self)
         with tempfile.TemporaryDirectory() as folder:
             for logo in _logos(manager):
@@ -101,11 +133,52 @@ class InstallApp(Command):
             # mkdtemp's mode is for us alone; the kernelspec is for all who may see its place.
             Path(folder).chmod(0o755)
             try:
-                return manager.install_kernel_spec(folder, self.kernel_name, user=self.user, prefix=prefix)
+                return manager.install_kernel_spec(folder, name, user=self.user, prefix=prefix)
             except ValueError as error:
                 raise InvalidRequest(str(error)) from None
             except OSError as error:
                 raise Denied(f"Cannot write the kernelspec: {error}. Try --user or --sys-prefix.") from None
+
+    def _placed(self) -> dict[str, Any]:
+        """The provisioner's part of the kernelspec; empty for Jupyter's own. Raises where it cannot work."""
+        config: dict[str, Any] = {name: datum(str(value)) for name, value in self.options.items()}
+        if self.address:
+            config["address"] = self.address
+        if self.preload:
+            config["preload"] = list(self.preload)
+        if not self.provisioner:
+            if config:
+                raise InvalidRequest(f"--provisioner is missing: {', '.join(config)} would be for that.")
+            return {}
+        if self.provisioner not in _PROVISIONERS:
+            known = ", ".join(_PROVISIONERS)
+            raise InvalidRequest(f"There is no provisioner {self.provisioner!r}. Provisioners: {known}.")
+        engine, extra = _PROVISIONERS[self.provisioner]
+        if engine is not None and find_spec(engine) is None:
+            raise Unsupported(
+                f'{self.provisioner} is not installed here: pip install "snakekernel[{extra}]".',
+            )
+        name = f"snakekernel-{self.provisioner}"
+        _check(name, config)
+        return {"provisioner_name": name, "config": config}
+
+
+def _check(name: str, config: dict[str, Any]) -> None:
+    """Have the provisioner's class take the settings. Raises InvalidRequest where it does not."""
+    found = entry_points(group="jupyter_client.kernel_provisioners", name=name)
+    if not found:
+        raise Unsupported(f"This installation of snakekernel does not announce {name!r}; install it again.")
+    kind = next(iter(found)).load()
+    settings = kind.class_traits(config=True)
+    for option, value in config.items():
+        if option not in settings:
+            raise InvalidRequest(
+                f"{name} has no setting {option!r}. Settings: {', '.join(sorted(settings))}."
+            )
+        try:
+            kind(**{option: value})
+        except TraitError as error:
+            raise InvalidRequest(str(error)) from None
 
 
 def _logos(manager: KernelSpecManager) -> list[Path]:

@@ -9,14 +9,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import KernelLost, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
 from .calls_back_async import LoopFunctions
-from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info
+from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info, patience
 from .connection import find
 from .future import read_reply
 from .hearing import Outputs, heard, stop_hearing, welcomed
@@ -32,6 +32,10 @@ from .record import AsyncRecord
 from .streams import AsyncStream
 from .unwanted import unwanted
 from .watch import Watch
+from .websocket_link import bridge_to, bridged
+
+if TYPE_CHECKING:
+    from .websocket import Bridge
 
 
 class AsyncClient(AsyncParallel):
@@ -48,6 +52,7 @@ class AsyncClient(AsyncParallel):
         self._post: Post | None = None
         self._watch: Watch | None = None
         self._spare = Spare()
+        self._bridge: Bridge | None = None
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -83,7 +88,12 @@ class AsyncClient(AsyncParallel):
 
     @classmethod
     def connect(
-        cls, where: Any, *, timeout: float = 10.0, shared_memory: int | None = FROM_BYTES
+        cls,
+        where: Any,
+        *,
+        timeout: float | None = None,
+        shared_memory: int | None = FROM_BYTES,
+        **server_options: Any,
     ) -> AsyncClient:
         """As ``Client.connect``; it connects when it is entered or awaited."""
 
@@ -91,8 +101,12 @@ class AsyncClient(AsyncParallel):
             return True
 
         async def open(client: AsyncClient) -> None:
-            client._attach(Link(find(where), shared_memory))
-            await client._greet(timeout, alive)
+            bridge = client._bridge = bridge_to(where, **server_options)
+            seconds = patience(timeout, bridge)
+            if bridge is not None:
+                await bridge.open(seconds)
+            client._attach(Link(find(where), shared_memory) if bridge is None else bridged(bridge))
+            await client._greet(seconds, alive)
 
         return cls(open)
 
@@ -178,6 +192,9 @@ class AsyncClient(AsyncParallel):
         if launch is not None and launch.is_ours:
             # Shielded: whoever cancels the closing must not leave the kernel half shut down.
             await asyncio.shield(_end(launch))
+        bridge, self._bridge = self._bridge, None
+        if bridge is not None:
+            await asyncio.shield(bridge.aclose())
 
     @property
     def manager(self) -> Any:

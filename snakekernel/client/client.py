@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
@@ -32,12 +32,25 @@ from .record import Record
 from .streams import Stream
 from .unwanted import unwanted
 from .waiting import Turns
+from .websocket_link import bridge_to, bridged
+
+if TYPE_CHECKING:
+    from .websocket import Bridge
 
 #: Seconds that operations on control may take: they run no user code.
 CONTROL_TIMEOUT: Final = 30.0
+#: Seconds until a kernel must answer, and one that a server may have to start.
+_CONNECT_TIMEOUT, _SERVER_TIMEOUT = 10.0, 60.0
 #: Seconds before a kernel that does not answer ours is asked what it is.
 _ASK_AFTER: Final = 0.5
 _NOT_STARTED: Final = "The kernel's process ended before it answered; what it wrote tells why."
+
+
+def patience(timeout: float | None, bridge: Bridge | None) -> float:
+    """Seconds to wait for a kernel that one connects to."""
+    if timeout is not None:
+        return timeout
+    return _CONNECT_TIMEOUT if bridge is None else _SERVER_TIMEOUT
 
 
 def check_identity(content: dict[str, Any]) -> None:
@@ -78,6 +91,7 @@ class Client(Parallel):
         self._keeper = ThreadKeeper(link, self._turns)
         self._functions = link.functions = ThreadFunctions(self, link, self._turns)
         self._spare = Spare()
+        self._bridge: Bridge | None = None
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -125,25 +139,63 @@ class Client(Parallel):
             raise
 
     @classmethod
-    def connect(cls, where: Any, *, timeout: float = 10.0, shared_memory: int | None = FROM_BYTES) -> Client:
-        """Connect to a running kernel; closing the client leaves the kernel running.
+    def connect(
+        cls,
+        where: Any,
+        *,
+        timeout: float | None = None,
+        shared_memory: int | None = FROM_BYTES,
+        token: str | None = None,
+        kernel_name: str | None = None,
+        session: str | None = None,
+        pool: str | None = None,
+        ca_file: str | None = None,
+        verify: bool = True,
+    ) -> Client:
+        """Connect to a running kernel, or to one behind a Jupyter Server.
+
+        Closing the client leaves the kernel running, but for one that a server started for it.
 
         Args:
             where: path of a connection file, id of a running kernel, or jupyter_client's KernelManager,
-                KernelClient or connection-info mapping.
-            timeout: seconds until it must answer.
-            shared_memory: as for ``start``.
+                KernelClient or connection-info mapping; or the address of a Jupyter Server, which starts a
+                kernel, or of one of its kernels, ``https://host:8888/api/kernels/<id>``.
+            timeout: seconds until it must answer; 10 by default, 60 behind a server.
+            shared_memory: as for ``start``; never used behind a server.
+            token: what the server lets us in for; sent in a header only.
+            kernel_name: the kernelspec that the server starts, or the pool of ``snakekernel serve``.
+            session, pool: a named session of a pool of ``snakekernel serve``: whoever gives the same name
+                gets the same kernel, which stays for the session's next client.
+            ca_file: certificates that the server's may be signed by. verify: False trusts any.
 
         Raises:
             FileNotFoundError: there is no such kernel. ReplyTimeout: it does not answer.
             NotASnakeKernel: it does not speak this protocol, or another major version.
+            Denied: the server does not know the token. KernelLost: no server answers, or not a trusted one.
         """
-        client = cls(Link(find(where), shared_memory))
+        bridge = bridge_to(
+            where,
+            token=token,
+            kernel_name=kernel_name,
+            session=session,
+            pool=pool,
+            ca_file=ca_file,
+            verify=verify,
+        )
+        timeout = patience(timeout, bridge)
+        client = None
         try:
+            if bridge is not None:
+                bridge.wait_until_open(timeout)
+            client = cls(Link(find(where), shared_memory) if bridge is None else bridged(bridge))
+            client._bridge = bridge
             client._greet(timeout, lambda: True)
             return client
         except BaseException:
-            client.close()
+            if client is not None:
+                client.close()
+            elif bridge is not None:
+                bridge.close()
             raise
 
     def _greet(self, timeout: float, is_alive: Callable[[], bool]) -> None:
@@ -193,8 +245,12 @@ class Client(Parallel):
                 self._functions.close()
             finally:
                 launch, self._launch = self._launch, None
-                if launch is not None and launch.is_ours:
-                    _end(launch)
+                try:
+                    if launch is not None and launch.is_ours:
+                        _end(launch)
+                finally:
+                    if self._bridge is not None:
+                        self._bridge.close()
 
     def interrupt(self) -> None:
         """Interrupt what the kernel runs on its main thread."""

@@ -26,6 +26,10 @@ class Connection:
     curve_secretkey: bytes | None = None
     #: None where the details lack it, which only listening needs.
     iopub_port: int | None = None
+    #: What stands for its address in texts, where it is reached through a bridge.
+    shown: str | None = None
+    #: Whether buffers need hashes all the same: for the way beyond a bridge.
+    buffers_bound: bool = False
 
     def address(self, port: int) -> str:
         """The zmq address of one channel."""
@@ -34,10 +38,10 @@ class Connection:
     @property
     def binds_buffers(self) -> bool:
         """Whether buffers need hashes: on plain TCP nothing else protects them."""
-        return self.transport == "tcp" and self.curve_publickey is None
+        return self.buffers_bound or (self.transport == "tcp" and self.curve_publickey is None)
 
     def __repr__(self) -> str:
-        return f"<Connection {self.address(self.shell_port)}>"
+        return f"<Connection {self.shown or self.address(self.shell_port)}>"
 
 
 def find(where: Any) -> Connection:

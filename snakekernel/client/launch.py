@@ -32,6 +32,44 @@ def kernel_spec() -> dict[str, Any]:
     }
 
 
+class Files:
+    """The connection file of one kernel and the folder of its sockets.
+
+    They go with ``clean_up``, else with this object, at the latest when Python exits.
+
+    Args:
+        transport: ``"ipc"``, which needs a folder, or ``"tcp"``.
+        connection_file: where it is to be; None for a name of its own where Jupyter looks for them.
+    """
+
+    def __init__(self, transport: str, connection_file: str | None = None) -> None:
+        #: Where the sockets are, or None.
+        self.folder: Path | None = None
+        if connection_file is None:
+            connection_file = str(runtime_folder() / f"kernel-{uuid.uuid4()}.json")
+        self.connection_file = connection_file
+        if transport == "ipc":
+            # mkdtemp makes the folder with mode 0700.
+            self.folder = Path(tempfile.mkdtemp(prefix="snakekernel-"))
+        self._remove = weakref.finalize(self, _remove, os.getpid(), connection_file, self.folder)
+
+    @property
+    def ip(self) -> str:
+        """What the sockets' addresses begin with, of a kernel that has a folder."""
+        return str(self.folder) + "/channel"
+
+    def clean_up(self) -> None:
+        """Remove them. Idempotent."""
+        self._remove()
+
+
+def runtime_folder() -> Path:
+    """Where Jupyter keeps the connection files of running kernels; made where it is not yet."""
+    runtime = Path(jupyter_runtime_dir())
+    runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return runtime
+
+
 class Launch:
     """How to start a kernel, and what to remove after it.
 
@@ -54,18 +92,11 @@ class Launch:
         options = dict(manager_options)
         if transport is None:
             transport = "tcp" if sys.platform == "win32" or "transport_encryption" in options else "ipc"
-        folder = None
-        if transport == "ipc":
-            # mkdtemp makes the folder with mode 0700.
-            folder = tempfile.mkdtemp(prefix="snakekernel-")
-            options["ip"] = str(Path(folder) / "channel")
-        if "connection_file" not in options:
-            runtime = Path(jupyter_runtime_dir())
-            runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
-            options["connection_file"] = str(runtime / f"kernel-{uuid.uuid4()}.json")
+        self._files = Files(transport, options.get("connection_file"))
+        options["connection_file"] = self._files.connection_file
+        if self._files.folder is not None:
+            options["ip"] = self._files.ip
         kind = AsyncKernelManager if asynchronous else KernelManager
-        # Also where nobody closes the client: at the latest when Python exits.
-        self._remove = weakref.finalize(self, _remove, os.getpid(), options["connection_file"], folder)
         try:
             self.manager: Any = kind(kernel_name=kernel_name or "snakekernel", transport=transport, **options)
         except BaseException:  # whatever the options are, no folder is left behind
@@ -89,10 +120,10 @@ class Launch:
 
     def clean_up(self) -> None:
         """Remove the connection file and the folder of the sockets. Idempotent."""
-        self._remove()
+        self._files.clean_up()
 
 
-def _remove(pid: int, connection_file: str, folder: str | None) -> None:
+def _remove(pid: int, connection_file: str, folder: Path | None) -> None:
     if os.getpid() != pid:
         # A forked child that ends must not take its parent's files along.
         return

@@ -35,11 +35,16 @@ from .shield import Shield
 
 #: Said to whoever waits when the kernel goes.
 GONE: Final = "The kernel is gone: it ended before the reply came."
+_NOT_SENT: Final = "The kernel is gone; nothing was sent."
 _SEGMENTS: Final = SEGMENTS.encode()
 _TORN: Final = "An exception broke into the sending or reading of a message, so replies under way are lost."
 _BROKE_IN: Final = (
     "A signal handler or a finalizer used the client while its own thread was in the middle of a message."
 )
+
+
+def _nobody() -> None:
+    """Nobody is to be told of a loss."""
 
 
 def _abandon(context: zmq.Context[zmq.Socket[bytes]], opened: list[zmq.Socket[bytes]], pid: int) -> None:
@@ -52,8 +57,12 @@ def _abandon(context: zmq.Context[zmq.Socket[bytes]], opened: list[zmq.Socket[by
 class Link:
     """A connection to one kernel, used by any number of threads or one event loop."""
 
-    def __init__(self, connection: Connection, shared_memory: int | None) -> None:
+    def __init__(
+        self, connection: Connection, shared_memory: int | None, why: Callable[[], str] = lambda: GONE
+    ) -> None:
+        # What says why the connection was lost, once it is.
         self.connection = connection
+        self._why = why
         self._attachment = Attachment(shared_memory)
         self._sharing = Sharing(self._attachment, binds=connection.binds_buffers)
         self._signer = Signer(connection.key, connection.signature_scheme)
@@ -71,6 +80,13 @@ class Link:
         #: Milliseconds that closing waits for messages to leave.
         self.parting = 0
         self._closed = False
+        #: How a loss of the kernel is raised.
+        self.loss: type[KernelLost] = KernelLost
+        #: Called, under the lock, when the connection is lost, before those who wait are told; not where
+        #: replies alone are lost.
+        self.on_loss: Callable[[], object] = _nobody
+        #: Why nothing is sent any more, once the kernel was ended.
+        self._ended: str | None = None
         self._pid = os.getpid()
         #: The kernel process that this connection leads to, once a reply told; None after a loss.
         self.epoch: str | None = None
@@ -88,7 +104,7 @@ class Link:
         self._sockets = list(self._doors.values())
         # What zmq has not sent yet it sends when it connects again, to a restarted kernel perhaps: that one
         # refuses it by its epoch.
-        self._monitor = Monitor(shell.socket, lambda is_torn: self._lose(_TORN if is_torn else GONE))
+        self._monitor = Monitor(shell.socket, lambda is_torn: self._lose(_TORN if is_torn else self._why()))
         self._opened.append(self._monitor.door.socket)
         #: The iopub channel, once somebody listened.
         self.listening: Listening | None = None
@@ -220,11 +236,14 @@ class Link:
             raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
 
     def _check_open(self) -> None:
+        if self._ended is not None:
+            raise self.loss(self._ended)
         if self._closed:
             raise KernelLost("This client is closed; nothing was sent.")
         self._monitor.look()
         if self._monitor.is_lost:
-            raise KernelLost("The kernel is gone; nothing was sent.")
+            why = self._why()
+            raise self.loss(_NOT_SENT if why is GONE else f"{why} This request was not sent.")
 
     def learn(self, content: Mapping[str, Any], generation: int) -> None:
         """Take the kernel process's epoch from a reply, and offer shared memory to a new one.
@@ -365,21 +384,30 @@ class Link:
     def _lose(self, reason: str) -> None:
         self._generation += 1
         self.epoch = None
+        if reason is GONE:
+            self.on_loss()
         self._fail_all(reason)
 
     def _fail_all(self, reason: str) -> None:
         self._attachment.detach()
         # Taken out once they are told: what breaks in between leaves them to be told again.
         for number, slot in list(self._slots.items()):
-            slot(KernelLost(reason))
+            slot(self.loss(reason))
             self._slots.pop(number, None)
         if self.listening is not None:
-            self.listening.fail(KernelLost(reason))
+            self.listening.fail(self.loss(reason))
 
     def fail(self, reason: str) -> None:
         """End all waits with KernelLost."""
         with Shield(), self.lock:
             self._fail_all(reason)
+
+    def end(self, reason: str) -> None:
+        """As ``fail``, and send nothing any more. The first reason stays."""
+        with Shield(), self.lock:
+            if self._ended is None and not self._closed:
+                self._ended = reason
+                self._fail_all(reason)
 
     def close(self) -> None:
         """Close the sockets; whoever still waits gets KernelLost. Idempotent."""

@@ -18,10 +18,11 @@ from .message import Channel
 from .payload import Finish, Target, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
+from .published import Publishing
 from .streaming import Streaming
 
 
-class Operations(Cancelling, Inspecting, Lending, Programs, Streaming):
+class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 

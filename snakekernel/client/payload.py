@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..values import Codec, Decoder, Encoder, NotLossless, PackingEncoder, Registry, registry
+from ..values import Codec, Decoder, Encoder, NotLossless, PackingEncoder, Published, Registry, registry
 from ..values.bounds import member
 from ..wire.errors import InvalidRequest, Unserializable
 from ..wire.model import Reply
@@ -268,6 +268,11 @@ def pictured(content: dict[str, Any], buffers: Sequence[memoryview]) -> Picture 
     """What ``preview`` answered; None where the object has no picture."""
     found = content["preview"]
     return found and Picture(**{**found, "data": Decoder(buffers).decode(found["data"])})
+
+
+def published(content: dict[str, Any], buffers: Sequence[memoryview]) -> Published:
+    """What ``publish`` answered."""
+    return Published.from_json(content["published"])
 
 
 def whole(content: dict[str, Any], buffers: Sequence[memoryview]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Description.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -19,7 +19,7 @@ from ..wire.frame import pack_json
 from ..wire.path import Attr, Item
 from .description import Description
 from .message import Channel
-from .payload import Finish, RequestEncoder, Target, encode_request, plain, stored_path, whole
+from .payload import Finish, RequestEncoder, Target, encode_request, plain, published, stored_path, whole
 from .proxy import StoredProxy
 from .remote import Held, RemoteObject, anonymous
 
@@ -48,6 +48,8 @@ class Requests(ABC):
     _keeper: Any = None
     #: Whether results are awaitables.
     _is_async = False
+    #: How objects of some types go into requests, before every codec.
+    _extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
 
     @abstractmethod
     def _submit(
@@ -125,7 +127,7 @@ class Requests(ABC):
         before it has run.
         """
         session = session_id or self._session_id
-        encoder = RequestEncoder(self._link, session)
+        encoder = RequestEncoder(self._link, session, self._extra)
         try:
             content, buffers = encode_request(op, fields, encoder, keep_none)
             if encoder.named:
@@ -211,6 +213,8 @@ class Requests(ABC):
             return self._page(content, buffers)
         if op == "summarize":
             return self._summaries(content, buffers)
+        if op == "publish":
+            return published(content, buffers)
         return self._outputs(content, buffers) if op == "execute_program" else plain(content)
 
     def _remote(self, name: str, raw: Mapping[str, Any]) -> RemoteObject:

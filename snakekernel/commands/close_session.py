@@ -26,7 +26,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     if request.session_id is None:
         raise InvalidRequest("close_session names the session to end.", at="$.session_id")
     session = scope.runtime.sessions.close(request.session_id)
-    count = scope.runtime.store.clear(session.space, writer=scope.writer)
+    count = scope.runtime.forget(session, writer=scope.writer)
     return Reply(message=f"Session {session.id!r} closed", session_id=session.id, stored_objects=count)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..memory.publications import host
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from ..wire.names import PROTOCOL_VERSION
@@ -15,7 +16,8 @@ class Request(BaseRequest, frozen=True, kw_only=True):
 
 class Reply(BaseReply, kw_only=True):
     """``uptime`` in seconds; ``framework_failures`` says which plugins failed to load, and why;
-    ``frames_dropped`` counts frames of ours with a bad signature or header, which get no reply."""
+    ``frames_dropped`` counts frames of ours with a bad signature or header, which get no reply;
+    ``host`` names where what it publishes can be opened."""
 
     bridge_type: str
     protocol_version: str
@@ -26,6 +28,7 @@ class Reply(BaseReply, kw_only=True):
     uptime: float
     requests_handled: int
     frames_dropped: int
+    host: str
 
 
 async def run(request: Request, scope: Scope) -> Reply:
@@ -41,6 +44,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         uptime=scope.now - runtime.started,
         requests_handled=runtime.requests_handled,
         frames_dropped=runtime.frames_dropped,
+        host=host(),
     )
 
 

@@ -17,6 +17,7 @@ from .. import inspection
 from ..inspection.variables import variables
 from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
+from ..memory.publications import Publications
 from ..objects.leases import Leases
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
@@ -109,6 +110,8 @@ class Runtime:
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)
+    #: What was published for other kernels.
+    publications: Publications = field(default_factory=Publications)
     #: What clients hold for as long as they are heard of.
     leases: Leases = field(default_factory=Leases)
     #: The streams under way.
@@ -178,7 +181,12 @@ class Runtime:
         """End a request's lease on its session; what it stored in one closed meanwhile goes."""
         self.sessions.release(session, now=self.clock(), renew=renew)
         if self.sessions.is_over(session):
-            self.store.clear(session.space, writer="expiry")
+            self.forget(session, writer="expiry")
+
+    def forget(self, session: Session, *, writer: str) -> int:
+        """Clear what is left of a session that is over; returns how many objects there were."""
+        self.publications.clear(session.space)
+        return self.store.clear(session.space, writer=writer)
 
     def expire(self, now: float) -> None:
         """Clean up the sessions and entries whose time ended."""
@@ -186,7 +194,7 @@ class Runtime:
         if due is None or now < due:
             return
         for session in self.sessions.expire(now):
-            self.store.clear(session.space, writer="expiry")
+            self.forget(session, writer="expiry")
         self.store.expire(now)
 
     def next_expiry(self) -> float | None:

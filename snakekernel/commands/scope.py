@@ -25,7 +25,8 @@ from ..objects.target import (
     parse,
     resolve_import,
 )
-from ..values import PLAIN, Callback, Decoder
+from ..values import PLAIN, Callback, Decoder, Published
+from ..values.published import opened
 from ..wire.errors import (
     InvalidRequest,
     SessionExpired,
@@ -259,6 +260,7 @@ class Scope:
                 resolve_step=self._referenced_step,
                 resolve_name=self._named,
                 resolve_callback=self._function,
+                resolve_published=self._opened,
             )
         self._at = at
         return decoder.decode(data, at)
@@ -314,6 +316,9 @@ class Scope:
             raise Unsupported("Nobody can be called back through this door.", at=self._at)
         self.has_functions = True
         return callbacks.function(callback, self)
+
+    def _opened(self, published: Published) -> Any:
+        return opened(published, self.runtime.limits, self._named)
 
     def _named(self, name: str) -> Any:
         return self.resolve(parse(name.replace(":", "."), at=self._at), at=self._at)

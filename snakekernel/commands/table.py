@@ -28,6 +28,7 @@ from . import (
     ping,
     pipeline,
     preview,
+    publish,
     pull,
     rename_stored,
     renew,
@@ -37,6 +38,7 @@ from . import (
     store,
     summarize,
     table_page,
+    unpublish,
     watch,
 )
 from .command import Command
@@ -63,6 +65,8 @@ BUILTINS: Final[dict[str, Command]] = by_op(
         delete_stored,
         rename_stored,
         share,
+        publish,
+        unpublish,
         renew,
         credit,
         pull,

@@ -26,6 +26,7 @@ from ..commands.runtime import Runtime
 from ..commands.suspending import Moving, Suspended
 from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES
+from ..memory.publications import Publications
 from ..objects.policy import TargetPolicy
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
@@ -104,6 +105,10 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         help="Bytes from which a buffer goes to a client on this host through shared memory; None for never.",
     ).tag(config=True)
 
+    max_published_bytes = Integer(
+        16 << 30, min=0, help="Bytes of shared memory that publications for other kernels hold together."
+    ).tag(config=True)
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         #: The main thread's; None before it runs.
@@ -157,6 +162,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             leases=Leasing(self._call_later_on_control).leases,
             subshells=self.subshells,
             callbacks=self.callbacks,
+            publications=Publications(most_bytes=self.max_published_bytes),
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
         notebook = Notebook(self, self._own_shell)

@@ -23,7 +23,8 @@ SEGMENTS: Final = "snake_segments"
 FROM_BYTES: Final = 1 << 20
 _WHERE: Final = f"$metadata.{SEGMENTS}"
 _EMPTY: Final = memoryview(b"")
-_OURS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+#: Errors that are this process's own: it has no descriptor or no memory left.
+OURS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
@@ -120,7 +121,7 @@ def receive(pid: int, entries: Sequence[Entry | None], frames: Sequence[memoryvi
             )
         except (OSError, OverflowError) as error:
             at = f"{_WHERE}[{index}]"
-            if getattr(error, "errno", None) in _OURS:
+            if getattr(error, "errno", None) in OURS:
                 raise LimitExceeded(
                     f"The segment could not be opened here ({error}); send it through the socket.",
                     at=at,

@@ -32,12 +32,13 @@ def create() -> tuple[int, str]:
 
 
 def open_of(pid: int, descriptor: int, name: str, flags: int) -> int:
-    """Open what process ``pid`` has as ``descriptor``, if it carries this name. Raises OSError."""
+    """Open what process ``pid`` has as ``descriptor``, if it carries this name and is of our user (the
+    superuser may open anybody's). Raises OSError."""
     path, target = f"/proc/{pid}/fd/{descriptor}", f"/memfd:{_PREFIX}{name} (deleted)"
     # Looked at first, for opening something else may have effects, and after, for it may change in between.
     if os.readlink(path) == target:
         ours = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
-        if os.readlink(f"/proc/self/fd/{ours}") == target:
+        if os.readlink(f"/proc/self/fd/{ours}") == target and os.fstat(ours).st_uid == os.geteuid():
             return ours
         os.close(ours)
     raise OSError(errno.ENOENT, "no segment of that name is there")

@@ -69,6 +69,7 @@ def _libc() -> Any:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    libc.memcmp.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     return libc
 
@@ -181,9 +182,10 @@ class Placed:
     lease: Lease
 
 
-def place(view: memoryview) -> Placed:
+def place(view: memoryview, *, keep: bool = False) -> Placed:
     """Put flat bytes where a peer can open them; copied once, or not at all where they came so.
 
+    ``keep`` has the lease alone decide how long they can be opened; else memory that they came in may, too.
     Raises OSError where no memory or no descriptor is left.
     """
     address, length = _address(view), view.nbytes
@@ -192,6 +194,9 @@ def place(view: memoryview) -> Placed:
             if not _is_clean(address, length):
                 break
             offset = mapped.offset + address - mapped.low
+            if keep:
+                again = _again(mapped.descriptor)
+                return Placed(again.number, mapped.name, offset, length, Lease(again))
             return Placed(mapped.descriptor, mapped.name, offset, length, Lease(view))
     warm = _pool.take(length)
     if warm is not None:
@@ -215,6 +220,20 @@ def place(view: memoryview) -> Placed:
     except BaseException:  # an interrupt too: nothing is kept of what was not sent
         descriptor.close()
         raise
+
+
+def _again(descriptor: int) -> _Descriptor:
+    """The same open file under a number of its own."""
+    if len(_held) >= _most_descriptors():
+        raise OSError(errno.EMFILE, "enough descriptors are held for segments")
+    ours = _Descriptor()
+    try:
+        ours.number = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 0)
+        _held.add(ours)
+    except BaseException:  # an interrupt too
+        ours.close()
+        raise
+    return ours
 
 
 def _keep(writable: _Descriptor, name: str, memory: _Memory, at: int, size: int) -> Warm | None:
@@ -316,6 +335,12 @@ def open_segment(pid: int, descriptor: int, name: str, offset: int, length: int)
         _mapped.pop(ours, None)
         ours.close()
         raise
+
+
+def equal(one: memoryview, other: memoryview) -> bool:
+    """Whether flat views hold the same bytes."""
+    # Python compares views item by item.
+    return one.nbytes == other.nbytes and _libc().memcmp(_address(one), _address(other), one.nbytes) == 0
 
 
 def _is_clean(address: int, length: int) -> bool:

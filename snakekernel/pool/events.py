@@ -12,16 +12,20 @@ from typing import Literal
 #: Why a kernel is stopped.
 StopReason = Literal["idle", "used", "age", "requests", "memory", "failed", "drain", "closed"]
 #: Why a ticket gets no kernel.
-Refusal = Literal["full", "sessions", "late", "draining", "failed", "expired"]
+Refusal = Literal["full", "sessions", "late", "draining", "failed"]
 #: How a session ended other than by its user.
 SessionEnd = Literal["expired", "lost", "memory", "drain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a pool is sized and when it replaces kernels. None means no bound."""
+    """How a pool is sized and when it replaces kernels. None means no bound.
 
-    #: Kernels kept for calls, whether there are calls or not.
+    Raises ValueError for what no pool can do.
+    """
+
+    #: Kernels kept for calls, whether there are calls or not; sessions never get the last of these, but of
+    #: ``maximum`` kernels one always is in their reach.
     minimum: int = 0
     #: Kernels at once, whatever they are used for, starting and stopping ones included.
     maximum: int = 4
@@ -52,6 +56,19 @@ class Settings:
     #: Failed starts in a row after which those that wait are refused.
     give_up_after: int = 5
 
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        for name in ("maximum", "starting", "calls_per_kernel", "sessions_per_kernel", "give_up_after"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("minimum", "spares", "queue_limit", "max_sessions", "session_ttl", "idle"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum is {self.minimum}, beyond maximum, which is {self.maximum}.")
+        if not 0 < self.backoff[0] <= self.backoff[1]:
+            raise ValueError(f"backoff is {self.backoff}; its times must be positive and in order.")
+
 
 # -- what the policy is told ---------------------------------------------------------------------------
 
@@ -65,14 +82,17 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """Contact with a kernel is lost; it may still run: its calls fail, its sessions wait for ``Gone``."""
+    """Contact with a kernel is lost; it may still run: its calls and sessions are over, and it is stopped."""
 
     kernel: int
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A kernel has ended for certain: its start failed, it died, it was fenced, or it was stopped."""
+    """A kernel has ended for certain: its start failed, it died, it was fenced, or it was stopped.
+
+    Tickets of calls that it ran are over.
+    """
 
     kernel: int
 
@@ -97,7 +117,8 @@ class CallAsked:
 class SessionAsked:
     """Somebody wants the kernel of a session, which is opened where it is not yet.
 
-    A session that was lost or has expired is opened anew, on a kernel that it never had.
+    A session that is over is opened anew once its kernel is gone; on a kernel that it never had, but where
+    that one is shared and runs on for others.
     """
 
     ticket: int
@@ -115,7 +136,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class SessionClosed:
-    """A session is closed by its user, whoever else holds it."""
+    """A session is closed by its user, whoever else holds it: its tickets are over.
+
+    Without a ``Stop`` in answer its kernel has other sessions, and the session is to be ended inside it; so
+    it is after ``EndSession``.
+    """
 
     session: str
 
@@ -127,7 +152,9 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Take nothing new, let what runs come to its end, then stop everything."""
+    """Take nothing new, let what runs come to its end (``at_once``: end it), then stop everything."""
+
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from snakekernel.values.codec import Codec
 from snakekernel.values.decoder import PLAIN, Decoder
 from snakekernel.values.encoder import Encoder
 from snakekernel.values.packing import PackingEncoder, is_own_data
+from snakekernel.values.published import Published
 from snakekernel.values.registry import Registry, registry
 from snakekernel.wire.path import Attr, Item, Ref, Step
 
@@ -27,6 +28,7 @@ __all__ = [
     "Limits",
     "NotLossless",
     "PackingEncoder",
+    "Published",
     "Ref",
     "Registry",
     "Step",

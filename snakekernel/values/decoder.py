@@ -21,6 +21,7 @@ from snakekernel.wire.path import Ref, Step
 
 if TYPE_CHECKING:
     from snakekernel.values.callbacks import Callback
+    from snakekernel.values.published import Published
 
 T = TypeVar("T")
 _pack = msgspec.json.Encoder().encode
@@ -46,6 +47,7 @@ class Decoder:
         resolve_name: ``"pkg.mod:Qualified.name"`` to the class, for ``$enum``; without it only modules that
             are imported already are looked at.
         resolve_callback: turns a ``Callback`` into what stands for that function; without it it is refused.
+        resolve_published: opens what another kernel published; without it it stays a ``Published``.
         at: JSON path of the data given to ``decode``.
         registry: the codec table.
 
@@ -65,6 +67,7 @@ class Decoder:
         "limits",
         "resolve_callback",
         "resolve_name",
+        "resolve_published",
         "resolve_ref",
         "resolve_step",
         "used",
@@ -80,6 +83,7 @@ class Decoder:
         at: str = "$",
         *,
         resolve_callback: Callable[[Callback], Any] | None = None,
+        resolve_published: Callable[[Published], Any] | None = None,
         registry: Registry = registry,
     ) -> None:
         self.buffers = buffers
@@ -88,6 +92,7 @@ class Decoder:
         self.resolve_step = resolve_step
         self.resolve_name = resolve_name
         self.resolve_callback = resolve_callback
+        self.resolve_published = resolve_published
         self.used: set[int] = set()
         self._at = at
         self._registry = registry

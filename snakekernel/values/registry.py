@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from snakekernel.values import binary, callbacks, containers, refs, scalars, stdlib, times
+from snakekernel.values import binary, callbacks, containers, published, refs, scalars, stdlib, times
 from snakekernel.values.bounds import NotLossless, type_module, type_name
 from snakekernel.values.codec import Codec, Handler
 from snakekernel.wire.errors import InvalidRequest, SnakeError, Unsupported
@@ -21,7 +21,7 @@ from snakekernel.wire.errors import InvalidRequest, SnakeError, Unsupported
 #: Entry point group of third-party codecs; an entry point's name is the root package that triggers it.
 GROUP = "snakekernel.codecs"
 
-_FAMILIES = (scalars, containers, binary, times, stdlib, refs, callbacks)
+_FAMILIES = (scalars, containers, binary, times, stdlib, refs, callbacks, published)
 #: Root package of a type -> our module with its ``CODECS``.
 _LAZY_ROOTS = {
     "numpy": "snakekernel.values.numpy",

@@ -30,6 +30,8 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     ],
     "store": [{"id": "y", "value": {"$tuple": [1]}}, {"id": "y", "value": None, "ttl": 5, "session_id": "s"}],
     "retrieve": [{"id": "x"}, {"target": "stored.x.a"}, {"id": "x", "returns": "ref"}],
+    "publish": [{"id": "x"}, {"target": "stored.x.a"}, {"id": "x", "session_id": "s"}],
+    "unpublish": [{}],
     "list_stored": [{}, {"prefix": "x", "offset": 0, "limit": 1}],
     "list_variables": [{}, {"prefix": "a", "search": "b", "offset": 0, "limit": 1, "modules": True}],
     "watch": [
@@ -86,6 +88,8 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"id": "x", "target": "stored.x"}, "$"),
         ({"id": "x", "returns": 1}, "$.returns"),
     ],
+    "publish": [({}, "$"), ({"id": "x", "target": "stored.x"}, "$"), ({"target": "os.path"}, "$.target")],
+    "unpublish": [({"id": "x"}, "$.id"), ({"id": 5}, "$.id")],
     "list_stored": [({"limit": -1}, "$.limit"), ({"offset": "0"}, "$.offset")],
     "list_variables": [({"limit": -1}, "$.limit"), ({"modules": 1}, "$.modules")],
     "watch": [

@@ -40,9 +40,9 @@ def test_shared_parts_count_once() -> None:
 
 def test_large_objects_are_sampled() -> None:
     nested = [[[n] for n in range(300)] for _ in range(3_000)]
-    started = time.monotonic()
+    started = time.thread_time()
     assert estimate(nested) > 10_000_000
-    assert time.monotonic() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_nothing_is_imported_until_met() -> None:

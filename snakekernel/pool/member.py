@@ -1,0 +1,298 @@
+"""One kernel of a pool: its process, the connection to it, and the watch over both.
+
+Rules: a kernel that is out of reach is used no more, even if it comes back, and what waits for it fails with
+``WorkerLost``. It is gone when its process has ended for certain, whoever says so: the system, or the
+provisioner. Nothing is left of it then: no process of its group, no file, no socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from ..client.aio import AsyncClient
+from ..client.connection import find
+from ..client.link import Link
+from ..client.payload import whole
+from ..errors import KernelLost, SnakeError, WorkerLost
+from ..memory.exchange import FROM_BYTES
+from ..wire.frame import unpack_object
+from .kernels import PoolKernels
+from .memory import memory_of
+from .publishing import FarClient
+
+#: Seconds between two questions to a provisioner whether its kernel lives.
+_EVERY: Final = 1.0
+#: Lines of what a kernel wrote that tell why it did not start.
+_LINES: Final = 10
+#: Seconds for a kernel to say how much memory it has.
+_PATIENCE: Final = 5.0
+
+
+def _quoted(lines: Sequence[str]) -> str:
+    return "".join(["\nIt wrote:", *(f"\n  {line}" for line in lines[-_LINES:])]) if lines else ""
+
+
+class MemberClient(AsyncClient):
+    """The client of a pool's kernel; what its handles give are views of it."""
+
+    async def close(self) -> None:
+        """Does nothing: the connection is the pool's, which ends it with the kernel."""
+
+    async def end(self) -> None:
+        """Close the connection. Idempotent."""
+        await self._close()
+
+
+class FarMemberClient(FarClient, MemberClient):
+    """The same where an engine runs the kernel."""
+
+
+class Member:
+    """One kernel of a pool, from before its start until nothing is left of it.
+
+    Args:
+        number: the policy's number of it.
+        kernels: Jupyter's manager of the pool's kernels.
+        lost: called once when the kernel can be used no more, unless it was asked to end.
+        patience: seconds for a kernel that is asked to end.
+    """
+
+    def __init__(
+        self, number: int, kernels: PoolKernels, lost: Callable[[Member], None], patience: float
+    ) -> None:
+        self.number = number
+        self.kernel_id = str(uuid.uuid4())
+        self._kernels = kernels
+        self._lost = lost
+        self._loop = asyncio.get_running_loop()
+        self._patience = patience
+        self._pidfd = -1
+        #: Whether it is used no more, and why.
+        self.is_ending = False
+        self.why = ""
+        #: What its process ended with, as of ``subprocess``.
+        self.status: int | None = None
+        self._polling: asyncio.Task[None] | None = None
+        #: Set once the process has ended for certain.
+        self._dead = asyncio.Event()
+        #: When its start began, and when it could be used, by the monotonic clock.
+        self.asked = time.monotonic()
+        self.began: float | None = None
+        #: Bytes of its process tree when it was last looked at.
+        self.memory: int | None = None
+        self.link: Link | None = None
+        self.client: Any = None
+        #: Names where it opens what is published; None for this machine.
+        self.opens_on: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.number} {self.kernel_id}>"
+
+    @property
+    def manager(self) -> Any:
+        """Jupyter's manager of this kernel, or None."""
+        return self._kernels.made.get(self.kernel_id)
+
+    @property
+    def provisioner(self) -> Any:
+        """The provisioner of this kernel, or None."""
+        return None if self.manager is None else self.manager.provisioner
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine."""
+        return self._kernels.is_local
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, where that is one of this machine."""
+        provisioner = self.provisioner
+        return provisioner.pid if isinstance(provisioner, LocalProvisioner) else None
+
+    @property
+    def host(self) -> str | None:
+        """Where it runs, where its provisioner tells; None for this machine."""
+        where: dict[str, Any] = getattr(self.provisioner, "where", None) or {}
+        return where.get("host")
+
+    # -- its start ---------------------------------------------------------------------------------
+
+    async def start(self, timeout: float, preload: Sequence[str]) -> None:
+        """Start it and have it answer; nothing is left where it does not.
+
+        Raises KernelLost, with what the kernel wrote last.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self._kernels.start_kernel(kernel_name="", kernel_id=self.kernel_id)
+                self._watch()
+                await self._greet(timeout)
+                # Served where calls are, and what the first request loads is loaded.
+                await self.client._send("ping", {}, whole, None, None, channel="shell")
+                for name in preload:
+                    await self.client.call("importlib.import_module", args=[name], returns="none")
+        except BaseException as error:
+            why, told = self.why, self.told() or await self._told_elsewhere()
+            await self.end(now=True)
+            if not isinstance(error, Exception):
+                raise
+            if isinstance(error, TimeoutError):
+                why = f"it did not answer within {timeout:g} s"
+            raise KernelLost(
+                f"A kernel did not start: {why or error or type(error).__name__}.{told}"
+            ) from error
+        self.began = time.monotonic()
+
+    async def _greet(self, timeout: float) -> None:
+        manager = self.manager
+
+        async def open(client: AsyncClient) -> None:
+            link = self.link = Link(find(manager), FROM_BYTES if self._kernels.is_local else None)
+            link.loss = WorkerLost
+            client._attach(link)
+            await client._greet(timeout, self._lives)
+            if not self._kernels.is_local:
+                self.opens_on = (await client.ping())["host"]
+            link.on_loss = self.hear_of_loss
+
+        if self._kernels.is_local:
+            client = self.client = MemberClient(open)
+        else:
+            client = self.client = FarMemberClient(open)
+            client.carry(self, self._kernels.carrier)
+        await client._open(client)
+
+    async def _lives(self) -> bool:
+        return not self._dead.is_set()
+
+    def told(self) -> str:
+        """The last lines that the kernel wrote outside of any call."""
+        output = None if self.manager is None else self.manager.output
+        with suppress(OSError):
+            if output is not None:
+                return _quoted(output.read_text(errors="replace").splitlines())
+        return ""
+
+    async def _told_elsewhere(self) -> str:
+        tell = getattr(self.provisioner, "output_tail", None)
+        if tell is not None:
+            with suppress(SnakeError):
+                return _quoted(await tell())
+        return ""
+
+    # -- the watch over it -------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        pid = self.pid
+        if pid is not None and hasattr(os, "pidfd_open"):
+            # Where it is gone already, or the system forbids it, polling tells.
+            with suppress(OSError):
+                self._pidfd = os.pidfd_open(pid)
+        if self._pidfd >= 0:
+            self._loop.add_reader(self._pidfd, self._process_ended)
+        else:
+            self._polling = asyncio.ensure_future(self._poll())
+
+    async def _poll(self) -> None:
+        while await self.provisioner.poll() is None:
+            await asyncio.sleep(_EVERY)
+        self._process_ended()
+
+    def _process_ended(self) -> None:
+        self._unwatch()
+        self._dead.set()
+        if self.link is not None:
+            # What it still sent is a result.
+            self.link.pump()
+        self._out_of_reach("its process ended")
+
+    def hear_of_loss(self) -> None:
+        """A connection to it was lost; told before anybody learns of it. On any thread."""
+        with suppress(RuntimeError):
+            # Raised where the loop is closed, and with it the pool.
+            self._loop.call_soon_threadsafe(self._connection_lost)
+
+    def _connection_lost(self) -> None:
+        self._out_of_reach("the connection to it was lost")
+
+    def _out_of_reach(self, why: str) -> None:
+        if self.is_ending:
+            return
+        self.break_off(why)
+        # Before it was begun, its start fails.
+        if self.began is not None:
+            self._lost(self)
+
+    def _unwatch(self) -> None:
+        descriptor, self._pidfd = self._pidfd, -1
+        if descriptor >= 0:
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+    async def measure(self) -> int | None:
+        """Bytes of its process tree now, or None where nobody tells."""
+        pid, provisioner = self.pid, self.provisioner
+        with suppress(SnakeError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                if pid is not None:
+                    self.memory = await asyncio.to_thread(memory_of, pid)
+                elif hasattr(provisioner, "memory_used"):
+                    self.memory = await provisioner.memory_used()
+                else:
+                    usage = unpack_object((await self.client._on_control("usage_request")).content)
+                    self.memory = usage.get("kernel_memory")
+        return self.memory
+
+    # -- its end -----------------------------------------------------------------------------------
+
+    def break_off(self, why: str) -> None:
+        """Use it no more: what waits for it, and what is asked of it from now on, fails with WorkerLost."""
+        if not self.is_ending:
+            self.is_ending, self.why = True, why
+        if self.link is not None:
+            self.link.end(f"The pool's kernel is gone: {why}")
+
+    async def end(self, *, now: bool) -> None:
+        """End it and remove what is left; returns when its process has ended for certain. Idempotent.
+
+        Args:
+            now: kill it, rather than ask it and wait for as long as ``patience``.
+        """
+        self.break_off("the pool has ended it")
+        if self.client is not None:
+            await self.client.end()
+        manager = self.manager
+        if manager is None:
+            return
+        if manager.has_kernel:
+            if not now and not self._dead.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._patience):
+                        # What still runs would keep it from ending.
+                        await manager.interrupt_kernel()
+                        await manager.request_shutdown()
+                        await self._dead.wait()
+            await self._kill(manager.provisioner)
+        await manager.cleanup_resources()
+        self._kernels.forget(self.kernel_id)
+        if self._polling is not None:
+            self._polling.cancel()
+        self._unwatch()
+
+    async def _kill(self, provisioner: Any) -> None:
+        # Of one that has ended, others of its process group may still run.
+        await provisioner.kill()
+        while (status := await provisioner.poll()) is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY):
+                    await self._dead.wait()
+        self.status = status
+        await provisioner.wait()

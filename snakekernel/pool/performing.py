@@ -1,0 +1,315 @@
+"""What the policy of a pool asks for is done here, and what comes of it is told to the policy.
+
+Rules: an event is told as soon as it is known, and its actions are done in their order, before anything else
+happens on the loop. What takes time is a task that the pool waits for before it is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
+
+from ..errors import KernelLost, PoolClosed, PoolFull, QueueTimeout, SnakeError
+from .counting import Counts
+from .events import (
+    Done,
+    EndSession,
+    Event,
+    Gone,
+    Grant,
+    Measured,
+    Refusal,
+    Refuse,
+    SessionClosed,
+    Start,
+    Started,
+    Stop,
+    Tick,
+    Unreachable,
+)
+from .freeing import Freeing
+from .kernels import PoolKernels
+from .member import Member
+from .options import PoolOptions
+from .policy import Policy
+from .session import FOR_EVER, OpenSession
+from .status_files import StatusFile
+
+_NEVER: Final = float("inf")
+#: Kernels that are stopped for these reasons are not asked first.
+_KILLED: Final = frozenset({"failed", "memory"})
+
+
+def _nothing() -> None:
+    """Nothing is to be ended."""
+
+
+class Performing(PoolOptions):
+    """The kernels, sessions and tickets of a pool, and the actions upon them."""
+
+    _kernels: PoolKernels
+    _freeing: Freeing
+    #: Set whenever a kernel or the pool's state has changed.
+    _changed: asyncio.Event
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._policy = Policy(self.settings())
+        #: What it has done so far.
+        self.counts: Counts = Counts()
+        self._file: StatusFile | None = None
+        #: When it was opened, by the monotonic clock.
+        self.opened: float | None = None
+        self.drains_on_sigterm = False
+        #: Where its metrics are served, and what ends that.
+        self.metrics_url: str | None = None
+        self._end_metrics: Callable[[], None] = _nothing
+        #: "new", "open", "draining", "closing", "closed".
+        self._state = "new"
+        self._members: dict[int, Member] = {}
+        self._sessions: dict[str, OpenSession] = {}
+        self._tickets = itertools.count(1)
+        #: The sessions that tickets ask for.
+        self._asked: dict[int, str] = {}
+        #: Of tickets that wait, and what those got that had not begun to.
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._given: dict[int, Any] = {}
+        self._refused: dict[int, SnakeError] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tick_at = _NEVER
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._starts: dict[int, asyncio.Task[None]] = {}
+        self._why_not_started = ""
+        self._perform = {
+            Start: self._start,
+            Stop: self._stop,
+            Grant: self._grant,
+            Refuse: self._refuse,
+            EndSession: self._end_session,
+        }
+
+    @property
+    def policy(self) -> Policy:
+        """Who decides, to be looked at only."""
+        return self._policy
+
+    @property
+    def state(self) -> str:
+        """new, open, draining, closing or closed."""
+        return self._state
+
+    def member(self, number: int) -> Member | None:
+        """The kernel of this number of the policy's, or None where it is gone."""
+        return self._members.get(number)
+
+    # -- the policy --------------------------------------------------------------------------------
+
+    def _tell(self, event: Event) -> None:
+        policy, counts, now = self._policy, self.counts, monotonic()
+        counts.told(event, now)
+        for action in policy.handle(event, now):
+            counts.told(action, now)
+            self._perform[type(action)](action)  # type: ignore[operator]
+        tick = policy.next_tick()
+        if tick is not None and tick < self._tick_at:
+            self._wake_at(tick)
+        if self._file is not None:
+            self._file.changed()
+
+    def _wake_at(self, tick: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._tick_at = tick
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, tick - monotonic()), self._tick)
+
+    def _tick(self) -> None:
+        self._timer, self._tick_at = None, _NEVER
+        self._tell(Tick())
+
+    def _check_open(self) -> None:
+        if self._state == "new":
+            raise RuntimeError("This pool is not open: enter it with `async with`.")
+        if self._state != "open":
+            raise PoolClosed(f"The pool {self.name!r} is {self._state}; nothing was sent.")
+
+    def _note(self, level: int, event: str, text: str, member: Member | None = None, **more: Any) -> None:
+        """Log something, with what programs that read logs want to know of it as the record's ``snake``."""
+        if self.log.isEnabledFor(level):
+            fields = {"event": event, "pool": self.name, **more}
+            if member is not None:
+                fields.update(kernel=member.number, kernel_id=member.kernel_id, pid=member.pid)
+            self.log.log(level, "%s", text, extra={"snake": fields})
+
+    # -- tickets -----------------------------------------------------------------------------------
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        if timeout is None:
+            timeout = self.queue_timeout
+        return None if timeout is None else monotonic() + timeout
+
+    async def _granted(self, ticket: int) -> Any:
+        """What a ticket gets that got nothing at once; its waiting can be cancelled."""
+        if (refused := self._refused.pop(ticket, None)) is not None:
+            raise refused
+        waiting = self._waiting[ticket] = asyncio.get_running_loop().create_future()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            # Also where it was given a kernel meanwhile.
+            self._waiting.pop(ticket, None)
+            self._tell(Done(ticket))
+            raise
+
+    def _grant(self, action: Grant) -> None:
+        ticket = action.ticket
+        given: Any = self._members[action.kernel]
+        session = self._asked.get(ticket)
+        if session is not None:
+            given = self._open_session(session, given) if action.is_new else self._sessions[session]
+        waiting = self._waiting.pop(ticket, None)
+        if waiting is None:
+            self._given[ticket] = given
+        elif not waiting.done():
+            waiting.set_result(given)
+
+    def _refuse(self, action: Refuse) -> None:
+        error = self._refusal(action.reason)
+        waiting = self._waiting.pop(action.ticket, None)
+        if waiting is None:
+            self._refused[action.ticket] = error
+        elif not waiting.done():
+            waiting.set_exception(error)
+
+    def _refusal(self, reason: Refusal) -> SnakeError:
+        if reason == "full":
+            return PoolFull(
+                f"{self.queue_limit} calls and checkouts wait for the pool {self.name!r} already; "
+                "nothing was sent."
+            )
+        if reason == "sessions":
+            return PoolFull(f"The pool {self.name!r} has {self.max_sessions} sessions already; close some.")
+        if reason == "late":
+            return QueueTimeout(f"No kernel of the pool {self.name!r} was free in time; nothing was sent.")
+        if reason == "failed":
+            return KernelLost(
+                f"Kernels of the pool {self.name!r} do not start; nothing was sent. {self._why_not_started}"
+            )
+        return PoolClosed(f"The pool {self.name!r} takes nothing any more; nothing was sent.")
+
+    # -- sessions ----------------------------------------------------------------------------------
+
+    def _open_session(self, session_id: str, member: Member) -> OpenSession:
+        opened: asyncio.Future[Any]
+        try:
+            # Sent at once; a task, for whoever asked first may be cancelled, and others wait for it too.
+            opened = asyncio.ensure_future(member.client.create_session(session_id, ttl=FOR_EVER))
+        except KernelLost as error:
+            opened = asyncio.get_running_loop().create_future()
+            opened.set_exception(error)
+        found = self._sessions[session_id] = OpenSession(session_id, member, opened)
+        opened.add_done_callback(lambda over: self._session_opened(found))
+        return found
+
+    def _session_opened(self, found: OpenSession) -> None:
+        is_open = not found.opened.cancelled() and found.opened.exception() is None
+        if not is_open and self._sessions.get(found.id) is found:
+            del self._sessions[found.id]
+            self._tell(SessionClosed(found.id))
+
+    def _end_session(self, action: EndSession) -> None:
+        found = self._sessions.pop(action.session, None)
+        if found is not None:
+            text = f"Session {action.session!r} of pool {self.name} ended: {action.reason}"
+            self._note(logging.INFO, "session_ended", text, session=action.session, reason=action.reason)
+            self._forget(found, is_lost=action.reason == "lost")
+
+    def _forget(self, found: OpenSession, *, is_lost: bool = False) -> None:
+        """A session is over. What is held of it stays dead, though its kernel may go on."""
+        goes_on = self.sessions_per_kernel > 1 and not is_lost
+        for handle in found.handles:
+            handle.lose(goes_on)
+        if goes_on:
+            self._spawn(self._close_in_kernel(found))
+
+    async def _close_in_kernel(self, found: OpenSession) -> None:
+        with suppress(SnakeError):
+            await found.member.client.close_session(found.id)
+
+    # -- kernels -----------------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _start(self, action: Start) -> None:
+        member = Member(action.kernel, self._kernels, self._out_of_reach, self.stop_timeout)
+        self._members[action.kernel] = member
+        self._starts[action.kernel] = self._spawn(self._start_member(member))
+
+    async def _start_member(self, member: Member) -> None:
+        try:
+            await member.start(self.start_timeout, self.preload)
+        except asyncio.CancelledError:
+            # Asked to stop; it did.
+            self._gone(member)
+        except KernelLost as error:
+            self._why_not_started = str(error)
+            self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
+            self._gone(member)
+        else:
+            self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
+            self._tell(Started(member.number))
+        finally:
+            self._starts.pop(member.number, None)
+            self._changed.set()
+
+    def _stop(self, action: Stop) -> None:
+        member = self._members[action.kernel]
+        start = self._starts.get(action.kernel)
+        if start is not None:
+            # It ends what it has begun; where that is under way, it is left to.
+            if not member.is_ending:
+                start.cancel()
+            return
+        text = f"Pool {self.name} stops {member!r}: {action.reason}"
+        self._note(logging.INFO, "kernel_stopping", text, member, reason=action.reason)
+        self._spawn(self._stop_member(member, now=action.reason in _KILLED))
+
+    async def _stop_member(self, member: Member, *, now: bool) -> None:
+        await member.end(now=now)
+        text = f"Pool {self.name} is rid of {member!r}, which ended with status {member.status}"
+        self._note(logging.INFO, "kernel_ended", text, member, status=member.status)
+        self._gone(member)
+
+    def _gone(self, member: Member) -> None:
+        del self._members[member.number]
+        self._tell(Gone(member.number))
+        self._changed.set()
+
+    def _out_of_reach(self, member: Member) -> None:
+        """A kernel that nobody asked to end cannot be used any more."""
+        text = f"Pool {self.name} lost {member!r}: {member.why}.{member.told()}"
+        self._note(logging.WARNING, "kernel_lost", text, member, reason=member.why)
+        self._tell(Unreachable(member.number))
+
+    def _stuck(self, member: Member) -> None:
+        """A kernel did not stop a call that was given up."""
+        member.break_off(f"a call that was cancelled did not stop within {self.cancel_timeout:g} s")
+        self._out_of_reach(member)
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(self.measure_every)
+            for member in list(self._members.values()):
+                if member.began is None:
+                    continue
+                memory = await member.measure()
+                if memory is not None:
+                    self._tell(Measured(member.number, memory))

@@ -1,0 +1,107 @@
+"""Sessions of a pool: who holds one, and what its holders are given.
+
+Rules: a handle is a lease, held until its block ends. All handles of a session have one kernel; when that is
+lost they stay dead, and a handle asked for afterwards opens the session anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from ..client.aio import AsyncClient
+
+if TYPE_CHECKING:
+    from .member import Member
+    from .pool import KernelPool
+
+#: Seconds, more than a process lives: sessions end when the pool says so, not by the kernel's clock.
+FOR_EVER: Final = 31_536_000_000.0
+
+
+class OpenSession:
+    """One session as long as it lives."""
+
+    __slots__ = ("handles", "id", "member", "opened")
+
+    def __init__(self, id: str, member: Member, opened: asyncio.Future[Any]) -> None:
+        self.id = id
+        self.member = member
+        #: Done when the kernel has it.
+        self.opened = opened
+        self.handles: set[PoolSession] = set()
+
+
+class PoolSession:
+    """A handle of a session: ``async with pool.session("alice") as snake: …``.
+
+    ``snake`` is an ``AsyncClient`` bound to the session on its kernel, and dead once the block ends.
+    """
+
+    def __init__(
+        self, pool: KernelPool, session_id: str | None, ttl: float | None, queue_timeout: float | None
+    ) -> None:
+        self._pool = pool
+        self.session_id = session_id or f"session-{uuid.uuid4().hex}"
+        self._ttl = ttl
+        self._queue_timeout = queue_timeout
+        self._ticket = 0
+        self._found: OpenSession | None = None
+        self._view: AsyncClient | None = None
+        #: The kernel while the handle is held.
+        self.member: Member | None = None
+        #: Called when the session ends while this holds it; not when the handle is let go.
+        self.on_end: Callable[[], object] | None = None
+
+    async def open(self) -> AsyncClient:
+        """Get the session's kernel and open the session there, where it is not yet.
+
+        Raises:
+            PoolFull, QueueTimeout, PoolClosed: the session gets no kernel; nothing was sent.
+            WorkerLost: its kernel ended just now. KernelLost: no kernel starts.
+        """
+        if self._ticket:
+            raise RuntimeError("This handle was used already; ask the pool for another.")
+        self._ticket, found = await self._pool._check_out(self.session_id, self._ttl, self._queue_timeout)
+        found.handles.add(self)
+        try:
+            if not found.opened.done():
+                # Shielded: others wait for it as well.
+                await asyncio.shield(found.opened)
+            found.opened.result()
+        except BaseException:
+            self._pool._let_go(found, self, self._ticket)
+            raise
+        self._found = found
+        self.member = found.member
+        view: AsyncClient = found.member.client._in_session(self.session_id)
+        self._view = view
+        return view
+
+    def close(self) -> None:
+        """Let go of the session, which lives on for its time to live. Idempotent."""
+        found, self._found = self._found, None
+        if found is not None:
+            self._pool._let_go(found, self, self._ticket)
+            self._end()
+
+    def lose(self, goes_on: bool) -> None:
+        """The session is over; ``goes_on``: its kernel is not."""
+        self._found = None
+        if goes_on:
+            self._end()
+        if self.on_end is not None:
+            self.on_end()
+
+    def _end(self) -> None:
+        # What others are told of a kernel that is gone does not hold for it.
+        if self._view is not None:
+            self._view._link = None
+
+    async def __aenter__(self) -> AsyncClient:
+        return await self.open()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
