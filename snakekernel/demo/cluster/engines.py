@@ -128,7 +128,7 @@ class DaskCluster:
         self._head.spawn([*dask, "distributed.cli.dask_scheduler", *options, *files], env=_DASK)
         for host, cpus in zip(self.workers, workers, strict=True):
             options = [f"--host={host.address}", f"--nthreads={cpus}", f"--name={host.name}"]
-            options += [f"--local-directory={host.folder}", "--memory-limit=0", "--no-dashboard"]
+            options += [f"--local-directory={host.folder}", "--memory-limit=0", "--no-dashboard", "--no-nanny"]
             worker = ["distributed.cli.dask_worker", self.address, "--protocol=tls", *options]
             host.spawn([*dask, *worker, *files], env=_DASK)
         for host in self.workers:
@@ -143,8 +143,9 @@ class DaskCluster:
 
 
 _TLS = {"--tls-ca-file": "tls_ca_file", "--tls-cert": "tls_client_cert", "--tls-key": "tls_client_key"}
-#: A worker is taken for dead after 6 s without a heartbeat, by default after 300 s.
-_DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
+#: A worker is taken for dead after 6 s without a heartbeat, by default after 300 s, and what cannot be
+#: connected to after 5 s, by default after 30 s.
+_DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s", "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s"}
 
 
 def make_certificate(folder: Path) -> dict[str, str]:
