@@ -130,7 +130,7 @@ async def _show(story: _Story, pool: KernelPool, network: Network) -> None:
         host = next(host for host in network.hosts if again in host.pids())
         story.check(f"alice is opened anew, on {host.name}", host is not lost)
         stored = await snake.list_stored()
-        story.check("nothing is there that was not kept elsewhere", not stored.objects)
+        story.check("nothing is there that was not kept elsewhere", not stored)
         if bob.member is not None and not bob.member.is_ending:
             notes = await snakes[1].retrieve("notes")
             story.check("bob's kernel went on all the time", notes == "of bob")
