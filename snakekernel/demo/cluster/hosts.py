@@ -57,6 +57,7 @@ class Host:
         self._mark = f"{network.name}-{name}"
         #: This end of its link; None for hosts without a namespace of their own.
         self._device = device
+        self._last: subprocess.Popen[bytes] | None = None
 
     def spawn(
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, log: str = "output"
@@ -75,8 +76,13 @@ class Host:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._last = process
         self._network.processes.append(process)
         return process
+
+    def is_busy(self) -> bool:
+        """Whether what was started last still runs."""
+        return self._last is not None and self._last.poll() is None
 
     def pids(self) -> set[int]:
         """The processes that run on this host."""
