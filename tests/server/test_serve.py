@@ -235,7 +235,8 @@ def test_status_and_metrics(
         monkeypatch.setenv("SERVED", server.token)
         assert main(["pool", "status", "default", f"--url={server.url}", "--token-env=SERVED", "--json"]) == 0
         (shown,) = json.loads(capsys.readouterr().out)["pools"]
-        assert shown["sessions"] == default["sessions"]
+        assert [session["session"] for session in shown["sessions"]] == ["seen"]
+        assert shown["drains_on_sigterm"]
         assert main(["pool", "status", f"--url={server.url}"]) == 1
         assert "does not let us in" in capsys.readouterr().err
         server.ask("DELETE", "snakekernel/api/pools/default/sessions/seen")
