@@ -16,10 +16,8 @@ import psutil
 import pytest
 import zmq
 from engine_clusters import CLUSTERS, PATIENCE, is_gone, until
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.multikernelmanager import AsyncMultiKernelManager
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets import TraitError
 
 import snakekernel
@@ -250,21 +248,6 @@ async def test_bytes_go_from_kernel_to_kernel_through_the_engine(cluster: tuple[
             await other.provisioner.give(token)
 
 
-@pytest.mark.parametrize("kind", [AsyncMultiKernelManager, AsyncMappingKernelManager])
-async def test_multi_kernel_managers_start_kernels_by_their_kernelspec(
-    dask: tuple[str, str], tmp_path: Path, kind: Any
-) -> None:
-    (tmp_path / "far").mkdir()
-    (tmp_path / "far" / "kernel.json").write_text(json.dumps(spec_for(dask)))
-    managers = kind(kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(tmp_path)]))
-    name = await managers.start_kernel(kernel_name="far")
-    try:
-        async with stock_client(managers.get_kernel(name)) as client:
-            assert await said(client, "print(6 * 7)") == "42"
-    finally:
-        await managers.shutdown_all(now=True)
-
-
 async def test_a_missing_extra_is_named(
     dask: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -284,6 +267,8 @@ def test_settings_are_checked() -> None:
         RayProvisioner(lease=0)
     with pytest.raises(TraitError, match="cannot be negative"):
         RayProvisioner(gpus=-1)
+    with pytest.raises(TraitError, match="no driver"):
+        RayProvisioner(address="ray://head:10001").connection_options()
     with pytest.raises(TraitError, match="tls needs tls_ca_file"):
         DaskProvisioner(tls={"tls_ca_file": "ca.pem"})
 
