@@ -221,7 +221,7 @@ class FarClient(AsyncClient):
         except Elsewhere as error:
             return asyncio.ensure_future(self._after(error, partial(self.submit, target, **options)))
 
-    def unpublish(self, published: Published | str | None = None, **options: Any) -> Any:
+    def unpublish(self, id: Published | str | None = None, **options: Any) -> Any:
         """As of any client; what was brought elsewhere goes, too."""
-        self._carrier.drop(published.id if isinstance(published, Published) else published, self._member)
-        return super().unpublish(published, **options)
+        self._carrier.drop(id.id if isinstance(id, Published) else id, self._member)
+        return super().unpublish(id, **options)
