@@ -12,10 +12,31 @@ from typing import Any
 
 import psutil
 import pytest
+from needs import TOLD
 from stock_client import PATIENCE, Stock
 from zmq.utils.garbage import GarbageCollectorThread
 
 import snakekernel
+from snakekernel.provisioners.forking import close_zygotes
+
+#: Files of these marks take longest and come first: where files are shared out, none is left for the end.
+_LONGEST = ("ui", "outside", "cluster", "kernel")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks: dict[Path, int] = {}
+    for item in items:
+        marks = (number for number, name in enumerate(_LONGEST) if item.get_closest_marker(name))
+        rank = next(marks, len(_LONGEST))
+        ranks[item.path] = min(rank, ranks.get(item.path, rank))
+    items.sort(key=lambda item: ranks[item.path])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for name, text in (told for report in reports for told in report.user_properties):
+        if name == TOLD:
+            terminalreporter.write_line(f"\n{text}")
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +98,8 @@ def nothing_left_behind(
     folder = Path(tempfile.tempdir)
     try:
         yield
+        # They stay for the next kernel, as they should.
+        close_zygotes()
         deadline = time.monotonic() + PATIENCE
         for pid in _kernels() - kernels:
             try:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
 from ..errors import KernelLost, PoolClosed, PoolFull, QueueTimeout, SnakeError
+from .counting import Counts
 from .events import (
     Done,
     EndSession,
@@ -37,10 +38,15 @@ from .member import Member
 from .options import PoolOptions
 from .policy import Policy
 from .session import FOR_EVER, OpenSession
+from .status_files import StatusFile
 
 _NEVER: Final = float("inf")
 #: Kernels that are stopped for these reasons are not asked first.
 _KILLED: Final = frozenset({"failed", "memory"})
+
+
+def _nothing() -> None:
+    """Nothing is to be ended."""
 
 
 class Performing(PoolOptions):
@@ -54,6 +60,15 @@ class Performing(PoolOptions):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._policy = Policy(self.settings())
+        #: What it has done so far.
+        self.counts: Counts = Counts()
+        self._file: StatusFile | None = None
+        #: When it was opened, by the monotonic clock.
+        self.opened: float | None = None
+        self.drains_on_sigterm = False
+        #: Where its metrics are served, and what ends that.
+        self.metrics_url: str | None = None
+        self._end_metrics: Callable[[], None] = _nothing
         #: "new", "open", "draining", "closing", "closed".
         self._state = "new"
         self._members: dict[int, Member] = {}
@@ -78,15 +93,33 @@ class Performing(PoolOptions):
             EndSession: self._end_session,
         }
 
+    @property
+    def policy(self) -> Policy:
+        """Who decides, to be looked at only."""
+        return self._policy
+
+    @property
+    def state(self) -> str:
+        """new, open, draining, closing or closed."""
+        return self._state
+
+    def member(self, number: int) -> Member | None:
+        """The kernel of this number of the policy's, or None where it is gone."""
+        return self._members.get(number)
+
     # -- the policy --------------------------------------------------------------------------------
 
     def _tell(self, event: Event) -> None:
-        policy = self._policy
-        for action in policy.handle(event, monotonic()):
+        policy, counts, now = self._policy, self.counts, monotonic()
+        counts.told(event, now)
+        for action in policy.handle(event, now):
+            counts.told(action, now)
             self._perform[type(action)](action)  # type: ignore[operator]
         tick = policy.next_tick()
         if tick is not None and tick < self._tick_at:
             self._wake_at(tick)
+        if self._file is not None:
+            self._file.changed()
 
     def _wake_at(self, tick: float) -> None:
         if self._timer is not None:

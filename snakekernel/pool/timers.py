@@ -43,10 +43,18 @@ class Timers(Generic[K]):
         """Forget the key, known or not."""
         self._due.pop(key, None)
 
+    def when(self, key: K) -> float | None:
+        """When a key is due; None where it is not."""
+        return self._due.get(key)
+
     def first(self) -> float | None:
         """When the next key is due; None where there is none."""
         self._tidy()
         return self._heap[0][0] if self._heap else None
+
+    def is_any_due(self, now: float) -> bool:
+        """Whether ``due`` may have something."""
+        return bool(self._heap) and self._heap[0][0] <= now
 
     def due(self, now: float) -> Iterator[K]:
         """Take the keys that are due, the earliest first; what is set meanwhile is seen too."""

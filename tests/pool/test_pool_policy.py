@@ -168,15 +168,13 @@ class Machine(RuleBasedStateMachine):
             self.now = max(self.now, due)
             self.tell(Tick())
 
-    @rule(
-        maximum=st.integers(1, 5), calls_per_kernel=st.integers(1, 3), max_requests=st.sampled_from([None, 2])
-    )
-    def resize(self, maximum: int, calls_per_kernel: int, max_requests: int | None) -> None:
+    @rule(maximum=st.integers(1, 5), per_kernel=st.integers(1, 3), requests=st.sampled_from([None, 2]))
+    def resize(self, maximum: int, per_kernel: int, requests: int | None) -> None:
         self.settings = replace(
             self.settings,
             minimum=min(self.settings.minimum, maximum),
             maximum=maximum,
-            calls_per_kernel=calls_per_kernel,
+            calls_per_kernel=per_kernel,
             max_requests=requests,
         )
         self.tell(Resize(self.settings))
