@@ -26,6 +26,7 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.frame import unpack_object
 from .kernels import PoolKernels
 from .memory import memory_of
+from .publishing import FarClient
 
 #: Seconds between two questions to a provisioner whether its kernel lives.
 _EVERY: Final = 1.0
@@ -48,6 +49,10 @@ class MemberClient(AsyncClient):
     async def end(self) -> None:
         """Close the connection. Idempotent."""
         await self._close()
+
+
+class FarMemberClient(FarClient, MemberClient):
+    """The same where an engine runs the kernel."""
 
 
 class Member:
@@ -85,6 +90,8 @@ class Member:
         self.memory: int | None = None
         self.link: Link | None = None
         self.client: Any = None
+        #: Names where it opens what is published; None for this machine.
+        self.opens_on: str | None = None
 
     def __repr__(self) -> str:
         return f"<kernel {self.number} {self.kernel_id}>"
@@ -149,9 +156,15 @@ class Member:
             link.loss = WorkerLost
             client._attach(link)
             await client._greet(timeout, self._lives)
+            if not self._kernels.is_local:
+                self.opens_on = (await client.ping())["host"]
             link.on_loss = self.hear_of_loss
 
-        client = self.client = MemberClient(open)
+        if self._kernels.is_local:
+            client = self.client = MemberClient(open)
+        else:
+            client = self.client = FarMemberClient(open)
+            client.carry(self, self._kernels.carrier)
         await client._open(client)
 
     async def _lives(self) -> bool:

@@ -24,6 +24,7 @@ from .kernels import PoolKernels, runs_here, spec_of
 from .options import CHANGEABLE
 from .performing import Performing
 from .policy import Policy
+from .publishing import Carrier
 from .session import OpenSession, PoolSession
 from .status import PoolStatus, status_of
 from .status_files import StatusFile
@@ -67,6 +68,7 @@ class KernelPool(Performing):
         self._kernels = PoolKernels(parent=self)
         self._kernels.spec = spec
         self._kernels.is_local = runs_here(spec)
+        self._kernels.carrier = Carrier(self._members)
         self._loop = asyncio.get_running_loop()
         self._freeing = Freeing(self._loop, lambda ticket: self._tell(Done(ticket)), self._stuck)
         self._changed = asyncio.Event()
@@ -108,6 +110,8 @@ class KernelPool(Performing):
     def drain_on(self, *signals: int, timeout: float | None = None) -> None:
         """Drain when the process gets one of these signals, such as ``signal.SIGTERM``."""
         self.drains_on_sigterm = SIGTERM in signals
+        if self._file is not None:
+            self._file.changed()
         for number in signals:
             self._loop.add_signal_handler(number, lambda: self._spawn(self.drain(timeout)))
 
@@ -133,6 +137,7 @@ class KernelPool(Performing):
         if self._timer is not None:
             self._timer.cancel()
         self._freeing.close()
+        await self._kernels.carrier.settled()
         self._kernels.close()
         self._state = "closed"
         self._end_metrics()

@@ -18,6 +18,7 @@ from kernelspecs import install
 from stock_client import PATIENCE, Stock
 
 import snakekernel
+from snakekernel.provisioners import forking
 from snakekernel.provisioners.forking import ForkedProcess, close_zygotes
 
 pytestmark = pytest.mark.kernel
@@ -172,6 +173,19 @@ def test_libraries_are_preloaded_and_calculate_as_ever(start: Callable[..., snak
     assert _look(client, "len(__import__('os').listdir('/proc/self/task'))") == ours + int(alone.stdout) - 1
 
 
+def test_plots_show_where_matplotlib_was_preloaded(start: Callable[..., snakekernel.Client]) -> None:
+    install("zygote", "plotting", preload=["matplotlib.pyplot"])
+    client = start("plotting")
+    stock = Stock(client.manager.get_connection_info())
+    try:
+        cell = stock.send("execute_request", {"code": "import matplotlib.pyplot as p\np.plot([1, 2]);"})
+        assert stock.reply(cell)["content"]["status"] == "ok"
+        (shown,) = [m for m in stock.outputs(cell) if m["msg_type"] == "display_data"]
+        assert "image/png" in shown["content"]["data"]
+    finally:
+        stock.close()
+
+
 def test_a_killed_kernel_is_seen(start: Callable[..., snakekernel.Client]) -> None:
     client = start()
     process = _process(client)
@@ -198,6 +212,26 @@ def test_kernels_end_with_their_zygote_and_the_next_has_another(
     client = start()
     assert isinstance(_process(client), ForkedProcess)
     assert _zygote(client) != zygote
+
+
+def test_a_child_of_the_host_changes_nothing() -> None:
+    code = """
+import gc, os, snakekernel
+from snakekernel.provisioners import forking
+from snakekernel.provisioners.forking import close_zygotes
+client = snakekernel.start("forked")
+process = client.manager.provisioner.process
+if os.fork() == 0:
+    del client, process
+    gc.collect()
+    close_zygotes()
+    os._exit(0)
+os.wait()
+assert client.call("math.sqrt", args=[9]) == 3.0
+process.terminate()
+assert process.wait(60) == -15, process
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("how", ["os.kill(os.getpid(), 9)", "os.fork() or time.sleep(600); os._exit(0)"])
@@ -270,6 +304,21 @@ def test_an_unused_zygote_ends(start: Callable[..., snakekernel.Client]) -> None
     client.close()
     zygote.wait(PATIENCE)
     assert isinstance(_process(start("hasty")), ForkedProcess)
+
+
+def test_of_many_kinds_the_oldest_ends_with_its_last_kernel(
+    start: Callable[..., snakekernel.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_zygotes()
+    monkeypatch.setattr(forking, "MOST_ZYGOTES", 1)
+    one = start("forked", env={**os.environ, "KIND": "one"})
+    first = _zygote(one)
+    other = start("forked", env={**os.environ, "KIND": "other"})
+    assert _zygote(other) != first
+    assert one.call("math.sqrt", args=[9]) == 3.0
+    one.close()
+    first.wait(PATIENCE)
+    assert other.call("math.sqrt", args=[9]) == 3.0
 
 
 async def test_starting_does_not_hold_up_the_loop(kernelspecs: Path) -> None:
