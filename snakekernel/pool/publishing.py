@@ -90,8 +90,8 @@ class Carrier:
 
     async def bring(self, published: Published, to: Member) -> None:
         """Have it on a kernel's host. Raises NotFound where it is gone, WorkerLost."""
-        if to.opens_on is None:
-            raise NotFound("The kernel does not say on which host it is.")
+        if to.opens_on is None or not hasattr(to.provisioner, "give"):
+            raise NotFound(f"{published!r} is on another host, and these kernels' provisioner moves nothing.")
         id = published.id
         moved = self._moved.get(id)
         if moved is None or not self._lives(moved.source):
