@@ -41,6 +41,8 @@ from .session import FOR_EVER, OpenSession
 from .status_files import StatusFile
 
 _NEVER: Final = float("inf")
+#: Seconds after which a kernel that could not be ended is ended again.
+_AGAIN: Final = 1.0
 #: Kernels that are stopped for these reasons are not asked first.
 _KILLED: Final = frozenset({"failed", "memory"})
 
@@ -257,17 +259,16 @@ class Performing(PoolOptions):
         try:
             await member.start(self.start_timeout, self.preload)
         except asyncio.CancelledError:
-            # Asked to stop; it did.
-            self._gone(member)
+            # It is to be stopped.
+            await self._stop_member(member, now=True)
         except KernelLost as error:
             self._why_not_started = str(error)
             self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
-            self._gone(member)
+            await self._stop_member(member, now=True)
         else:
+            del self._starts[member.number]
             self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
             self._tell(Started(member.number))
-        finally:
-            self._starts.pop(member.number, None)
             self._changed.set()
 
     def _stop(self, action: Stop) -> None:
@@ -283,13 +284,22 @@ class Performing(PoolOptions):
         self._spawn(self._stop_member(member, now=action.reason in _KILLED))
 
     async def _stop_member(self, member: Member, *, now: bool) -> None:
-        await member.end(now=now)
+        while True:
+            try:
+                await member.end(now=now)
+                break
+            except Exception:
+                # Whatever it is: as long as the kernel may run, nobody else gets its sessions.
+                self.log.exception("Pool %s cannot end %r; it tries again", self.name, member)
+                now = True
+                await asyncio.sleep(_AGAIN)
         text = f"Pool {self.name} is rid of {member!r}, which ended with status {member.status}"
         self._note(logging.INFO, "kernel_ended", text, member, status=member.status)
         self._gone(member)
 
     def _gone(self, member: Member) -> None:
         del self._members[member.number]
+        self._starts.pop(member.number, None)
         self._tell(Gone(member.number))
         self._changed.set()
 
