@@ -17,6 +17,8 @@ from typing import Any, Final
 from ..errors import KernelLost, PoolClosed, PoolFull, QueueTimeout, SnakeError
 from .counting import Counts
 from .events import (
+    Action,
+    CallAsked,
     Done,
     EndSession,
     Event,
@@ -41,6 +43,8 @@ from .session import FOR_EVER, OpenSession
 from .status_files import StatusFile
 
 _NEVER: Final = float("inf")
+#: Seconds after the end of a call within which the policy looks what is due.
+_LATE: Final = 1.0
 #: Seconds after which a kernel that could not be ended is ended again.
 _AGAIN: Final = 1.0
 #: Kernels that are stopped for these reasons are not asked first.
@@ -112,14 +116,45 @@ class Performing(PoolOptions):
     # -- the policy --------------------------------------------------------------------------------
 
     def _tell(self, event: Event) -> None:
-        policy, counts, now = self._policy, self.counts, monotonic()
-        counts.told(event, now)
-        for action in policy.handle(event, now):
-            counts.told(action, now)
+        now = monotonic()
+        self._do(event, self._policy.handle(event, now), now)
+
+    def _do(self, event: Event, actions: list[Action], now: float) -> None:
+        told = self.counts.told
+        told(event, now)
+        for action in actions:
+            told(action, now)
             self._perform[type(action)](action)  # type: ignore[operator]
-        tick = policy.next_tick()
+        tick = self._policy.next_tick()
         if tick is not None and tick < self._tick_at:
             self._wake_at(tick)
+        if self._file is not None:
+            self._file.changed()
+
+    # The same for a call that finds a kernel free, and its end: each small call feels every step.
+
+    def _ask(self, event: CallAsked) -> Member | None:
+        """Ask for a kernel; None where the call waits for one, or is refused."""
+        now = monotonic()
+        actions = self._policy.handle(event, now)
+        if len(actions) == 1 and type(grant := actions[0]) is Grant and grant.ticket == event.ticket:
+            self.counts.began(event.ticket, now)
+            return self._members[grant.kernel]
+        self._do(event, actions, now)
+        given: Member | None = self._given.pop(event.ticket, None)
+        return given
+
+    def _ended(self, ticket: int) -> None:
+        now = monotonic()
+        event = Done(ticket)
+        actions = self._policy.handle(event, now)
+        if actions:
+            self._do(event, actions, now)
+            return
+        self.counts.ended(ticket, now)
+        # Its kernel is idle from now on; that it is stopped for that is no matter of a second.
+        if self._tick_at > now + _LATE:
+            self._wake_at(now + _LATE)
         if self._file is not None:
             self._file.changed()
 
