@@ -293,12 +293,22 @@ def test_what_cannot_be_forked_is_started(
     assert caplog.text.count("relative path") == 1
 
 
-def test_threads_that_start_kernels_share_a_zygote(start: Callable[..., snakekernel.Client]) -> None:
+def test_threads_that_start_kernels_share_a_zygote(kernelspecs: Path) -> None:
     close_zygotes()
+
+    async def start() -> tuple[int, int]:
+        manager = AsyncKernelManager(kernel_name="forked")
+        await manager.start_kernel()
+        pid = manager.provisioner.process.pid
+        found = psutil.Process(pid).ppid(), pid
+        await manager.shutdown_kernel(now=True)
+        manager.context.destroy(linger=0)
+        return found
+
     with ThreadPoolExecutor(3) as threads:
-        clients = list(threads.map(lambda _: start(), range(3)))
-    assert len({_zygote(client) for client in clients}) == 1
-    assert len({_process(client).pid for client in clients}) == 3
+        zygotes, kernels = zip(*threads.map(lambda _: asyncio.run(start()), range(3)), strict=True)
+    assert len(set(zygotes)) == 1
+    assert len(set(kernels)) == 3
 
 
 def test_a_folder_that_is_not_there(kernelspecs: Path, tmp_path: Path) -> None:
