@@ -104,6 +104,16 @@ def traits() -> str:
     return "\n".join(rows)
 
 
+def pool_options() -> str:
+    """The options of a pool."""
+    from snakekernel import KernelPool
+
+    rows = ["| option | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, trait in sorted(KernelPool.class_traits(config=True).items()):
+        rows.append(f"| `{name}` | {type(trait).__name__} | `{trait.default()!r}` | {_plain(trait.help)} |")
+    return "\n".join(rows)
+
+
 def _operation(op: str, row: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     request, reply = schemas[f"{op}_request"], schemas[f"{op}_reply"]
     served = ["shell", "subshells", *(name for name in ("control", "comm") if row["channels"][name])]
@@ -192,4 +202,5 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "snake_callback_released": callback_released,
     "errors": errors,
     "traits": traits,
+    "pool_options": pool_options,
 }

@@ -110,6 +110,8 @@ class KernelPool(Performing):
     def drain_on(self, *signals: int, timeout: float | None = None) -> None:
         """Drain when the process gets one of these signals, such as ``signal.SIGTERM``."""
         self.drains_on_sigterm = SIGTERM in signals
+        if self._file is not None:
+            self._file.changed()
         for number in signals:
             self._loop.add_signal_handler(number, lambda: self._spawn(self.drain(timeout)))
 
