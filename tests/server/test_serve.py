@@ -265,6 +265,18 @@ def test_it_drains_when_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None
     assert not [kernel for kernel in kernels if kernel.is_running()]
 
 
+def test_a_pool_that_cannot_be(folder: Path) -> None:
+    (folder / "config").mkdir(exist_ok=True)
+    config = folder / "config" / "jupyter_server_config.py"
+    config.write_text("c.PoolServerApp.pools = {'bad': {'provisioner': 'no-such'}}")
+    try:
+        with jupyter_server(folder, command=SERVE) as server:
+            assert server.process.wait(SOON) == 1
+            assert "no-such" in server.log.read_text()
+    finally:
+        config.unlink()
+
+
 def test_without_jupyter_server() -> None:
     code = f"import sys; sys.modules['jupyter_server'] = None\n{SERVE[1]}"
     done = subprocess.run([sys.executable, "-c", code, "serve"], capture_output=True, text=True, timeout=60)
