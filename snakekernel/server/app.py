@@ -60,6 +60,10 @@ class PoolServerApp(ServerApp):  # type: ignore[misc]  # jupyter_server ships no
     kernel_spec_manager_class = PoolSpecs
     kernel_websocket_connection_class = ServedConnection
 
+    @default("config_file_name")
+    def _that_of_jupyter_server(self) -> str:
+        return "jupyter_server_config"
+
     @default("served")
     def _configured_pools(self) -> Pools:
         return Pools(self.pools, parent=self)

