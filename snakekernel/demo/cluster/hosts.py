@@ -151,7 +151,9 @@ class Network:
             #: The address of this very process in the network.
             self.address = f"{_BLOCK if is_isolated else '127.0'}.{self.subnet}.1"
             if is_isolated:
-                _ip("link", "add", "name", self.name, "type", "bridge")
+                # An address of its own: otherwise it has that of one of its links, until that one goes.
+                own = ":".join(f"{byte:02x}" for byte in (2, *os.urandom(5)))
+                _ip("link", "add", "name", self.name, "address", own, "type", "bridge")
                 _ip("address", "add", f"{self.address}/24", "dev", self.name)
                 _ip("link", "set", self.name, "up")
             #: This very process's host: what is started on it ends with the network, too.
