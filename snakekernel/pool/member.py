@@ -271,8 +271,9 @@ class Member:
             return
         if manager.has_kernel:
             if not now and not self._dead.is_set():
+                patience = manager.provisioner.get_shutdown_wait_time(self._patience)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(self._patience):
+                    async with asyncio.timeout(patience):
                         # What still runs would keep it from ending.
                         await manager.interrupt_kernel()
                         await manager.request_shutdown()

@@ -74,6 +74,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
             child.kill()
         except psutil.NoSuchProcess:
             continue
+    # What they still write would bring the folder back that goes with them.
+    psutil.wait_procs(there, timeout=20)
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-#: Set in every process of a host, so that the ones that left their parents are found as well.
-MARK = "SNAKEKERNEL_DEMO_HOST"
+#: Set in every process of a host, so that those that left their parents are found as well. Not named as our
+#: own variables are: kernels are started without those.
+MARK = "CLUSTER_DEMO_HOST"
 #: Seconds for a host's processes to be gone after SIGKILL, and for `ip` to do what it is told.
 _PATIENCE = 20
 #: Addresses set aside for measuring networks: no machine has them of its own (RFC 2544).
