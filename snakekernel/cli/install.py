@@ -48,7 +48,7 @@ class InstallApp(Command):
     snakekernel install --user --name=snake-ml --display-name="Python (ML)"
     snakekernel install --sys-prefix --env OMP_NUM_THREADS 4
     snakekernel install --user --provisioner zygote --name snake-fast --preload numpy --preload pandas
-    snakekernel install --user --provisioner ray --name snake-ray --address ray://head:10001
+    snakekernel install --user --provisioner ray --name snake-ray --address head:6379
     """)
 
     user = Bool(False, help="Install for the current user alone.").tag(config=True)

@@ -57,6 +57,11 @@ class Kept:
         """Whether no kernel of it may run."""
         return self._task is None or self._task.done()
 
+    @property
+    def is_fenced(self) -> bool:
+        """Whether its lease has ended it, while its owner did not answer: nobody need be waited for."""
+        return self.is_over and not self._is_reachable
+
     def end(self, code: int) -> None:
         """Its owner has ended it."""
         if self._task is not None and not self._task.done():
@@ -210,6 +215,13 @@ class Service:
         kept.doom()
         for token in [token for token, (_, owner, _) in self._parcels.items() if owner == kernel]:
             await self.do_drop(token)
+        closing = asyncio.create_task(self._close(kept))
+        self._tasks.add(closing)
+        closing.add_done_callback(self._tasks.discard)
+        if not kept.is_fenced:
+            await asyncio.shield(closing)
+
+    async def _close(self, kept: Kept) -> None:
         try:
             code = await asyncio.wait_for(kept.actor.call("close"), AT_ONCE)
             if code is not None:

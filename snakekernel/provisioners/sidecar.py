@@ -156,6 +156,8 @@ class Sidecar:
         for kernel in kernels:
             kernel.go_blind()
         for future in waiting.values():
+            if not future.set_running_or_notify_cancel():
+                continue
             future.set_exception(WorkerLost(f"The sidecar for {self.engine} ended. {text}".rstrip()))
 
     def _spawn(self, theirs: socket.socket, output: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -188,7 +190,8 @@ class Sidecar:
         elif isinstance(said, Answer):
             with self._lock:
                 future = self._waiting.pop(said.number, None)
-            if future is None:
+            # Who asked may have given up; the answer is for nobody then.
+            if future is None or not future.set_running_or_notify_cancel():
                 return
             if said.kind:
                 future.set_exception(_ERRORS.get(said.kind, OutcomeUnknown)(said.error))

@@ -54,6 +54,9 @@ class Pools(LoggingConfigurable):
         """Open them all; kernels start from now on. Idempotent."""
         async with self._opening:
             if not self._is_open:
+                for pool in self.all:
+                    # By the server, which ends when they are drained.
+                    pool.drains_on_sigterm = True
                 await asyncio.gather(*(pool.open() for pool in self.all))
                 # Where Jupyter Server shows its own: at /metrics.
                 self._hide = [show(pool) for pool in self.all]

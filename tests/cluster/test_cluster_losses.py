@@ -22,7 +22,7 @@ from snakekernel import KernelPool
 from snakekernel.demo.cluster import Cluster, Host
 from snakekernel.errors import SnakeError, WorkerLost
 
-pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 #: Twice what the lease, its margin, a poll and a busy machine make of it.
 _BOUND = 4 * LEASE
@@ -159,16 +159,20 @@ async def test_a_session_of_a_host_that_is_lost_is_opened_anew_elsewhere_and_nev
     assert await spared.snake.retrieve("mine") == "worker-3"
 
 
-async def test_without_its_control_plane(fleet: Fleet, placed: dict[str, Open]) -> None:
+async def test_kernels_outlive_the_control_plane_by_what_the_engine_gives_them(
+    fleet: Fleet, placed: dict[str, Open]
+) -> None:
     one = placed["worker-3"]
     pending = asyncio.ensure_future(one.snake.call("time.sleep", args=[100]))
     death = asyncio.ensure_future(_death(one.pid))
     fleet.cluster.kill_control_plane()
-    # Calls do not go through the engine.
-    assert await one.snake.call("math.sqrt", args=[4], concurrent=True) == 2
+    if fleet.cluster.engine == "ray":
+        # Calls do not go through the engine; Dask's workers end at once when their scheduler does.
+        assert await one.snake.call("math.sqrt", args=[4], concurrent=True) == 2
     async with asyncio.timeout(3 * _BOUND):
         with pytest.raises(WorkerLost):
             await pending
         await death
+    # Nothing places kernels any more, which is told and not waited for without end.
     with pytest.raises(SnakeError):
         await fleet.pool.session(one.id, queue_timeout=5).open()

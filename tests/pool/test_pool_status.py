@@ -17,21 +17,25 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from snakekernel import KernelPool
 from snakekernel.cli.app import main
 from snakekernel.cli.pool import shown
+from snakekernel.errors import Unsupported
 from snakekernel.pool.blocking import BlockingKernelPool
+from snakekernel.pool.metrics import show
 from snakekernel.pool.status import PoolStatus
-from snakekernel.pool.status_files import read_local, status_folder
+from snakekernel.pool.status_files import StatusFile, read_local, status_folder
 
 pytestmark = pytest.mark.kernel
 
 #: Seconds within which what must happen has happened, on a busy machine too.
 PATIENCE = 60.0
 
+MAXIMUM = "snakekernel_pool_kernels_maximum"
 DRAINED = """
 import asyncio, signal
 from snakekernel import KernelPool
@@ -164,6 +168,30 @@ def test_metrics_are_what_prometheus_reads(pool: BlockingKernelPool) -> None:
     assert found["start_seconds_count",] == found["start_seconds_bucket", "+Inf"] == 2
     assert found["wait_seconds_count",] == 3
     assert found["waiting", "call"] == 0
+
+
+def test_pools_of_one_name_are_told_apart_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = CollectorRegistry()
+    ends = [show(KernelPool(name="twin", maximum=number), registry) for number in (3, 5)]
+    maxima = {name: registry.get_sample_value(MAXIMUM, {"pool": name}) for name in ("twin", "twin-2")}
+    assert maxima == {"twin": 3, "twin-2": 5}
+    for end in ends:
+        end()
+    assert not list(registry.collect())
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    with pytest.raises(Unsupported, match="telemetry"):
+        show(KernelPool())
+
+
+def test_a_pool_goes_on_where_its_file_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "snakekernel-pools").touch()
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    file = StatusFile(KernelPool().status)
+    assert "No status file" in caplog.text
+    file.changed()
+    file.close()
 
 
 async def test_what_happens_is_logged_with_what_it_is_about(

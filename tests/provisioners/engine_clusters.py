@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 PATIENCE = 90.0
+AGENTS = ("metrics-export", "dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent")
 
 
 def until(is_so: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
@@ -73,6 +74,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
             child.kill()
         except psutil.NoSuchProcess:
             continue
+    # What they still write would bring the folder back that goes with them.
+    psutil.wait_procs(there, timeout=20)
 
 
 @contextmanager
@@ -136,6 +139,8 @@ def _start_head(folder: Path, started: list[subprocess.Popen[bytes]]) -> str | N
                 str(Path(sys.executable).with_name("ray")),
                 *("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=false"),
                 *(f"--port={port}", f"--temp-dir={folder}", "--num-cpus=4"),
+                # A raylet waits 15 s for agents to say which they have, and ends; it knows these.
+                *(f"--{agent}-port={free_port()}" for agent in AGENTS),
                 *(f"--node-ip-address={host}", f"--object-store-memory={100 << 20}"),
             ],
             stdout=output,

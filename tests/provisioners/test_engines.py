@@ -9,27 +9,19 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import zmq
 from engine_clusters import CLUSTERS, PATIENCE, is_gone, until
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.multikernelmanager import AsyncMultiKernelManager
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from traitlets import TraitError
 
 import snakekernel
 from snakekernel.client.launch import kernel_spec
-from snakekernel.errors import LimitExceeded, NotFound, Unsupported
+from snakekernel.errors import LimitExceeded, NotFound
 from snakekernel.memory.segments import open_segment, place
-from snakekernel.provisioners.actors import DriverError
-from snakekernel.provisioners.dask import DaskProvisioner
-from snakekernel.provisioners.on_dask import refuse_plain
-from snakekernel.provisioners.ray import RayProvisioner
 from snakekernel.provisioners.sidecar import close_all
 
 pytestmark = [pytest.mark.kernel]
@@ -45,12 +37,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
         close_all()
 
 
-@pytest.fixture
-def dask(cluster: tuple[str, str]) -> tuple[str, str]:
-    """For what is the same code for all engines: a new client of Ray's takes several seconds each time."""
-    if cluster[0] != "dask":
-        pytest.skip("the same for all engines; shown with Dask")
-    return cluster
+#: For what is the same code for all engines: a new driver of Ray's takes several seconds each time.
+with_dask = pytest.mark.parametrize("cluster", ["dask"], indirect=True, scope="module")
 
 
 def spec_for(cluster: tuple[str, str], **settings: Any) -> dict[str, Any]:
@@ -177,8 +165,9 @@ async def test_an_owner_that_hangs_or_dies_takes_its_kernel_along(cluster: tuple
             assert await said(client, "print(6 * 7)") == "42"
 
 
-async def test_kernels_of_a_lost_sidecar_are_gone_before_they_are_told_dead(dask: tuple[str, str]) -> None:
-    async with kernel(dask) as manager:
+@with_dask
+async def test_kernels_of_a_lost_sidecar_are_gone_before_they_are_told_dead(cluster: tuple[str, str]) -> None:
+    async with kernel(cluster) as manager:
         pid = manager.provisioner.where["pid"]
         os.kill(manager.provisioner._sidecar.pid, signal.SIGKILL)
         assert await manager.provisioner.wait() == -signal.SIGKILL
@@ -202,8 +191,9 @@ sys.stdin.read()
 """
 
 
-def test_a_program_that_is_killed_leaves_no_kernel(dask: tuple[str, str]) -> None:
-    words = [sys.executable, "-c", PROGRAM, json.dumps(spec_for(dask))]
+@with_dask
+def test_a_program_that_is_killed_leaves_no_kernel(cluster: tuple[str, str]) -> None:
+    words = [sys.executable, "-c", PROGRAM, json.dumps(spec_for(cluster))]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         kernel, sidecar = map(int, program.stdout.readline().split())
@@ -248,49 +238,3 @@ async def test_bytes_go_from_kernel_to_kernel_through_the_engine(cluster: tuple[
         until(lambda: not is_there(entries[0]), "the segment is gone")
         with pytest.raises(NotFound):
             await other.provisioner.give(token)
-
-
-@pytest.mark.parametrize("kind", [AsyncMultiKernelManager, AsyncMappingKernelManager])
-async def test_multi_kernel_managers_start_kernels_by_their_kernelspec(
-    dask: tuple[str, str], tmp_path: Path, kind: Any
-) -> None:
-    (tmp_path / "far").mkdir()
-    (tmp_path / "far" / "kernel.json").write_text(json.dumps(spec_for(dask)))
-    managers = kind(kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(tmp_path)]))
-    name = await managers.start_kernel(kernel_name="far")
-    try:
-        async with stock_client(managers.get_kernel(name)) as client:
-            assert await said(client, "print(6 * 7)") == "42"
-    finally:
-        await managers.shutdown_all(now=True)
-
-
-async def test_a_missing_extra_is_named(
-    dask: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "distributed.py").write_text("raise ImportError('not here')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    manager = AsyncKernelManager()
-    # Another address, and so another sidecar.
-    manager._kernel_spec = KernelSpec(**spec_for(("dask", "tcp://127.0.0.1:1")))
-    with pytest.raises(Unsupported, match=r"snakekernel\[dask\]"):
-        await manager.start_kernel()
-
-
-def test_settings_are_checked() -> None:
-    with pytest.raises(TraitError, match="no setting 'cpu'; it has address, cpus"):
-        DaskProvisioner(cpu=1)
-    with pytest.raises(TraitError, match="lease must be seconds"):
-        RayProvisioner(lease=0)
-    with pytest.raises(TraitError, match="cannot be negative"):
-        RayProvisioner(gpus=-1)
-    with pytest.raises(TraitError, match="tls needs tls_ca_file"):
-        DaskProvisioner(tls={"tls_ca_file": "ca.pem"})
-
-
-@pytest.mark.parametrize("address", ["tls://10.0.0.1:8786", "tcp://127.0.0.1:8786", "localhost:8786"])
-def test_keys_go_to_other_hosts_under_tls_alone(address: str) -> None:
-    refuse_plain(address, False)
-    refuse_plain("tcp://10.0.0.1:8786", True)
-    with pytest.raises(DriverError, match="without TLS"):
-        refuse_plain("tcp://10.0.0.1:8786", False)

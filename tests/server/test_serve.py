@@ -22,6 +22,7 @@ from jupyter_process import SERVE, ServerProcess, jupyter_server
 
 import snakekernel
 from snakekernel import AsyncClient
+from snakekernel.cli.app import main
 from snakekernel.errors import Denied, KernelLost, QueueTimeout, WorkerLost
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
@@ -220,7 +221,9 @@ def test_front_ends(server: ServerProcess) -> None:
     assert server.kernels() == []
 
 
-def test_status_and_metrics(server: ServerProcess) -> None:
+def test_status_and_metrics(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with snakekernel.connect(server.url, token=server.token, session="seen"):
         default, small = server.ask("GET", "snakekernel/api/pools")
         assert (default["name"], small["name"]) == ("default", "small")
@@ -232,6 +235,13 @@ def test_status_and_metrics(server: ServerProcess) -> None:
         with urllib.request.urlopen(request, timeout=SOON) as answer:
             told = answer.read().decode()
         assert 'snakekernel_pool_sessions{pool="default"} 1.0' in told
+        monkeypatch.setenv("SERVED", server.token)
+        assert main(["pool", "status", "default", f"--url={server.url}", "--token-env=SERVED", "--json"]) == 0
+        (shown,) = json.loads(capsys.readouterr().out)["pools"]
+        assert [session["session"] for session in shown["sessions"]] == ["seen"]
+        assert shown["drains_on_sigterm"]
+        assert main(["pool", "status", f"--url={server.url}"]) == 1
+        assert "does not let us in" in capsys.readouterr().err
         server.ask("DELETE", "snakekernel/api/pools/default/sessions/seen")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         ServerProcess(server.url, "wrong", server.process, server.log).ask("GET", "snakekernel/api/pools")

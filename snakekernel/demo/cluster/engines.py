@@ -22,6 +22,7 @@ from .hosts import Host, Network
 
 #: Seconds for a cluster to be there; on two busy cores Ray needs most of a minute.
 _PATIENCE = 100
+_AGENTS = ("metrics-export", "dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent")
 _RAY_IS_THERE = "Ray runtime started"
 _BIN = Path(sys.executable).parent
 
@@ -66,7 +67,7 @@ class RayCluster:
 
     def __init__(self, network: Network, *, workers: Sequence[int] = (2, 2)) -> None:
         here = network.here
-        port, client_port = _free_port(here.address), _free_port(here.address)
+        port, client_port = _free_port(), _free_port()
         self.address = f"{here.address}:{port}"
         self.workers = [network.add(f"worker-{number}") for number in range(1, len(workers) + 1)]
         self._here = here
@@ -100,6 +101,8 @@ class RayCluster:
             "--disable-usage-stats",
             "--include-log-monitor=false",
             f"--temp-dir={host.folder}/r",
+            # A raylet ends where its agents have not said within 15 s which ports they have; it knows these.
+            *(f"--{agent}-port={_free_port()}" for agent in _AGENTS),
             *options,
             "--block",
         ]
@@ -117,7 +120,7 @@ class DaskCluster:
     engine = "dask"
 
     def __init__(self, network: Network, *, workers: Sequence[int] = (2, 2)) -> None:
-        self.env = {}
+        self.env: dict[str, str] = {}
         self._head = network.add("scheduler")
         self.workers = [network.add(f"worker-{number}") for number in range(1, len(workers) + 1)]
         self.tls = make_certificate(network.folder)
@@ -128,7 +131,12 @@ class DaskCluster:
         self._head.spawn([*dask, "distributed.cli.dask_scheduler", *options, *files], env=_DASK)
         for host, cpus in zip(self.workers, workers, strict=True):
             options = [f"--host={host.address}", f"--nthreads={cpus}", f"--name={host.name}"]
-            options += [f"--local-directory={host.folder}", "--memory-limit=0", "--no-dashboard"]
+            options += [
+                f"--local-directory={host.folder}",
+                "--memory-limit=0",
+                "--no-dashboard",
+                "--no-nanny",
+            ]
             worker = ["distributed.cli.dask_worker", self.address, "--protocol=tls", *options]
             host.spawn([*dask, *worker, *files], env=_DASK)
         for host in self.workers:
@@ -143,8 +151,9 @@ class DaskCluster:
 
 
 _TLS = {"--tls-ca-file": "tls_ca_file", "--tls-cert": "tls_client_cert", "--tls-key": "tls_client_key"}
-#: A worker is taken for dead after 6 s without a heartbeat, by default after 300 s.
-_DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s"}
+#: A worker is taken for dead after 6 s without a heartbeat, by default after 300 s, and what cannot be
+#: connected to after 5 s, by default after 30 s.
+_DASK = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s", "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s"}
 
 
 def make_certificate(folder: Path) -> dict[str, str]:
@@ -169,9 +178,9 @@ def _kill(host: Host, part: str) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _free_port(address: str) -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((address, 0))
+        probe.bind(("", 0))
         port: int = probe.getsockname()[1]
         return port
 

@@ -32,8 +32,9 @@ def _processes(name: str) -> set[int]:
 
     A process that gave itself another title has no mark to be read any more; its parents have.
     """
-    mark = b"SNAKEKERNEL_DEMO_HOST=" + name.encode() + b"-"
-    found, children = set(), {}
+    mark = b"CLUSTER_DEMO_HOST=" + name.encode() + b"-"
+    found: set[int] = set()
+    children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
             continue

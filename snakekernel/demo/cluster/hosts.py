@@ -22,10 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import psutil
-
-#: Set in every process of a host, so that the ones that left their parents are found as well.
-MARK = "SNAKEKERNEL_DEMO_HOST"
+#: Set in every process of a host, so that those that left their parents are found as well. Not named as our
+#: own variables are: kernels are started without those.
+MARK = "CLUSTER_DEMO_HOST"
 #: Seconds for a host's processes to be gone after SIGKILL, and for `ip` to do what it is told.
 _PATIENCE = 20
 #: Addresses set aside for measuring networks: no machine has them of its own (RFC 2544).
@@ -248,12 +247,12 @@ def _ip(*arguments: str) -> str:
 
 
 def _marked(prefix: str) -> set[int]:
-    """The processes of hosts whose mark begins so; those that ended do not count."""
+    """The processes of hosts whose mark begins so."""
+    mark = f"{MARK}={prefix}".encode()
     found = set()
-    for process in psutil.process_iter(["status"]):
-        if process.info["status"] == psutil.STATUS_ZOMBIE:
-            continue
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK, "").startswith(prefix):
-                found.add(process.pid)
+    for entry in os.listdir("/proc"):
+        # Of a process that ended and is not waited for yet there is nothing to be read.
+        with contextlib.suppress(OSError):
+            if entry.isdigit() and mark in Path(f"/proc/{entry}/environ").read_bytes():
+                found.add(int(entry))
     return found
