@@ -69,7 +69,7 @@ class Life:
         self._headers = Headers(os.urandom(16).hex(), "snakekernel")
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
-        #: Bytes of the biggest message that was sent.
+        #: Bytes of the biggest message that was sent since the kernel last replied.
         self._largest = 0
         self._channels: WebSocketClientConnection | None = None
         self._sockets: Sockets | None = None
@@ -136,6 +136,8 @@ class Life:
             ends = self._look(channel, parts)
         except BadFrame:
             return
+        if channel == "shell":
+            self._largest = 0
         if self._sockets is not None:
             self._sockets.give(channel, parts)
         if ends:
@@ -154,8 +156,9 @@ class Life:
         # It closes without waiting for the rest of the message, so its reason may be lost.
         if code == _TOO_BIG or (code is None and self._largest > _STOCK):
             size = f"{self._largest / (1 << 20):.0f} MiB"
+            sure = "is" if code == _TOO_BIG else "may be"
             return (
-                f"The server at {self._shown} closed the connection after a message of {size}: too big for it"
+                f"{self._shown} closed the connection after a message of {size}, which {sure} too big for it"
             )
         told = f" ({reason})" if reason else ""
         return f"The connection to {self._shown} was lost{told}"
