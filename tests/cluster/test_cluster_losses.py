@@ -61,11 +61,14 @@ class Fleet:
     async def on_each_host(self) -> dict[str, Open]:
         """One session on each host, by the host's name."""
         found: dict[str, Open] = {}
+        spare: list[Open] = []
         while len(found) < len(self.cluster.workers):
             one = await self.open()
             if found.setdefault(one.host.name, one) is not one:
-                one.handle.close()
-                await self.pool.close_session(one.id)
+                spare.append(one)
+        for one in spare:
+            one.handle.close()
+            await self.pool.close_session(one.id)
         return found
 
 
