@@ -17,6 +17,18 @@ from zmq.utils.garbage import GarbageCollectorThread
 
 import snakekernel
 
+#: Files of these marks take longest and come first: where files are shared out, none is left for the end.
+_LONGEST = ("ui", "outside", "cluster", "kernel")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks: dict[Path, int] = {}
+    for item in items:
+        marks = (number for number, name in enumerate(_LONGEST) if item.get_closest_marker(name))
+        rank = next(marks, len(_LONGEST))
+        ranks[item.path] = min(rank, ranks.get(item.path, rank))
+    items.sort(key=lambda item: ranks[item.path])
+
 
 @pytest.fixture(scope="module")
 def snake() -> Iterator[snakekernel.Client]:
