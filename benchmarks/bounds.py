@@ -66,7 +66,7 @@ _Line = tuple[str, float | None, Literal["≤", "≥"], float | None]
 def judge(result: dict[str, Any]) -> list[Verdict]:
     """What the bounds say of a result."""
     figures = _Figures(result)
-    parts = (_small, _in_flight, _dict, _steps, _sockets, _same_host, _kernels, _growth, _watched)
+    parts = (_small, _in_flight, _dict, _steps, _sockets, _same_host, _kernels, _growth, _watched, _pools)
     lines = (line for part in parts for line in part(figures))
     return [
         Verdict(what, value, sign, limit)
@@ -192,3 +192,13 @@ def _watched(figures: _Figures) -> Iterator[_Line]:
             few, many = (figures.get("watched_cells", peer, key) for peer in (closed, name))
             ratio = None if few is None or many is None else many / few
             yield f"a cell ({what}), {name}: of its time with it closed", ratio, "≤", 1.05
+
+
+def _pools(figures: _Figures) -> Iterator[_Line]:
+    ratio = figures.get("pool_overhead", "a pool of one kernel", "ratio")
+    yield "a call through a pool: direct calls", ratio, "≤", 1.2
+    for name in ("snakekernel pool", "snakekernel pool, zygote"):
+        warm = figures.get("checkout", name, "warm_ms")
+        yield f"{name}: warm checkout, ms", warm, "≤", 5
+    for name in ("zygote", "zygote, numpy"):
+        yield f"kernel start, {name}: of a cold one", figures.get("kernel_start", name, "ratio"), "≤", 0.5
