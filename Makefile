@@ -4,6 +4,7 @@
 #   make test     run all tests          make bench   how fast it is beside its peers
 #   make docs     build the docs         make clean   remove what was built (distclean: .venv too)
 #   make screenshots   take the docs' pictures anew, in the browser
+#   make soak     start and end kernels by the hundred
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="…" goes to pytest, to the demo and to the benchmarks.
 # The tests run in several processes, each file in one of them; ARGS="-n 0" runs them in one.
@@ -23,7 +24,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SET_UP_FROM := pyproject.toml $(wildcard kernelspec/* snakekernel/ui/labextension/*.json snakekernel/ui/labextension/static/*)
 DOCS := docs/_build/html
 
-.PHONY: help demo test lint bench docs screenshots clean distclean
+.PHONY: help demo test lint bench docs screenshots soak clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -51,6 +52,9 @@ docs: $(VENV)/.test
 
 screenshots: $(VENV)/.test
 	@SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/ui/test_ui_screenshots.py $(ARGS)
+
+soak: $(VENV)/.test
+	@SOAK_CYCLES=200 SOAK_AT_ONCE=100 $(BIN)/python -m pytest tests/provisioners/test_zygote_stress.py $(ARGS)
 
 # Each extra holds the ones before it (demo < test < dev), so an installation marks those done as well; bench, with
 # the peers that the benchmarks need, stands beside them.

@@ -16,6 +16,7 @@ from stock_client import PATIENCE, Stock
 from zmq.utils.garbage import GarbageCollectorThread
 
 import snakekernel
+from snakekernel.provisioners.forking import close_zygotes
 
 #: Files of these marks take longest and come first: where files are shared out, none is left for the end.
 _LONGEST = ("ui", "outside", "cluster", "kernel")
@@ -89,6 +90,8 @@ def nothing_left_behind(
     folder = Path(tempfile.tempdir)
     try:
         yield
+        # They stay for the next kernel, as they should.
+        close_zygotes()
         deadline = time.monotonic() + PATIENCE
         for pid in _kernels() - kernels:
             try:

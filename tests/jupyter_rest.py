@@ -7,11 +7,13 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
 import pytest
+import websocket
 
 #: Seconds that one answer may take, a server until it gives the first, or a program as a whole.
 PATIENCE: Final = 90
@@ -40,6 +42,14 @@ class JupyterRest:
             text = answer.read()
         return json.loads(text) if text else None
 
+    def channels(self, kernel_id: str) -> websocket.WebSocket:
+        """The websocket that carries all channels of one kernel."""
+        return websocket.create_connection(
+            f"{self.url.replace('http', 'ws', 1)}api/kernels/{kernel_id}/channels",
+            header={"Authorization": f"token {self.token}"},
+            timeout=PATIENCE,
+        )
+
     def wait_until_it_answers(self, check: Callable[[], None]) -> None:
         """A server tells its address before it listens there; ``check`` fails the test where it has ended."""
         deadline = time.monotonic() + PATIENCE
@@ -50,6 +60,32 @@ class JupyterRest:
             except urllib.error.URLError:
                 check()
         pytest.fail("the server does not answer")
+
+
+def message(msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
+    """A message for the shell channel, as front-ends send it through a websocket."""
+    header = {
+        "msg_id": uuid.uuid4().hex,
+        "msg_type": msg_type,
+        "session": "tests",
+        "username": "tests",
+        "version": "5.3",
+        "date": "2026-01-01T00:00:00Z",
+    }
+    return {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}
+
+
+def until(
+    socket: websocket.WebSocket, request: dict[str, Any], last: Callable[[dict[str, Any]], bool]
+) -> list[dict[str, Any]]:
+    """The messages that belong to a request, up to the one for which ``last`` holds."""
+    messages = []
+    while True:
+        came = json.loads(socket.recv())
+        if came["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+            messages.append(came)
+            if last(came):
+                return messages
 
 
 def check_that_it_runs(process: subprocess.Popen[Any], said: Callable[[], str]) -> None:

@@ -54,7 +54,9 @@ class InstallApp(Command):
     user = Bool(False, help="Install for the current user alone.").tag(config=True)
     sys_prefix = Bool(False, help="Install into this interpreter's environment.").tag(config=True)
     prefix = Unicode("", help="Install into PREFIX/share/jupyter/kernels.").tag(config=True)
-    kernel_name = Unicode(_NAME, help="The kernelspec's name.").tag(config=True)
+    kernel_name = Unicode("", help="The kernelspec's name; snakekernel, or snakekernel-PROVISIONER.").tag(
+        config=True
+    )
     display_name = Unicode("", help="What menus show.").tag(config=True)
     env = Dict(key_trait=Unicode(), value_trait=Unicode(), help="Variables of the kernel's process.").tag(
         config=True
@@ -113,8 +115,11 @@ class InstallApp(Command):
 
     def _install(self, prefix: str | None) -> str:
         spec = kernel_spec()
+        name = self.kernel_name or "-".join(filter(None, (_NAME, self.provisioner)))
         if self.display_name:
             spec["display_name"] = self.display_name
+        elif self.provisioner:
+            spec["display_name"] = f"Python ({name})"
         if self.env:
             spec["env"] = dict(self.env)
         placed = self._placed()
@@ -128,7 +133,7 @@ class InstallApp(Command):
             # mkdtemp's mode is for us alone; the kernelspec is for all who may see its place.
             Path(folder).chmod(0o755)
             try:
-                return manager.install_kernel_spec(folder, self.kernel_name, user=self.user, prefix=prefix)
+                return manager.install_kernel_spec(folder, name, user=self.user, prefix=prefix)
             except ValueError as error:
                 raise InvalidRequest(str(error)) from None
             except OSError as error:

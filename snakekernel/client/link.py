@@ -82,7 +82,8 @@ class Link:
         self._closed = False
         #: How a loss of the kernel is raised.
         self.loss: type[KernelLost] = KernelLost
-        #: Called, under the lock, when the connection is lost; not where replies alone are.
+        #: Called, under the lock, when the connection is lost, before those who wait are told; not where
+        #: replies alone are lost.
         self.on_loss: Callable[[], object] = _nobody
         #: Why nothing is sent any more, once the kernel was ended.
         self._ended: str | None = None
@@ -383,9 +384,9 @@ class Link:
     def _lose(self, reason: str) -> None:
         self._generation += 1
         self.epoch = None
-        self._fail_all(reason)
         if reason is GONE:
             self.on_loss()
+        self._fail_all(reason)
 
     def _fail_all(self, reason: str) -> None:
         self._attachment.detach()

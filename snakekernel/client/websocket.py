@@ -13,40 +13,21 @@ import atexit
 import contextlib
 import os
 import threading
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
-from typing import Any, Final
-
-import msgspec
-from tornado.websocket import WebSocketClientConnection, WebSocketClosedError
+from typing import Final
 
 from ..errors import KernelLost, ReplyTimeout, SnakeError
-from ..wire.frame import BadFrame, Headers, unpack_header
-from ..wire.names import request_type
 from .connection import Connection
 from .websocket_address import Address
-from .websocket_frames import SIGNED, pack_message, unpack_message
-from .websocket_pulse import Pulse
+from .websocket_life import Life
 from .websocket_server import Server
-from .websocket_sockets import Place, Sockets
+from .websocket_sockets import Place
 
 #: Seconds before a lost websocket is opened again: the first time, and at most.
 _AGAIN, _AT_MOST = 0.1, 5.0
 #: Seconds for which whoever closes a client waits until a kernel that it started has ended.
 _ENDING: Final = 30.0
-#: Bytes of one message from which the next waits until it has left.
-_MUCH: Final = 1 << 20
-#: States that the server or a kernel tells of on iopub, where the process is another or gone.
-_OVER: Final = frozenset({"restarting", "dead", "starting"})
-_TOO_BIG: Final = 1009
-
-
-class _Told(msgspec.Struct):
-    """What is read of iopub messages and of replies to our own pings."""
-
-    execution_state: str | None = None
-    epoch: str | None = None
 
 
 class Bridge:
@@ -174,6 +155,8 @@ class Bridge:
         elif address.session is not None:
             yield await server.open_session()
         else:
+            # Where there is none, nothing is waited for when the client is closed.
+            await server.find()
             starting = asyncio.ensure_future(server.start_kernel())
             try:
                 yield await asyncio.shield(starting)
@@ -187,7 +170,7 @@ class Bridge:
         pause = _AGAIN
         while True:
             try:
-                await _Life(self, server, kernel_id).live()
+                await Life(self.connection, server, kernel_id, self._is_open, self._lost).live()
                 pause = _AGAIN
             except (KernelLost, TimeoutError) as error:
                 if not self.opened.done():
@@ -196,157 +179,12 @@ class Bridge:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _AT_MOST)
 
-    def lost(self, why: str) -> None:
-        """Take note of why the connection is lost, before the link sees that it is."""
+    def _is_open(self) -> None:
+        if not self.opened.done():
+            self.opened.set_result(None)
+
+    def _lost(self, why: str) -> None:
         self._why = why
-
-
-class _Life:
-    """One websocket, and the sockets that are there as long as it is."""
-
-    def __init__(self, bridge: Bridge, server: Server, kernel_id: str) -> None:
-        self._bridge = bridge
-        self._server = server
-        self._kernel_id = kernel_id
-        self._shown = bridge.connection.shown
-        self._headers = Headers(os.urandom(16).hex(), "snakekernel")
-        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._channels: WebSocketClientConnection | None = None
-        self._sockets: Sockets | None = None
-        self._epoch: str | None = None
-        #: Topics that the link is to be welcomed to, once the server is known to listen.
-        self._topics: list[bytes] = []
-        self._is_heard = False
-
-    async def live(self) -> None:
-        """Open it, and return when it is lost."""
-        self._channels = channels = await self._server.open_channels(self._kernel_id, self._heard)
-        try:
-            self._sockets = Sockets(self._bridge.connection, self._send, self._subscribed)
-            if not self._bridge.opened.done():
-                self._bridge.opened.set_result(None)
-            pulse = asyncio.create_task(Pulse(channels, self._ping, self._end).beat())
-            try:
-                await self._over
-            finally:
-                pulse.cancel()
-                await asyncio.wait([pulse])
-        finally:
-            if self._sockets is not None:
-                self._sockets.close()
-            channels.close()
-
-    def _end(self, why: str) -> None:
-        if not self._over.done():
-            self._bridge.lost(f"{why}: whether pending requests ran cannot be told.")
-            self._over.set_result(why)
-
-    # -- from the server ---------------------------------------------------------------------------
-
-    def _heard(self, message: str | bytes | None) -> None:
-        if message is None:
-            self._end(self._reason())
-            return
-        if isinstance(message, str):
-            # The subprotocol has none of them.
-            return
-        try:
-            channel, parts = unpack_message(message)
-            ends = self._look(channel, parts)
-        except BadFrame:
-            return
-        if self._sockets is not None:
-            self._sockets.give(channel, parts)
-        if ends:
-            self._end(f"The process of the kernel at {self._shown} ended")
-
-    def _reason(self) -> str:
-        code = None if self._channels is None else self._channels.close_code
-        reason = None if self._channels is None else self._channels.close_reason
-        if code == _TOO_BIG:
-            return f"The server at {self._shown} takes no messages of that size and closed the connection"
-        told = f" ({reason})" if reason else ""
-        return f"The connection to {self._shown} was lost{told}"
-
-    def _look(self, channel: str, parts: Sequence[memoryview]) -> bool:
-        """Take note of what concerns the bridge itself; whether the kernel's process is over."""
-        if channel == "iopub":
-            header = unpack_header(bytes(parts[0])).msg_type
-            if header == "shutdown_reply":
-                return True
-            if header != "status":
-                return False
-            if not self._is_heard and self._is_ours(parts):
-                self._is_heard = True
-                self._welcome()
-            return _told(parts).execution_state in _OVER
-        if channel == "control" and self._is_ours(parts):
-            epoch = _told(parts).epoch
-            if epoch is not None:
-                self._epoch = self._epoch or epoch
-                return epoch != self._epoch
-        return False
-
-    def _is_ours(self, parts: Sequence[memoryview]) -> bool:
-        parent = bytes(parts[1])
-        return parent != b"{}" and self._headers.number(parent) is not None
-
-    # -- from the link -----------------------------------------------------------------------------
-
-    def _send(self, channel: str, parts: Sequence[memoryview]) -> bool:
-        assert self._channels is not None
-        message = pack_message(channel, parts)
-        try:
-            sent = asyncio.ensure_future(self._channels.write_message(message, binary=True))
-        except WebSocketClosedError:
-            self._end(self._reason())
-            return True
-        is_much = len(message) >= _MUCH
-        sent.add_done_callback(self._sent_much if is_much else _read_failure)
-        return not is_much
-
-    def _sent_much(self, sent: asyncio.Future[None]) -> None:
-        _read_failure(sent)
-        if self._sockets is not None:
-            self._sockets.resume()
-
-    def _ask(self, msg_type: str) -> None:
-        _, header = self._headers.next(msg_type, time.time())
-        self._send("control", [memoryview(part) for part in (header, b"{}", b"{}", b"{}")])
-
-    def _ping(self) -> None:
-        self._ask(request_type("ping"))
-
-    def _subscribed(self, topic: bytes) -> None:
-        if not topic:
-            return
-        self._topics.append(topic)
-        if self._is_heard:
-            self._welcome()
-        else:
-            # What it puts out shows that the server listens; the kernel answers while it is busy too.
-            self._ask("kernel_info_request")
-
-    def _welcome(self) -> None:
-        topics, self._topics = self._topics, []
-        for topic in topics:
-            _, header = self._headers.next("iopub_welcome", time.time())
-            content = msgspec.json.encode({"subscription": topic.decode("utf-8", "replace")})
-            if self._sockets is not None:
-                self._sockets.give("iopub", [memoryview(p) for p in (header, b"{}", b"{}", content)])
-
-
-def _told(parts: Sequence[memoryview]) -> _Told:
-    try:
-        return msgspec.json.decode(parts[SIGNED - 1], type=_Told)
-    except msgspec.MsgspecError:
-        return _Told()
-
-
-def _read_failure(sent: asyncio.Future[Any]) -> None:
-    # The websocket's own end tells of it.
-    if not sent.cancelled():
-        sent.exception()
 
 
 #: Those whose thread runs, to be ended before Python exits: a daemon thread would leave a kernel behind.

@@ -45,12 +45,12 @@ class Pulse:
     async def beat(self) -> None:
         """Until it is cancelled, or the connection is lost."""
         while True:
+            await asyncio.sleep(BEAT)
             try:
                 self._channels.ping()
                 self._ping()
             except WebSocketClosedError:
                 return
-            await asyncio.sleep(BEAT)
             silence = min(asyncio.get_running_loop().time() - self._heard, _silence(self._channels))
             if silence >= SILENCE:
                 self._end(f"The server was not heard of for {silence:.0f} s, so the connection is lost")

@@ -67,6 +67,10 @@ class Server:
         """Ask nothing more."""
         self._client.close()
 
+    async def find(self) -> None:
+        """Raise KernelLost or FileNotFoundError where there is no Jupyter Server."""
+        await self._ask("GET", f"{self._address.base}/api")
+
     async def start_kernel(self) -> str:
         """Start a kernel; its id."""
         name = self._address.kernel_name

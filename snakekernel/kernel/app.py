@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
+import os
 import signal
 import sys
 from typing import Any
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
-from traitlets import Type, default
+from traitlets import Dict, Integer, Type, Unicode, default
 
 from . import threads
 from .fence import guard
 from .kernel import SnakeKernel
 from .lane import LaneLoop, LaneSelector
+from .limits import set_limits
 
 
 class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -30,6 +33,18 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
 
     #: Of the main loop, where that is ours.
     selector: LaneSelector | None = None
+
+    limits = Dict(
+        key_trait=Unicode(),
+        value_trait=Integer(min=0),
+        help="Resource limits of the kernel's process, by the names of setrlimit(2): "
+        '{"as": bytes, "nofile": 256, …}. Also as JSON in the environment variable SNAKEKERNEL_LIMITS.',
+    ).tag(config=True)
+
+    @default("limits")
+    def _limits_of_whoever_started_it(self) -> dict[str, int]:
+        found: dict[str, int] = json.loads(os.environ.get("SNAKEKERNEL_LIMITS", "{}"))
+        return found
 
     # As stock, but named by a string it would be imported at every start.
     blocking_class = Type(klass=object)
@@ -55,6 +70,11 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
             self.selector = loop.selector
             asyncio.set_event_loop(loop)
         super().initialize(argv)
+
+    def init_connection_file(self) -> None:
+        """As stock; the configuration is read and nothing is open yet, so the limits hold for all of it."""
+        set_limits(self.limits)
+        super().init_connection_file()
 
     def _bind_socket(self, s: Any, port: int) -> Any:
         if s.type == zmq.ROUTER:

@@ -72,6 +72,7 @@ class PoolKernels(AsyncMultiKernelManager):
 
     def pre_start_kernel(self, kernel_name: str | None, kwargs: Any) -> tuple[Any, str, str]:
         """As stock; the kernel is of our kernelspec and listens where we want it to."""
+        manager: Any
         manager, name, kernel_id = super().pre_start_kernel(kernel_name, kwargs)
         manager._kernel_spec = KernelSpec(**self.spec.to_dict(), resource_dir=self.spec.resource_dir)
         is_ipc = self.is_local and sys.platform != "win32"
@@ -143,7 +144,7 @@ def spec_of(
 
 
 def _stanza(provisioner: str | Mapping[str, Any], preload: Sequence[str]) -> dict[str, Any]:
-    asked = {"name": provisioner} if isinstance(provisioner, str) else dict(provisioner)
+    asked: dict[str, Any] = {"name": provisioner} if isinstance(provisioner, str) else dict(provisioner)
     unknown = set(asked) - {"name", "config"}
     if unknown or "name" not in asked:
         raise ValueError(f'A provisioner is a name or {{"name": …, "config": {{…}}}}, not {provisioner!r}')

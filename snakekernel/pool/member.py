@@ -21,6 +21,7 @@ from ..client.aio import AsyncClient
 from ..client.connection import find
 from ..client.future import read_reply
 from ..client.link import Link
+from ..client.payload import whole
 from ..errors import KernelLost, SnakeError, WorkerLost
 from ..memory.exchange import FROM_BYTES
 from .kernels import PoolKernels
@@ -62,11 +63,14 @@ class Member:
         self.kernel_id = str(uuid.uuid4())
         self._kernels = kernels
         self._lost = lost
+        self._loop = asyncio.get_running_loop()
         self._patience = patience
         self._pidfd = -1
         #: Whether it is used no more, and why.
         self.is_ending = False
         self.why = ""
+        #: What its process ended with, as of ``subprocess``.
+        self.status: int | None = None
         self._polling: asyncio.Task[None] | None = None
         #: Set once the process has ended for certain.
         self._dead = asyncio.Event()
@@ -92,6 +96,11 @@ class Member:
         return None if self.manager is None else self.manager.provisioner
 
     @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine."""
+        return self._kernels.is_local
+
+    @property
     def pid(self) -> int | None:
         """Of its process, where that is one of this machine."""
         provisioner = self.provisioner
@@ -109,17 +118,20 @@ class Member:
                 await self._kernels.start_kernel(kernel_name="", kernel_id=self.kernel_id)
                 self._watch()
                 await self._greet(timeout)
+                # Served where calls are, and what the first request loads is loaded.
+                await self.client._send("ping", {}, whole, None, None, channel="shell")
                 for name in preload:
                     await self.client.call("importlib.import_module", args=[name], returns="none")
         except BaseException as error:
-            told = self._told()
+            why, told = self.why, self.told()
             await self.end(now=True)
             if not isinstance(error, Exception):
                 raise
-            reason = (
-                f"it did not answer within {timeout:g} s" if isinstance(error, TimeoutError) else str(error)
-            )
-            raise KernelLost(f"A kernel did not start: {reason or type(error).__name__}{told}") from error
+            if isinstance(error, TimeoutError):
+                why = f"it did not answer within {timeout:g} s"
+            raise KernelLost(
+                f"A kernel did not start: {why or error or type(error).__name__}.{told}"
+            ) from error
         self.began = time.monotonic()
 
     async def _greet(self, timeout: float) -> None:
@@ -130,8 +142,7 @@ class Member:
             link.loss = WorkerLost
             client._attach(link)
             await client._greet(timeout, self._lives)
-            loop = asyncio.get_running_loop()
-            link.on_loss = lambda: loop.call_soon_threadsafe(self._link_lost)
+            link.on_loss = self.hear_of_loss
 
         client = self.client = MemberClient(open)
         await client._open(client)
@@ -139,7 +150,7 @@ class Member:
     async def _lives(self) -> bool:
         return not self._dead.is_set()
 
-    def _told(self) -> str:
+    def told(self) -> str:
         """The last lines that the kernel wrote outside of any call."""
         output = None if self.manager is None else self.manager.output
         with suppress(OSError):
@@ -156,7 +167,7 @@ class Member:
             with suppress(OSError):
                 self._pidfd = os.pidfd_open(pid)
         if self._pidfd >= 0:
-            asyncio.get_running_loop().add_reader(self._pidfd, self._process_ended)
+            self._loop.add_reader(self._pidfd, self._process_ended)
         else:
             self._polling = asyncio.ensure_future(self._poll())
 
@@ -173,13 +184,19 @@ class Member:
             self.link.pump()
         self._out_of_reach("its process ended")
 
-    def _link_lost(self) -> None:
+    def hear_of_loss(self) -> None:
+        """A connection to it was lost; told before anybody learns of it. On any thread."""
+        with suppress(RuntimeError):
+            # Raised where the loop is closed, and with it the pool.
+            self._loop.call_soon_threadsafe(self._connection_lost)
+
+    def _connection_lost(self) -> None:
         self._out_of_reach("the connection to it was lost")
 
     def _out_of_reach(self, why: str) -> None:
         if self.is_ending:
             return
-        self.break_off(why + self._told())
+        self.break_off(why)
         # Before it was begun, its start fails.
         if self.began is not None:
             self._lost(self)
@@ -187,7 +204,7 @@ class Member:
     def _unwatch(self) -> None:
         descriptor, self._pidfd = self._pidfd, -1
         if descriptor >= 0:
-            asyncio.get_running_loop().remove_reader(descriptor)
+            self._loop.remove_reader(descriptor)
             os.close(descriptor)
 
     async def measure(self) -> int | None:
@@ -241,8 +258,9 @@ class Member:
     async def _kill(self, provisioner: Any) -> None:
         # Of one that has ended, others of its process group may still run.
         await provisioner.kill()
-        while await provisioner.poll() is None:
+        while (status := await provisioner.poll()) is None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_EVERY):
                     await self._dead.wait()
+        self.status = status
         await provisioner.wait()

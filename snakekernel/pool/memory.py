@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 _PROC = Path("/proc")
 
@@ -19,7 +21,8 @@ def memory_of(pid: int) -> int | None:
         counted = [found for process in _tree(pid) if (found := _of_one(process)) is not None]
         return sum(counted) if counted else None
     try:
-        import psutil
+        # Comes with ipykernel, but for the newest Pythons.
+        psutil: Any = import_module("psutil")
     except ImportError:
         return None
     try:

@@ -146,7 +146,7 @@ class Performing(PoolOptions):
     def _refusal(self, reason: Refusal) -> SnakeError:
         if reason == "full":
             return PoolFull(
-                f"{self.queue_limit} calls and checkouts wait for a kernel of the pool {self.name!r} already; "
+                f"{self.queue_limit} calls and checkouts wait for the pool {self.name!r} already; "
                 "nothing was sent."
             )
         if reason == "sessions":
@@ -155,7 +155,7 @@ class Performing(PoolOptions):
             return QueueTimeout(f"No kernel of the pool {self.name!r} was free in time; nothing was sent.")
         if reason == "failed":
             return KernelLost(
-                f"The kernels of the pool {self.name!r} do not start; nothing was sent. {self._why_not_started}"
+                f"Kernels of the pool {self.name!r} do not start; nothing was sent. {self._why_not_started}"
             )
         return PoolClosed(f"The pool {self.name!r} takes nothing any more; nothing was sent.")
 
@@ -240,6 +240,7 @@ class Performing(PoolOptions):
 
     async def _stop_member(self, member: Member, *, now: bool) -> None:
         await member.end(now=now)
+        self.log.info("Pool %s is rid of %r, which ended with status %s", self.name, member, member.status)
         self._gone(member)
 
     def _gone(self, member: Member) -> None:
@@ -249,7 +250,7 @@ class Performing(PoolOptions):
 
     def _out_of_reach(self, member: Member) -> None:
         """A kernel that nobody asked to end cannot be used any more."""
-        self.log.warning("Pool %s lost %r: %s", self.name, member, member.why)
+        self.log.warning("Pool %s lost %r: %s.%s", self.name, member, member.why, member.told())
         self._tell(Unreachable(member.number))
 
     def _stuck(self, member: Member) -> None:

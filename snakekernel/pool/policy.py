@@ -21,60 +21,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from .books import LEAVING, Books
 from .events import (
     Action,
     CallAsked,
     Done,
     Drain,
-    EndSession,
     Event,
     Gone,
-    Grant,
     Measured,
-    Refusal,
-    Refuse,
     Resize,
     SessionAsked,
     SessionClosed,
-    SessionEnd,
     Settings,
     Start,
     Started,
-    Stop,
-    StopReason,
     Tick,
     Unreachable,
 )
-from .fleet import Fleet, Kernel, Session
+from .fleet import Kernel, Session
 from .sizing import in_reach_of_sessions, to_make_room, wanted
-from .timers import Timers
-from .waiting import Line
 
-#: States in which a kernel takes nothing any more and is to be gone soon.
-_LEAVING: Final = ("stopping", "lost")
 #: Seconds after which an idle kernel that was still needed is looked at again, at least.
 _LOOK_AGAIN: Final = 1.0
 
 
-class Policy:
+class Policy(Books):
     """The decisions of one pool. Tell it ``Tick`` to begin with: it asks for its first kernels then."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.fleet = Fleet()
-        self.line = Line()
-        self.sessions: dict[str, Session] = {}
-        self.is_draining = False
+        super().__init__(settings)
         #: Failed starts in a row.
         self.failures = 0
         self._retry_at = float("-inf")
-        #: What tickets that were granted hold.
-        self._held: dict[int, Kernel | Session] = {}
-        #: Sessions whose last kernel may still run -> that kernel.
-        self._held_back: dict[str, Kernel] = {}
-        self._timers: Timers[tuple[str, Any]] = Timers()
         self._last_kernel = 0
-        self._actions: list[Action] = []
         self._handlers: Final[dict[type[Event], Callable[[Any, float], None]]] = {
             Started: self._started,
             Unreachable: self._unreachable,
@@ -125,6 +105,8 @@ class Policy:
         if kernel is None or kernel.state != "starting":
             return
         self.failures = 0
+        self._retry_at = now
+        self._timers.cancel(("retry", None))
         kernel.started = now
         self.fleet.move(kernel, "unused")
         self._set_idle(kernel, now)
@@ -133,7 +115,7 @@ class Policy:
 
     def _unreachable(self, event: Unreachable, now: float) -> None:
         kernel = self.fleet.kernels.get(event.kernel)
-        if kernel is None or kernel.state in _LEAVING:
+        if kernel is None or kernel.state in LEAVING:
             return
         self._lose(kernel, now)
         self._stop(kernel, "failed", state="lost")
@@ -142,7 +124,7 @@ class Policy:
         kernel = self.fleet.kernels.get(event.kernel)
         if kernel is None:
             return
-        if kernel.state not in _LEAVING:
+        if kernel.state not in LEAVING:
             self._lose(kernel, now)
         self.fleet.remove(kernel)
         self._timers.cancel(("idle", kernel.number))
@@ -206,33 +188,6 @@ class Policy:
         elif kernel.state == "calls":
             self._retire(kernel, "age")
 
-    def _set_idle(self, kernel: Kernel, now: float, *, least: float = 0.0) -> None:
-        if self.settings.idle is not None:
-            self._timers.set(("idle", kernel.number), now + max(self.settings.idle, least))
-
-    def _retire(self, kernel: Kernel, reason: StopReason) -> None:
-        """Stop a kernel for calls once its calls are done."""
-        if kernel.calls:
-            kernel.reason = reason
-            self.fleet.move(kernel, "retiring")
-        else:
-            self._stop(kernel, reason)
-
-    def _stop(self, kernel: Kernel, reason: StopReason, *, state: Any = "stopping") -> None:
-        kernel.reason = reason
-        self.fleet.move(kernel, state)
-        self._timers.cancel(("idle", kernel.number))
-        self._timers.cancel(("age", kernel.number))
-        self._actions.append(Stop(kernel.number, reason))
-
-    def _end_calls(self, kernel: Kernel) -> None:
-        for ticket in kernel.calls:
-            del self._held[ticket]
-        if kernel.state == "calls":
-            # Its shelf is found by its load.
-            self.fleet.move(kernel, "retiring")
-        kernel.calls.clear()
-
     # -- tickets -------------------------------------------------------------------------------------------
 
     def _call_asked(self, event: CallAsked, now: float) -> None:
@@ -283,10 +238,6 @@ class Policy:
         if self.line.remove(ticket):
             self._refuse(ticket, "late")
 
-    def _refuse(self, ticket: int, reason: Refusal) -> None:
-        self._timers.cancel(("deadline", ticket))
-        self._actions.append(Refuse(ticket, reason))
-
     def _done(self, event: Done, now: float) -> None:
         ticket = event.ticket
         if self.line.remove(ticket):
@@ -307,24 +258,6 @@ class Policy:
 
     # -- sessions ------------------------------------------------------------------------------------------
 
-    def _open(self, name: str, ttl: float | None, kernel: Kernel, now: float) -> Session:
-        if kernel.state == "unused":
-            kernel.use = "sessions"
-            self._timers.cancel(("idle", kernel.number))
-            self.fleet.move(kernel, "sessions")
-        kernel.opened += 1
-        self.fleet.offer(kernel, self.settings.sessions_per_kernel)
-        session = Session(name, kernel, self.settings.session_ttl if ttl is None else ttl, now)
-        self.sessions[name] = kernel.sessions[name] = session
-        return session
-
-    def _grant_session(self, session: Session, ticket: int, *, is_new: bool = False) -> None:
-        self._timers.cancel(("deadline", ticket))
-        self._timers.cancel(("ttl", session.name))
-        session.holders.add(ticket)
-        self._held[ticket] = session
-        self._actions.append(Grant(ticket, session.kernel.number, is_new))
-
     def _let_go(self, session: Session, ticket: int, now: float) -> None:
         session.holders.discard(ticket)
         if session.holders:
@@ -342,75 +275,31 @@ class Policy:
         if session is not None:
             self._end(session, None, "drain" if self.is_draining else "used")
 
-    def _end(self, session: Session, end: SessionEnd | None, stop: StopReason) -> None:
-        """End a session, and its kernel where it was the last one there; without ``end`` nobody is told."""
-        kernel = session.kernel
-        if len(kernel.sessions) > 1:
-            self._forget(session, end)
-        else:
-            self._end_sessions(kernel, end)
-            self._stop(kernel, stop)
-
-    def _end_sessions(self, kernel: Kernel, end: SessionEnd | None) -> None:
-        """End all sessions of a kernel; they are not opened elsewhere until it is gone."""
-        for session in list(kernel.sessions.values()):
-            self._forget(session, end)
-            kernel.held_back.append(session.name)
-            self._held_back[session.name] = kernel
-
-    def _forget(self, session: Session, end: SessionEnd | None) -> None:
-        del self.sessions[session.name], session.kernel.sessions[session.name]
-        self._timers.cancel(("ttl", session.name))
-        for ticket in session.holders:
-            del self._held[ticket]
-        if end is not None:
-            self._actions.append(EndSession(session.name, session.kernel.number, end))
-
     # -- who gets what, and how many kernels there are -----------------------------------------------------
 
     def _serve(self, now: float) -> None:
         """Give what is free to those that wait."""
         line, fleet = self.line, self.fleet
-        while line.calls:
-            kernel = fleet.least_loaded()
-            if kernel is None or len(kernel.calls) >= self.settings.calls_per_kernel:
-                break
-            self._begin(kernel)
-        while line.ready and fleet.open_to_sessions:
-            self._open_next(next(iter(fleet.open_to_sessions.values())), now)
-        while fleet.unused:
-            call = line.first_call()
-            opening = line.first_opening() if in_reach_of_sessions(self.settings, self.fleet) > 0 else None
-            if call is None and opening is None:
+        while True:
+            while line.calls:
+                kernel = fleet.least_loaded()
+                if kernel is None or len(kernel.calls) >= self.settings.calls_per_kernel:
+                    break
+                self._begin(kernel)
+            while line.ready and fleet.open_to_sessions:
+                self._open_next(next(iter(fleet.open_to_sessions.values())), now)
+            if not fleet.unused or not (line.calls or line.ready):
                 return
+            call = line.first_call()
+            opening = line.first_opening() if in_reach_of_sessions(self.settings, fleet) > 0 else None
             kernel = next(iter(fleet.unused.values()))
-            if opening is None or (call is not None and call < opening):
+            if call is not None and (opening is None or call < opening):
                 kernel.use = "calls"
                 fleet.move(kernel, "calls")
-                for _ in range(min(self.settings.calls_per_kernel, len(line.calls))):
-                    self._begin(kernel)
-            else:
+            elif opening is not None:
                 self._open_next(kernel, now)
-                while line.ready and fleet.open_to_sessions:
-                    self._open_next(next(iter(fleet.open_to_sessions.values())), now)
-
-    def _begin(self, kernel: Kernel) -> None:
-        """Give a kernel to the oldest call."""
-        ticket = self.line.take_call()
-        self._timers.cancel(("deadline", ticket))
-        self._timers.cancel(("idle", kernel.number))
-        self._held[ticket] = kernel
-        self.fleet.begin(kernel, ticket)
-        self._actions.append(Grant(ticket, kernel.number))
-        if self.settings.max_requests is not None and kernel.served >= self.settings.max_requests:
-            self._retire(kernel, "requests")
-
-    def _open_next(self, kernel: Kernel, now: float) -> None:
-        """Open the oldest session that waits."""
-        opening = self.line.take_opening()
-        session = self._open(opening.session, opening.ttl, kernel, now)
-        for number, ticket in enumerate(opening.tickets):
-            self._grant_session(session, ticket, is_new=number == 0)
+            else:
+                return
 
     def _size(self, now: float) -> None:
         """Ask for kernels that are wanted, as far as they may be; make room for sessions that wait."""
@@ -420,13 +309,8 @@ class Policy:
         room = settings.maximum - len(fleet.kernels)
         if room > 0:
             if now >= self._retry_at:
-                for _ in range(
-                    min(
-                        wanted(self.settings, self.fleet, self.line),
-                        room,
-                        settings.starting - fleet.count["starting"],
-                    )
-                ):
+                free = min(room, settings.starting - fleet.count["starting"])
+                for _ in range(min(wanted(settings, fleet, self.line), free)):
                     self._last_kernel += 1
                     fleet.add(Kernel(self._last_kernel, now))
                     self._actions.append(Start(self._last_kernel))
@@ -468,7 +352,7 @@ class Policy:
             self._refuse(ticket, "draining")
         self._timers.cancel(("retry", None))
         for kernel in list(self.fleet.kernels.values()):
-            if kernel.state in _LEAVING:
+            if kernel.state in LEAVING:
                 continue
             if event.at_once:
                 self._end_sessions(kernel, "drain")
@@ -503,7 +387,7 @@ class Policy:
     def _shrink(self) -> None:
         """Stop what is beyond the maximum: first what nobody uses; sessions stay."""
         fleet = self.fleet
-        staying = len(fleet.kernels) - sum(fleet.count[state] for state in (*_LEAVING, "retiring"))
+        staying = len(fleet.kernels) - sum(fleet.count[state] for state in (*LEAVING, "retiring"))
         beyond = staying - self.settings.maximum
         starting = (kernel for kernel in list(fleet.kernels.values()) if kernel.state == "starting")
         for _ in range(beyond):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..client.hearing import OnOutput, OnProgress
 from ..client.payload import Target
@@ -23,6 +23,9 @@ from .performing import Performing
 from .policy import Policy
 from .session import OpenSession, PoolSession
 
+if TYPE_CHECKING:
+    from .blocking import BlockingKernelPool
+
 _LEAVES_NOTHING: Final = (
     "A call on any kernel leaves nothing behind there that could be referred to; use pool.session()."
 )
@@ -34,6 +37,13 @@ class KernelPool(Performing):
     It belongs to the event loop on which it is opened, by ``async with``; any number of tasks may share it.
     Its options are traits, see there.
     """
+
+    @staticmethod
+    def blocking(**options: Any) -> BlockingKernelPool:
+        """The same for threads: ``with KernelPool.blocking() as pool: pool.call("math.sqrt", 2)``."""
+        from .blocking import BlockingKernelPool
+
+        return BlockingKernelPool(**options)
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -240,7 +250,7 @@ class KernelPool(Performing):
         ttl: float | None = None,
         queue_timeout: float | None = None,
     ) -> PoolSession:
-        """A session on a kernel of its own: ``async with pool.session("alice") as snake: await snake.call(…)``.
+        """A session on a kernel of its own: ``async with pool.session("alice") as snake: …``.
 
         The same id gives the same kernel, and what is kept there, for as long as the session lives.
 

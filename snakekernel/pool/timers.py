@@ -43,6 +43,10 @@ class Timers(Generic[K]):
         """Forget the key, known or not."""
         self._due.pop(key, None)
 
+    def when(self, key: K) -> float | None:
+        """When a key is due; None where it is not."""
+        return self._due.get(key)
+
     def first(self) -> float | None:
         """When the next key is due; None where there is none."""
         self._tidy()

@@ -18,9 +18,10 @@ import sys
 import threading
 import uuid
 from multiprocessing.connection import Connection
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..kernel.fence import clock
+from .actors import Actor, Driver, DriverError, OwnerLost
 from .channel import DECODER, ENCODER, Answer, Ask, News
 
 MARGIN: Final = 2.0
@@ -28,47 +29,6 @@ FENCED: Final = -9
 #: Seconds for what an owner does at once: signals, the end of its kernel.
 AT_ONCE: Final = 10.0
 ENGINES: Final = {"ray": "on_ray:RayDriver", "dask": "on_dask:DaskDriver"}
-
-
-class DriverError(Exception):
-    """Told to the host under a kind of its own (see ``sidecar``)."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class OwnerLost(Exception):
-    """The engine says that an owner is out of reach, or gone: the kernel may live for its lease."""
-
-
-class Actor(Protocol):
-    """An owner somewhere."""
-
-    async def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method of it. Raises OwnerLost, and what the method raised."""
-
-    async def take(self, segments: list[dict[str, Any]]) -> Any:
-        """Have the bytes of segments put into the engine's store; a handle."""
-
-    async def give(self, token: str, handle: Any) -> list[dict[str, Any]]:
-        """Have what a handle stands for placed in segments of the owner."""
-
-    async def remove(self) -> None:
-        """End the owner, whether it answers or not."""
-
-
-class Driver(Protocol):
-    """An engine, from the sidecar."""
-
-    async def open(self, options: dict[str, Any]) -> None:
-        """Connect. Raises DriverError."""
-
-    async def place(self, name: str, wants: dict[str, Any]) -> Actor:
-        """Make an owner; waits until there is room. Raises DriverError."""
-
-    async def close(self) -> None:
-        """Disconnect."""
 
 
 class Kept:

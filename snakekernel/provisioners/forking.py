@@ -27,6 +27,8 @@ from typing import IO, Any, Final
 _MESSAGE: Final = 1 << 16
 #: A plain spawn serves those beyond: that many kinds of kernels in one process are one-off kinds.
 MOST_ZYGOTES: Final = 8
+#: Bytes that a zygote's command line has room for at least: its kernels write their own there.
+_TITLE: Final = 1024
 #: Seconds that a zygote has to end in when it was asked to.
 _END: Final = 5.0
 
@@ -140,7 +142,8 @@ class Zygote:
     def __init__(self, kind: Kind) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            words = [str(theirs.fileno()), str(os.getpid()), str(kind.idle_timeout), ",".join(kind.preload)]
+            words = [str(theirs.fileno()), str(os.getpid()), str(kind.idle_timeout)]
+            words.append(",".join(kind.preload).ljust(_TITLE))
             try:
                 self.process = subprocess.Popen(
                     [*kind.interpreter, "-m", "snakekernel.provisioners.zygote_process", *words],
@@ -180,6 +183,8 @@ class Zygote:
 
 
 _zygotes: Final[dict[Kind, Zygote]] = {}
+#: What an interpreter cannot preload: it is not tried again.
+_unfit: Final[set[tuple[tuple[str, ...], str]]] = set()
 _lock: Final = threading.Lock()
 
 
@@ -205,6 +210,16 @@ def forget(kind: Kind, zygote: Zygote) -> None:
         else:
             return
     zygote.end()
+
+
+def exclude(interpreter: tuple[str, ...], library: str) -> None:
+    """From now on this interpreter preloads a library no more."""
+    _unfit.add((interpreter, library))
+
+
+def is_excluded(interpreter: tuple[str, ...], library: str) -> bool:
+    """Whether a library was found to be unfit."""
+    return (interpreter, library) in _unfit
 
 
 def close_zygotes() -> None:

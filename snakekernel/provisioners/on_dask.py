@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
-from .driver import DriverError, OwnerLost
+from .actors import DriverError, OwnerLost
 from .owner import OWNERS, KernelOwner, StartFailed
 from .parcels import Parcel
 
@@ -67,7 +67,7 @@ class DaskActor:
         self._address = proxy._address
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        """See ``driver.Actor``."""
+        """See ``actors.Actor``."""
         try:
             return await self._proxy.call(method, *arguments)
         except StartFailed as error:
@@ -90,7 +90,7 @@ class DaskActor:
         )
 
     async def take(self, segments: list[dict[str, Any]]) -> Any:
-        """See ``driver.Actor``."""
+        """See ``actors.Actor``."""
         from distributed import wait
 
         future = await self._beside(_take, segments)
@@ -100,12 +100,12 @@ class DaskActor:
         return future
 
     async def give(self, token: str, handle: Any) -> list[dict[str, Any]]:
-        """See ``driver.Actor``."""
+        """See ``actors.Actor``."""
         entries: list[dict[str, Any]] = await (await self._beside(_give, token, handle))
         return entries
 
     async def remove(self) -> None:
-        """See ``driver.Actor``."""
+        """See ``actors.Actor``."""
         self._future.release()
 
 
@@ -146,7 +146,7 @@ class DaskDriver:
             ) from None
 
     async def place(self, name: str, wants: dict[str, Any]) -> DaskActor:
-        """See ``driver.Driver``."""
+        """See ``actors.Driver``."""
         resources = {
             key: value
             for key, value in (
@@ -177,7 +177,7 @@ class DaskDriver:
         return DaskActor(self._client, future, proxy, name)
 
     async def close(self) -> None:
-        """See ``driver.Driver``."""
+        """See ``actors.Driver``."""
         cluster = self._client.cluster
         await self._client.close()
         if cluster is not None:

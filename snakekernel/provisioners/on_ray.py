@@ -11,7 +11,8 @@ import asyncio
 import os
 from typing import Any, Final
 
-from .driver import DriverError, OwnerLost
+from ..kernel.fence import clock
+from .actors import DriverError, OwnerLost
 from .owner import KernelOwner, StartFailed
 from .parcels import Parcel
 
@@ -60,14 +61,14 @@ class RayActor:
             raise OwnerLost(str(error).strip().partition("\n")[0]) from None
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        """See ``driver.Actor``."""
+        """See ``actors.Actor``."""
         is_done, value = await self._result(self._handle.call.remote(method, *arguments))
         if not is_done:
             raise DriverError("failed", value)
         return value
 
     async def take(self, segments: list[dict[str, Any]]) -> Any:
-        """See ``driver.Actor``."""
+        """See ``actors.Actor``."""
         reference = self._handle.take.remote(segments)
         # Done, and not fetched: the bytes stay where they are.
         done, _ = await asyncio.to_thread(
@@ -78,12 +79,12 @@ class RayActor:
         return reference
 
     async def give(self, token: str, handle: Any) -> list[dict[str, Any]]:
-        """See ``driver.Actor``."""
+        """See ``actors.Actor``."""
         entries: list[dict[str, Any]] = await self._result(self._handle.give.remote(token, handle))
         return entries
 
     async def remove(self) -> None:
-        """See ``driver.Actor``."""
+        """See ``actors.Actor``."""
         self._ray.kill(self._handle, no_restart=True)
 
 
@@ -102,21 +103,29 @@ class RayDriver:
             raise DriverError(
                 "unsupported", f'Ray is not installed: pip install "snakekernel[ray]" ({error}).'
             ) from None
-        address = options["address"]
-        try:
-            await asyncio.to_thread(
-                ray.init,
-                address=address,
-                namespace=NAMESPACE,
-                log_to_driver=False,
-                include_dashboard=False if address == "local" else None,
-            )
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            raise DriverError("lost", f"No connection to the Ray cluster at {address!r}: {error}") from None
+        address, deadline = options["address"], clock() + options["timeout"]
+        while True:
+            try:
+                await asyncio.to_thread(
+                    ray.init,
+                    address=address,
+                    namespace=NAMESPACE,
+                    log_to_driver=False,
+                    include_dashboard=False if address == "local" else None,
+                )
+                break
+            except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+                # Its own limit is 5 s, which a busy head may take.
+                if isinstance(error, ConnectionError) and clock() < deadline:
+                    await asyncio.sleep(0.5)
+                    continue
+                raise DriverError(
+                    "lost", f"No connection to the Ray cluster at {address!r}: {error}"
+                ) from None
         self._ray = ray
 
     async def place(self, name: str, wants: dict[str, Any]) -> RayActor:
-        """See ``driver.Driver``."""
+        """See ``actors.Driver``."""
         resources = dict(wants["resources"])
         labels = dict(wants["labels"])
         nodes = [node for node in await asyncio.to_thread(self._ray.nodes) if node["Alive"]]
@@ -154,7 +163,7 @@ class RayDriver:
         return actor
 
     async def close(self) -> None:
-        """See ``driver.Driver``."""
+        """See ``actors.Driver``."""
         await asyncio.to_thread(self._ray.shutdown)
 
 

@@ -18,7 +18,18 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Float, List, Unicode
 
-from .forking import ForkedProcess, Kind, Unfit, ZygoteLost, can_fork, forget, fork_kernel, zygote_of
+from .forking import (
+    ForkedProcess,
+    Kind,
+    Unfit,
+    ZygoteLost,
+    can_fork,
+    exclude,
+    forget,
+    fork_kernel,
+    is_excluded,
+    zygote_of,
+)
 
 #: What a kernel manager passes that means nothing to the process.
 _IGNORED: Final = ("extra_arguments", "kernel_id")
@@ -74,14 +85,14 @@ class ZygoteProvisioner(LocalProvisioner):
             raise Unfit(f"only a new process can be given {', '.join(sorted(given))}")
         # As stock: what ipykernel, and code in it, know their host by.
         env["JPY_PARENT_PID"] = str(os.getpid())
-        preload = list(dict.fromkeys(self.preload))
         is_second = False
         with ExitStack() as stack:
             folder = os.open(cwd or ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, folder)
             numbers, readers = stack.enter_context(_opened(streams))
             while True:
-                kind = Kind(interpreter, self._shared(env), tuple(preload), self.idle_timeout)
+                preload = tuple(name for name in self.preload if not is_excluded(interpreter, name))
+                kind = Kind(interpreter, self._shared(env), preload, self.idle_timeout)
                 zygote = zygote_of(kind)
                 try:
                     process = await fork_kernel(zygote, argv, env, folder, numbers, self.start_timeout)
@@ -97,7 +108,7 @@ class ZygoteProvisioner(LocalProvisioner):
                     if unfit.library not in preload:
                         raise
                     forget(kind, zygote)
-                    preload.remove(unfit.library)
+                    exclude(interpreter, unfit.library)
                     self._tell(f"{unfit.library} is not preloaded: {unfit}.")
 
     def _shared(self, env: dict[str, str]) -> frozenset[tuple[str, str]]:

@@ -25,8 +25,10 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from ..kernel.deferred import defer_clients
@@ -35,6 +37,9 @@ _PR_SET_PDEATHSIG: Final = 1
 _STANDARD: Final = 3
 #: Seconds that a library's threads have to end in once they were told to by a fork.
 _THREADS_END: Final = 1.0
+#: Threads whose library holds its locks while it is forked, and does without the thread after it. pyarrow's
+#: allocator has one.
+_SURVIVES: Final = ("jemalloc_bg_thd",)
 
 #: The kernel, and what it imports while it starts.
 _KERNEL: Final = (
@@ -157,7 +162,7 @@ class Zygote:
             status.close()
         else:
             try:
-                pid = os.fork()
+                pid = _fork()
             except OSError as error:
                 _tell(status, ["error", error.errno, f"cannot fork: {error.strerror}"])
                 status.close()
@@ -213,6 +218,7 @@ class Zygote:
             _tell(status, ["error", error.errno, error.strerror])
             os._exit(1)
         _renew()
+        _set_title(asked["argv"])
         pidfd = os.pidfd_open(os.getpid())
         if not _tell(status, ["started", os.getpid()], pidfd):
             # Nobody waits any more.
@@ -254,7 +260,7 @@ def _is_single_threaded() -> bool:
     if _native_threads() == 1:
         return True
     # OpenBLAS ends its threads before a fork and starts them again when it has work, in each process.
-    child = os.fork()
+    child = _fork()
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
@@ -267,7 +273,19 @@ def _is_single_threaded() -> bool:
 
 
 def _native_threads() -> int:
-    return len(os.listdir("/proc/self/task"))
+    count = 0
+    for name in os.listdir("/proc/self/task"):
+        # One may end while we look.
+        with contextlib.suppress(OSError):
+            count += Path("/proc/self/task", name, "comm").read_text().strip() not in _SURVIVES
+    return count
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Python warns of any other thread; we have looked at them.
+        warnings.simplefilter("ignore")
+        return os.fork()
 
 
 def _renew() -> None:
@@ -285,6 +303,18 @@ def _renew() -> None:
     for stream in (sys.stdout, sys.__stdout__):
         if stream is not None:
             stream.reconfigure(line_buffering=os.isatty(1))  # type: ignore[union-attr]
+
+
+def _set_title(argv: list[str]) -> None:
+    """Have ``ps`` show a kernel's command line, in the room that the host made in ours."""
+    # The name may have spaces and brackets; the numbers after it are proc(5)'s from the third on.
+    numbers = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start, end = int(numbers[45]), int(numbers[46])
+    room = end - start
+    if start and room > 1:
+        title = os.fsencode(" ".join(argv))[: room - 2]
+        # A last byte other than zero tells the system that this is a title, which ends at its first zero.
+        ctypes.memmove(start, title.ljust(room - 1, b"\0") + b" ", room)
 
 
 def _tell(status: socket.socket, message: list[Any], *descriptors: int) -> bool:
@@ -307,7 +337,7 @@ def main() -> None:
     zygote = Zygote(requests, int(host), float(idle_timeout))
     if os.getppid() != int(host):
         os._exit(0)
-    zygote.preload([name for name in libraries.split(",") if name])
+    zygote.preload([name for name in libraries.strip().split(",") if name])
     birth = zygote.serve()
     if birth is None:
         # Nothing of ours is worth finalising; kernels that are left are killed by the system.

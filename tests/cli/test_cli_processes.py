@@ -118,6 +118,29 @@ def test_installing_a_kernelspec_and_starting_a_kernel_from_it(
     assert run("call", "--kernel=snake-test", "os.environ.get", "SNAKE_TEST").out == "a value\n"
 
 
+def test_installing_a_kernelspec_that_places_its_kernels(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = ("install", "--prefix", str(tmp_path), "--json")
+    document = run(
+        *prefix, "--provisioner=zygote", "--preload=numpy", "--preload=json", "--config", "idle_timeout=20",
+        "--config", 'own_variables=["A_*"]',
+    ).document  # fmt: skip
+    assert document["name"] == "snakekernel-zygote"
+    spec = json.loads(Path(document["kernelspec"], "kernel.json").read_text())
+    assert spec["display_name"] == "Python (snakekernel-zygote)"
+    assert spec["metadata"]["kernel_provisioner"] == {
+        "provisioner_name": "snakekernel-zygote",
+        "config": {"preload": ["numpy", "json"], "idle_timeout": 20, "own_variables": ["A_*"]},
+    }
+    # As where the engine is not installed.
+    monkeypatch.setitem(sys.modules, "ray", None)
+    ran = run(*prefix, "--provisioner=ray", "--address=ray://head:10001")
+    assert ran.status == 1
+    assert ran.document["code"] == "unsupported"
+    assert 'pip install "snakekernel[ray]"' in ran.document["error"]
+
+
 def test_installing_for_the_user_and_for_the_environment(
     run: Run, jupyter_folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,15 +7,12 @@ import re
 import secrets
 import subprocess
 import sys
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
-import websocket
-from jupyter_rest import PATIENCE, JupyterRest, check_that_it_runs
+from jupyter_rest import PATIENCE, JupyterRest, check_that_it_runs, message, until
 from nbformat.v4 import new_code_cell, new_notebook
 from suites import running
 
@@ -100,20 +97,8 @@ def test_the_console_runs_cells(jupyter_env: dict[str, str]) -> None:
     assert "'snakekernel'" in out
 
 
-class _Server(JupyterRest):
-    """A running Jupyter Server."""
-
-    def channels(self, kernel_id: str) -> websocket.WebSocket:
-        """The websocket that carries all channels of one kernel."""
-        return websocket.create_connection(
-            f"{self.url.replace('http', 'ws', 1)}api/kernels/{kernel_id}/channels",
-            header={"Authorization": f"token {self.token}"},
-            timeout=PATIENCE,
-        )
-
-
 @pytest.fixture
-def server(tmp_path: Path, jupyter_env: dict[str, str]) -> Iterator[_Server]:
+def server(tmp_path: Path, jupyter_env: dict[str, str]) -> Iterator[JupyterRest]:
     token = secrets.token_hex(16)
     arguments = ["-m", "jupyter_server", "--port=0", "--no-browser", f"--ServerApp.root_dir={tmp_path}"]
     process = subprocess.Popen(
@@ -133,49 +118,24 @@ def server(tmp_path: Path, jupyter_env: dict[str, str]) -> Iterator[_Server]:
                 break
         else:
             pytest.fail("the server ended:\n" + "".join(said))
-        server = _Server(url.group(), token)
+        server = JupyterRest(url.group(), token)
         server.wait_until_it_answers(lambda: check_that_it_runs(process, lambda: "".join(said)))
         yield server
 
 
-def _message(msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
-    header = {
-        "msg_id": uuid.uuid4().hex,
-        "msg_type": msg_type,
-        "session": "tests",
-        "username": "tests",
-        "version": "5.3",
-        "date": "2026-01-01T00:00:00Z",
-    }
-    return {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}
-
-
-def _until(
-    socket: websocket.WebSocket, request: dict[str, Any], last: Callable[[dict[str, Any]], bool]
-) -> list[dict[str, Any]]:
-    """The messages that belong to a request, up to the one for which ``last`` holds."""
-    messages = []
-    while True:
-        message = json.loads(socket.recv())
-        if message["parent_header"].get("msg_id") == request["header"]["msg_id"]:
-            messages.append(message)
-            if last(message):
-                return messages
-
-
-def test_jupyter_server_serves_cells_and_structured_messages(server: _Server) -> None:
+def test_jupyter_server_serves_cells_and_structured_messages(server: JupyterRest) -> None:
     kernel = server.ask("POST", "api/kernels", {"name": "snakekernel"})
     socket = server.channels(kernel["id"])
     try:
-        cell = _message("execute_request", {"code": "stored['x'] = 41; print('hello')", "silent": False})
+        cell = message("execute_request", {"code": "stored['x'] = 41; print('hello')", "silent": False})
         socket.send(json.dumps(cell))
-        messages = _until(socket, cell, lambda m: m["content"].get("execution_state") == "idle")
+        messages = until(socket, cell, lambda m: m["content"].get("execution_state") == "idle")
         printed = [m["content"]["text"] for m in messages if m["msg_type"] == "stream"]
         assert printed == ["hello\n"]
 
-        call = _message("snake_call_request", {"target": "operator.add", "args": [{"$ref": "x"}, 1]})
+        call = message("snake_call_request", {"target": "operator.add", "args": [{"$ref": "x"}, 1]})
         socket.send(json.dumps(call))
-        reply = _until(socket, call, lambda m: m["msg_type"].endswith("_reply"))[-1]
+        reply = until(socket, call, lambda m: m["msg_type"].endswith("_reply"))[-1]
         assert reply["msg_type"] == "snake_call_reply"
         assert reply["content"]["result"]["value"] == 42
     finally:
@@ -184,26 +144,26 @@ def test_jupyter_server_serves_cells_and_structured_messages(server: _Server) ->
     assert server.ask("GET", "api/kernels") == []
 
 
-def test_jupyter_server_restarts_and_interrupts_our_kernel(server: _Server) -> None:
+def test_jupyter_server_restarts_and_interrupts_our_kernel(server: JupyterRest) -> None:
     kernel = server.ask("POST", "api/kernels", {"name": "snakekernel"})
     socket = server.channels(kernel["id"])
     try:
-        cell = _message(
+        cell = message(
             "execute_request", {"code": "print('on', flush=True)\nwhile True: pass", "silent": False}
         )
         socket.send(json.dumps(cell))
-        _until(socket, cell, lambda m: m["msg_type"] == "stream")
+        until(socket, cell, lambda m: m["msg_type"] == "stream")
         server.ask("POST", f"api/kernels/{kernel['id']}/interrupt")
-        reply = _until(socket, cell, lambda m: m["msg_type"] == "execute_reply")[-1]
+        reply = until(socket, cell, lambda m: m["msg_type"] == "execute_reply")[-1]
         assert reply["content"]["ename"] == "KeyboardInterrupt"
     finally:
         socket.close()
     server.ask("POST", f"api/kernels/{kernel['id']}/restart")
     socket = server.channels(kernel["id"])
     try:
-        ping = _message("snake_ping_request", {})
+        ping = message("snake_ping_request", {})
         socket.send(json.dumps(ping))
-        reply = _until(socket, ping, lambda m: m["msg_type"] == "snake_ping_reply")[-1]
+        reply = until(socket, ping, lambda m: m["msg_type"] == "snake_ping_reply")[-1]
         assert reply["content"]["status"] == "ok"
     finally:
         socket.close()

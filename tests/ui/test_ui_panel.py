@@ -46,9 +46,10 @@ def test_a_long_list_is_fetched_as_far_as_it_is_seen(lab: Front) -> None:
     lab.sent.clear()
     lab.panel.get_by_role("tree").evaluate("(list) => { list.scrollTop = list.scrollHeight / 2; }")
     expect(lab.panel.get_by_text(re.compile("^k500")).first).to_be_visible()
-    asked = _lists(lab)
-    assert len(asked) <= 2
-    assert all(abs(content["offset"] - 50_000) <= 100 for content in asked)
+    # The page that was in view before may be asked for again: what the cell changed is told a little later.
+    asked = [content["offset"] for content in _lists(lab) if content["offset"]]
+    assert 1 <= len(asked) <= 2
+    assert all(abs(offset - 50_000) <= 100 for offset in asked)
 
 
 def test_the_filter_asks_the_kernel(lab: Front) -> None:
@@ -73,7 +74,10 @@ def test_objects_open_as_trees_page_by_page(lab: Front) -> None:
     scroll_to(lab, more)
     more.click()
     scroll_to(lab, lab.panel.get_by_text("Show more (50 left)"))
-    assert [content["offset"] for _, content in lab.sent.ours("inspect") if content["limit"]] == [0, 0, 100]
+    inspected = [content for _, content in lab.sent.ours("inspect") if content["limit"]]
+    # What is open is asked for again where the list changes: each page counts once.
+    pages = dict.fromkeys((str(content["target"]), content["offset"]) for content in inspected)
+    assert [offset for _, offset in pages] == [0, 0, 100]
     scroll_to(lab, row(lab, "ports"))
     toggle(lab, "ports")
     for name in ("deep", "er", "1"):
