@@ -1,7 +1,7 @@
 """A session of a program's own: from asking for it to its first answer.
 
-Rules: warm, a kernel is ready and unused; cold, one starts for it. Beside it what is nearest in other libraries:
-an actor, a process of one's own. What a worker keeps is thrown away with it, as a session's is.
+Rules: warm, a kernel is ready and unused; cold, one starts for it. Beside it what other libraries have that
+is nearest: an actor, a process of one's own. What a worker keeps is thrown away with it, as a session's is.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from ..crews.ours import pool
 from ..measure import Opened, Row, Turn, rounded
 from ..workload import Column, Workload
 
+#: Of a turn: long enough for what the loop has to do besides to count little.
+_SECONDS: Final = 0.1
 _ADD: Final = "operator.add"
 _DIRECT: Final = "a client of a kernel"
 _POOL: Final = "a pool of one kernel"
@@ -31,7 +33,7 @@ def _run(opened: Opened) -> dict[str, Row]:
             runner.run(kernels.ready())
             calls = {_DIRECT: direct.call, _POOL: kernels.call}
             turns: dict[str, Turn] = {
-                name: lambda call=call: runner.run(_calls(call, opened.scale.turn))  # type: ignore[misc]
+                name: lambda call=call: runner.run(_calls(call, _SECONDS))  # type: ignore[misc]
                 for name, call in calls.items()
             }
             times = {name: statistics.median(took) for name, took in opened.interleaved(turns).items()}
