@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from needs import TOLD
 from stock_client import PATIENCE, Stock
 from zmq.utils.garbage import GarbageCollectorThread
 
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rank = next(marks, len(_LONGEST))
         ranks[item.path] = min(rank, ranks.get(item.path, rank))
     items.sort(key=lambda item: ranks[item.path])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for name, text in (told for report in reports for told in report.user_properties):
+        if name == TOLD:
+            terminalreporter.write_line(f"\n{text}")
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,14 @@
-"""What a test needs of its machine."""
+"""What a test needs of its machine, and how it tells what it found."""
 
 from __future__ import annotations
 
 import os
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
+
+#: What has this name as a property (``record_property``) is shown at the end of the run, from any process.
+TOLD: Final = "told"
 
 
 def skip_unless_ci(reason: str) -> NoReturn:

@@ -17,6 +17,7 @@ from .command import Command, CommandLine, print_json
 from .install import InstallApp
 from .kernels import PingApp, StartApp
 from .objects import DeleteApp, InspectApp, ListApp, RetrieveApp, StoreApp
+from .serve import ServeApp
 from .show import show_error
 
 #: What shells report for a command that Ctrl-C ended.
@@ -25,6 +26,7 @@ _INTERRUPTED = 130
 _SUBCOMMANDS: dict[str, type[Command]] = {
     "install": InstallApp,
     "start": StartApp,
+    "serve": ServeApp,
     "call": CallApp,
     "store": StoreApp,
     "retrieve": RetrieveApp,

@@ -7,7 +7,7 @@ Description.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -48,6 +48,8 @@ class Requests(ABC):
     _keeper: Any = None
     #: Whether results are awaitables.
     _is_async = False
+    #: How objects of some types go into requests, before every codec.
+    _extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
 
     @abstractmethod
     def _submit(
@@ -125,7 +127,7 @@ class Requests(ABC):
         before it has run.
         """
         session = session_id or self._session_id
-        encoder = RequestEncoder(self._link, session)
+        encoder = RequestEncoder(self._link, session, self._extra)
         try:
             content, buffers = encode_request(op, fields, encoder, keep_none)
             if encoder.named:

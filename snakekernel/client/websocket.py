@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from typing import Final
 
-from ..errors import KernelLost, ReplyTimeout, SnakeError
+from ..errors import KernelLost, ReplyTimeout, SnakeError, WorkerLost
 from .connection import Connection
 from .websocket_address import Address
 from .websocket_life import Life
@@ -42,6 +42,8 @@ class Bridge:
         self._address = address
         self._pid = os.getpid()
         self._server = address.base
+        #: What a loss is: that of a pool's session, or of any other kernel.
+        self.loss: type[KernelLost] = KernelLost if address.session is None else WorkerLost
         self.opened: Future[None] = Future()
         self.closed: Future[None] = Future()
         self._place = Place(address.kernel(address.kernel_id) if address.kernel_id else address.base)

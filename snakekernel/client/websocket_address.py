@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 #: Ends the address of one kernel.
 _KERNEL: Final = re.compile(r"^(?P<base>.*)/api/kernels/(?P<id>[^/]+)(/channels)?$")
+#: Begins the name of a connection that never comes back under it, for whom a server need keep nothing.
+PASSING: Final = "snakekernel-"
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
@@ -49,7 +51,7 @@ class Address:
     def channels(self, kernel_id: str) -> str:
         """The address of a kernel's websocket, for a connection of its own."""
         kernel = self.kernel(kernel_id)
-        return f"ws{kernel.removeprefix('http')}/channels?session_id={uuid.uuid4().hex}"
+        return f"ws{kernel.removeprefix('http')}/channels?session_id={PASSING}{uuid.uuid4().hex}"
 
     def pool_session(self) -> str:
         """The address of the session."""

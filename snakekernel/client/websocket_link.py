@@ -33,5 +33,6 @@ def bridge_to(where: Any, **options: Any) -> Bridge | None:
 def bridged(bridge: Bridge) -> Link:
     """A link over an open bridge, which ends with it at the latest."""
     link = Link(bridge.connection, None, bridge.why)
+    link.loss = bridge.loss
     weakref.finalize(link, bridge.end).atexit = False
     return link

@@ -112,6 +112,8 @@ class Server:
             )
         except (HTTPClientError, WebSocketError, OSError) as error:
             self._failed(error, f"the websocket of kernel {kernel_id}")
+        if channels.protocol is not None and channels.protocol.stream is not None:
+            channels.protocol.stream.max_buffer_size = _BIGGEST
         if channels.selected_subprotocol != PROTOCOL:
             channels.close()
             raise SnakeError(f"The server at {self._address.base} does not speak {PROTOCOL}; update it.")
@@ -152,7 +154,7 @@ class Server:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise KernelLost(f"No server answers at {base}: {reason}.") from None
         told = _told(error.response if isinstance(error, HTTPClientError) else None)
-        if (refusal := _REFUSALS.get(str(told.get("kind")))) is not None:
+        if (refusal := _REFUSALS.get(str(told.get("reason")))) is not None:
             raise refusal(str(told.get("message"))) from None
         if code in (401, 403) or 300 <= code < 400:
             raise Denied(f"The server at {base} does not let us in ({code}): pass its token=….") from None

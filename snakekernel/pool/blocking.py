@@ -21,6 +21,7 @@ from ..errors import PoolClosed, WorkerLost
 from ..memory.exchange import FROM_BYTES
 from .pool import KernelPool
 from .session import PoolSession
+from .status import PoolStatus
 
 _T = TypeVar("_T")
 
@@ -170,6 +171,14 @@ class BlockingKernelPool:
             self.pool.resize(**settings)
 
         self._do(resize())
+
+    def status(self) -> PoolStatus:
+        """As of ``KernelPool``."""
+
+        async def status() -> PoolStatus:
+            return self.pool.status()
+
+        return self._do(status())
 
     def ready(self) -> None:
         """As of ``KernelPool``."""

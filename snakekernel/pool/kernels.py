@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
@@ -23,6 +23,9 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import default
 
 from ..client.launch import Files, kernel_spec, runtime_folder
+
+if TYPE_CHECKING:
+    from .publishing import Carrier
 
 #: Short names of our own provisioners.
 _OURS: Final = {name: f"snakekernel-{name}" for name in ("zygote", "ray", "dask")}
@@ -61,6 +64,8 @@ class PoolKernels(AsyncMultiKernelManager):
     #: The kernelspec of all of them, and whether they run on this machine.
     spec: KernelSpec
     is_local = True
+    #: Brings publications from host to host.
+    carrier: Carrier
 
     @default("kernel_manager_class")
     def _of_the_pool(self) -> str:

@@ -19,13 +19,14 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ..client.aio import AsyncClient
 from ..client.connection import find
-from ..client.future import read_reply
 from ..client.link import Link
 from ..client.payload import whole
 from ..errors import KernelLost, SnakeError, WorkerLost
 from ..memory.exchange import FROM_BYTES
+from ..wire.frame import unpack_object
 from .kernels import PoolKernels
 from .memory import memory_of
+from .publishing import FarClient
 
 #: Seconds between two questions to a provisioner whether its kernel lives.
 _EVERY: Final = 1.0
@@ -33,6 +34,10 @@ _EVERY: Final = 1.0
 _LINES: Final = 10
 #: Seconds for a kernel to say how much memory it has.
 _PATIENCE: Final = 5.0
+
+
+def _quoted(lines: Sequence[str]) -> str:
+    return "".join(["\nIt wrote:", *(f"\n  {line}" for line in lines[-_LINES:])]) if lines else ""
 
 
 class MemberClient(AsyncClient):
@@ -44,6 +49,10 @@ class MemberClient(AsyncClient):
     async def end(self) -> None:
         """Close the connection. Idempotent."""
         await self._close()
+
+
+class FarMemberClient(FarClient, MemberClient):
+    """The same where an engine runs the kernel."""
 
 
 class Member:
@@ -81,6 +90,8 @@ class Member:
         self.memory: int | None = None
         self.link: Link | None = None
         self.client: Any = None
+        #: Names where it opens what is published; None for this machine.
+        self.opens_on: str | None = None
 
     def __repr__(self) -> str:
         return f"<kernel {self.number} {self.kernel_id}>"
@@ -106,6 +117,12 @@ class Member:
         provisioner = self.provisioner
         return provisioner.pid if isinstance(provisioner, LocalProvisioner) else None
 
+    @property
+    def host(self) -> str | None:
+        """Where it runs, where its provisioner tells; None for this machine."""
+        where: dict[str, Any] = getattr(self.provisioner, "where", None) or {}
+        return where.get("host")
+
     # -- its start ---------------------------------------------------------------------------------
 
     async def start(self, timeout: float, preload: Sequence[str]) -> None:
@@ -123,7 +140,7 @@ class Member:
                 for name in preload:
                     await self.client.call("importlib.import_module", args=[name], returns="none")
         except BaseException as error:
-            why, told = self.why, self.told()
+            why, told = self.why, self.told() or await self._told_elsewhere()
             await self.end(now=True)
             if not isinstance(error, Exception):
                 raise
@@ -142,9 +159,15 @@ class Member:
             link.loss = WorkerLost
             client._attach(link)
             await client._greet(timeout, self._lives)
+            if not self._kernels.is_local:
+                self.opens_on = (await client.ping())["host"]
             link.on_loss = self.hear_of_loss
 
-        client = self.client = MemberClient(open)
+        if self._kernels.is_local:
+            client = self.client = MemberClient(open)
+        else:
+            client = self.client = FarMemberClient(open)
+            client.carry(self, self._kernels.carrier)
         await client._open(client)
 
     async def _lives(self) -> bool:
@@ -154,8 +177,15 @@ class Member:
         """The last lines that the kernel wrote outside of any call."""
         output = None if self.manager is None else self.manager.output
         with suppress(OSError):
-            if output is not None and (lines := output.read_text(errors="replace").splitlines()[-_LINES:]):
-                return "\nIt wrote:\n  " + "\n  ".join(lines)
+            if output is not None:
+                return _quoted(output.read_text(errors="replace").splitlines())
+        return ""
+
+    async def _told_elsewhere(self) -> str:
+        tell = getattr(self.provisioner, "output_tail", None)
+        if tell is not None:
+            with suppress(SnakeError):
+                return _quoted(await tell())
         return ""
 
     # -- the watch over it -------------------------------------------------------------------------
@@ -209,14 +239,16 @@ class Member:
 
     async def measure(self) -> int | None:
         """Bytes of its process tree now, or None where nobody tells."""
-        pid = self.pid
-        if pid is not None:
-            self.memory = await asyncio.to_thread(memory_of, pid)
-        elif self.client is not None:
-            with suppress(SnakeError, TimeoutError):
-                async with asyncio.timeout(_PATIENCE):
-                    usage = read_reply(await self.client._on_control("usage_request"))
-                self.memory = usage.get("kernel_memory")
+        pid, provisioner = self.pid, self.provisioner
+        with suppress(SnakeError, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                if pid is not None:
+                    self.memory = await asyncio.to_thread(memory_of, pid)
+                elif hasattr(provisioner, "memory_used"):
+                    self.memory = await provisioner.memory_used()
+                else:
+                    usage = unpack_object((await self.client._on_control("usage_request")).content)
+                    self.memory = usage.get("kernel_memory")
         return self.memory
 
     # -- its end -----------------------------------------------------------------------------------

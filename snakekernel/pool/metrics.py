@@ -83,8 +83,8 @@ def show(pool: Performing, registry: Any = None) -> Callable[[], None]:
     return end
 
 
-def serve(pool: Performing, port: int, host: str = "127.0.0.1") -> tuple[int, Callable[[], None]]:
-    """Serve a pool's numbers at ``http://host:port/metrics``; returns the port and what ends it.
+def serve(pool: Performing, port: int, host: str) -> tuple[str, Callable[[], None]]:
+    """Serve a pool's numbers over HTTP; returns the URL, and what ends it.
 
     Args:
         port: 0 for any that is free.
@@ -101,7 +101,7 @@ def serve(pool: Performing, port: int, host: str = "127.0.0.1") -> tuple[int, Ca
         thread.join()
         end_showing()
 
-    return server.server_port, end
+    return f"http://{host}:{server.server_port}/metrics", end
 
 
 def _prometheus(module: str) -> Any:
@@ -112,9 +112,7 @@ def _prometheus(module: str) -> Any:
         import prometheus_client.exposition
         import prometheus_client.registry
     except ImportError as error:
-        raise Unsupported(
-            'Metrics need prometheus_client: pip install "snakekernel[telemetry]".'
-        ) from error
+        raise Unsupported('Metrics need prometheus_client: pip install "snakekernel[telemetry]".') from error
     return getattr(prometheus_client, module)
 
 
@@ -154,7 +152,12 @@ def _oldest(pool: Performing) -> _Values:
 
 _GAUGES: tuple[tuple[str, str, list[str], Any], ...] = (
     ("kernels", "Kernels, by state.", ["state"], lambda pool: _by(pool.policy.fleet.count)),
-    ("kernels_maximum", "Kernels at once that the pool may have.", [], lambda pool: _one(pool.policy.settings.maximum)),
+    (
+        "kernels_maximum",
+        "Kernels at once that the pool may have.",
+        [],
+        lambda pool: _one(pool.policy.settings.maximum),
+    ),
     ("memory_bytes", "Memory of all kernels' processes.", [], _memory),
     ("sessions", "Sessions that are open.", [], lambda pool: _one(len(pool.policy.sessions))),
     ("waiting", "Calls and checkouts that wait for a kernel.", ["kind"], _waiting),
@@ -166,7 +169,12 @@ _COUNTERS: tuple[tuple[str, str, list[str], Any], ...] = (
     ("kernels_lost", "Kernels that nobody stopped.", [], lambda pool: _one(pool.counts.stopped["failed"])),
     ("kernels_stopped", "Kernels stopped, by reason.", ["reason"], lambda pool: _by(pool.counts.stopped)),
     ("sessions_opened", "Sessions opened.", [], lambda pool: _one(pool.counts.sessions_opened)),
-    ("sessions_ended", "Sessions that their users did not end.", ["reason"], lambda pool: _by(pool.counts.sessions_ended)),
+    (
+        "sessions_ended",
+        "Sessions that their users did not end.",
+        ["reason"],
+        lambda pool: _by(pool.counts.sessions_ended),
+    ),
     ("calls", "Calls that had a kernel, by outcome.", ["outcome"], lambda pool: _by(pool.counts.calls)),
     ("refused", "Calls and checkouts that got none.", ["reason"], lambda pool: _by(pool.counts.refused)),
 )
@@ -185,7 +193,8 @@ def _fill(family: Any, pools: Mapping[str, Performing], read: Callable[[Performi
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
-    within, buckets = 0, []
+    within = 0
+    buckets: list[tuple[str, float]] = []
     for bound, count in zip([*map(str, Histogram.BOUNDS), "+Inf"], list(histogram.counts), strict=True):
         within += count
         buckets.append((bound, within))

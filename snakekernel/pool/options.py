@@ -77,6 +77,16 @@ class PoolOptions(LoggingConfigurable):
         5.0, min=0.01, help="Seconds between two looks at how much memory kernels use."
     ).tag(config=True)
 
+    # -- who may see it -----------------------------------------------------------------------------
+
+    metrics_port = Integer(
+        None,
+        allow_none=True,
+        min=0,
+        help="Serve metrics for Prometheus at this port, at any free one where it is 0.",
+    ).tag(config=True)
+    metrics_host = Unicode("127.0.0.1", help="The address at which metrics are served.").tag(config=True)
+
     # -- what the kernels are ----------------------------------------------------------------------
 
     kernel_name = Unicode(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
+import logging
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
 from ..errors import KernelLost, PoolClosed, PoolFull, QueueTimeout, SnakeError
+from .counting import Counts
 from .events import (
     Done,
     EndSession,
@@ -36,10 +38,15 @@ from .member import Member
 from .options import PoolOptions
 from .policy import Policy
 from .session import FOR_EVER, OpenSession
+from .status_files import StatusFile
 
 _NEVER: Final = float("inf")
 #: Kernels that are stopped for these reasons are not asked first.
 _KILLED: Final = frozenset({"failed", "memory"})
+
+
+def _nothing() -> None:
+    """Nothing is to be ended."""
 
 
 class Performing(PoolOptions):
@@ -53,6 +60,15 @@ class Performing(PoolOptions):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._policy = Policy(self.settings())
+        #: What it has done so far.
+        self.counts: Counts = Counts()
+        self._file: StatusFile | None = None
+        #: When it was opened, by the monotonic clock.
+        self.opened: float | None = None
+        self.drains_on_sigterm = False
+        #: Where its metrics are served, and what ends that.
+        self.metrics_url: str | None = None
+        self._end_metrics: Callable[[], None] = _nothing
         #: "new", "open", "draining", "closing", "closed".
         self._state = "new"
         self._members: dict[int, Member] = {}
@@ -77,15 +93,33 @@ class Performing(PoolOptions):
             EndSession: self._end_session,
         }
 
+    @property
+    def policy(self) -> Policy:
+        """Who decides, to be looked at only."""
+        return self._policy
+
+    @property
+    def state(self) -> str:
+        """new, open, draining, closing or closed."""
+        return self._state
+
+    def member(self, number: int) -> Member | None:
+        """The kernel of this number of the policy's, or None where it is gone."""
+        return self._members.get(number)
+
     # -- the policy --------------------------------------------------------------------------------
 
     def _tell(self, event: Event) -> None:
-        policy = self._policy
-        for action in policy.handle(event, monotonic()):
+        policy, counts, now = self._policy, self.counts, monotonic()
+        counts.told(event, now)
+        for action in policy.handle(event, now):
+            counts.told(action, now)
             self._perform[type(action)](action)  # type: ignore[operator]
         tick = policy.next_tick()
         if tick is not None and tick < self._tick_at:
             self._wake_at(tick)
+        if self._file is not None:
+            self._file.changed()
 
     def _wake_at(self, tick: float) -> None:
         if self._timer is not None:
@@ -102,6 +136,14 @@ class Performing(PoolOptions):
             raise RuntimeError("This pool is not open: enter it with `async with`.")
         if self._state != "open":
             raise PoolClosed(f"The pool {self.name!r} is {self._state}; nothing was sent.")
+
+    def _note(self, level: int, event: str, text: str, member: Member | None = None, **more: Any) -> None:
+        """Log something, with what programs that read logs want to know of it as the record's ``snake``."""
+        if self.log.isEnabledFor(level):
+            fields = {"event": event, "pool": self.name, **more}
+            if member is not None:
+                fields.update(kernel=member.number, kernel_id=member.kernel_id, pid=member.pid)
+            self.log.log(level, "%s", text, extra={"snake": fields})
 
     # -- tickets -----------------------------------------------------------------------------------
 
@@ -182,7 +224,8 @@ class Performing(PoolOptions):
     def _end_session(self, action: EndSession) -> None:
         found = self._sessions.pop(action.session, None)
         if found is not None:
-            self.log.info("Session %r of pool %s ended: %s", action.session, self.name, action.reason)
+            text = f"Session {action.session!r} of pool {self.name} ended: {action.reason}"
+            self._note(logging.INFO, "session_ended", text, session=action.session, reason=action.reason)
             self._forget(found, is_lost=action.reason == "lost")
 
     def _forget(self, found: OpenSession, *, is_lost: bool = False) -> None:
@@ -218,10 +261,10 @@ class Performing(PoolOptions):
             self._gone(member)
         except KernelLost as error:
             self._why_not_started = str(error)
-            self.log.warning("Pool %s: %s", self.name, error)
+            self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
             self._gone(member)
         else:
-            self.log.info("Pool %s has %r", self.name, member)
+            self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
             self._tell(Started(member.number))
         finally:
             self._starts.pop(member.number, None)
@@ -235,12 +278,14 @@ class Performing(PoolOptions):
             if not member.is_ending:
                 start.cancel()
             return
-        self.log.info("Pool %s stops %r: %s", self.name, member, action.reason)
+        text = f"Pool {self.name} stops {member!r}: {action.reason}"
+        self._note(logging.INFO, "kernel_stopping", text, member, reason=action.reason)
         self._spawn(self._stop_member(member, now=action.reason in _KILLED))
 
     async def _stop_member(self, member: Member, *, now: bool) -> None:
         await member.end(now=now)
-        self.log.info("Pool %s is rid of %r, which ended with status %s", self.name, member, member.status)
+        text = f"Pool {self.name} is rid of {member!r}, which ended with status {member.status}"
+        self._note(logging.INFO, "kernel_ended", text, member, status=member.status)
         self._gone(member)
 
     def _gone(self, member: Member) -> None:
@@ -250,7 +295,8 @@ class Performing(PoolOptions):
 
     def _out_of_reach(self, member: Member) -> None:
         """A kernel that nobody asked to end cannot be used any more."""
-        self.log.warning("Pool %s lost %r: %s.%s", self.name, member, member.why, member.told())
+        text = f"Pool {self.name} lost {member!r}: {member.why}.{member.told()}"
+        self._note(logging.WARNING, "kernel_lost", text, member, reason=member.why)
         self._tell(Unreachable(member.number))
 
     def _stuck(self, member: Member) -> None:

@@ -8,20 +8,26 @@ waits for a kernel, or has one, has a ticket, and each ticket ends by ``Done``, 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from signal import SIGTERM
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..client.hearing import OnOutput, OnProgress
 from ..client.payload import Target
-from ..errors import InvalidRequest, ReplyTimeout
+from ..errors import InvalidRequest, ReplyTimeout, WorkerLost
 from .events import CallAsked, Done, Drain, Resize, SessionAsked, SessionClosed, Tick
 from .freeing import Freeing
 from .kernels import PoolKernels, runs_here, spec_of
 from .options import CHANGEABLE
 from .performing import Performing
 from .policy import Policy
+from .publishing import Carrier
 from .session import OpenSession, PoolSession
+from .status import PoolStatus, status_of
+from .status_files import StatusFile
 
 if TYPE_CHECKING:
     from .blocking import BlockingKernelPool
@@ -55,13 +61,20 @@ class KernelPool(Performing):
         if self._state != "new":
             raise RuntimeError("A pool is opened once; make another.")
         spec = spec_of(self.kernel_name, self.provisioner, self.python, self.env, self.limits, self.preload)
+        if self.metrics_port is not None:
+            from .metrics import serve
+
+            self.metrics_url, self._end_metrics = serve(self, self.metrics_port, self.metrics_host)
         self._kernels = PoolKernels(parent=self)
         self._kernels.spec = spec
         self._kernels.is_local = runs_here(spec)
+        self._kernels.carrier = Carrier(self._members)
         self._loop = asyncio.get_running_loop()
         self._freeing = Freeing(self._loop, lambda ticket: self._tell(Done(ticket)), self._stuck)
         self._changed = asyncio.Event()
         self._state = "open"
+        self.opened = monotonic()
+        self._file = StatusFile(self.status)
         # Begins to start what is to be there from the outset.
         self._tell(Tick())
         self._measuring = asyncio.ensure_future(self._measure())
@@ -81,7 +94,7 @@ class KernelPool(Performing):
         """
         if self._state == "open":
             self._state = "draining"
-            self.log.info("Pool %s drains", self.name)
+            self._note(logging.INFO, "pool_draining", f"Pool {self.name} drains")
             self._tell(Drain())
         if self._state == "draining":
             with suppress(TimeoutError):
@@ -96,6 +109,7 @@ class KernelPool(Performing):
 
     def drain_on(self, *signals: int, timeout: float | None = None) -> None:
         """Drain when the process gets one of these signals, such as ``signal.SIGTERM``."""
+        self.drains_on_sigterm = SIGTERM in signals
         for number in signals:
             self._loop.add_signal_handler(number, lambda: self._spawn(self.drain(timeout)))
 
@@ -121,8 +135,13 @@ class KernelPool(Performing):
         if self._timer is not None:
             self._timer.cancel()
         self._freeing.close()
+        await self._kernels.carrier.settled()
         self._kernels.close()
         self._state = "closed"
+        self._end_metrics()
+        if self._file is not None:
+            self._file.close()
+        self._note(logging.INFO, "pool_closed", f"Pool {self.name} is closed")
         self._changed.set()
 
     async def __aenter__(self) -> Self:
@@ -130,6 +149,10 @@ class KernelPool(Performing):
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    def status(self) -> PoolStatus:
+        """What the pool looks like now."""
+        return status_of(self)
 
     def resize(self, **settings: Any) -> None:
         """Change how the pool is sized while it runs: any of ``minimum``, ``maximum``, ``max_age``, …"""
@@ -195,12 +218,15 @@ class KernelPool(Performing):
             )
         except (asyncio.CancelledError, ReplyTimeout):
             # It may run on for a moment: the place is free when the kernel is.
+            self.counts.calls["given_up"] += 1
             grace = self.cancel_timeout if self.calls_per_kernel == 1 else None
             self._freeing.add(member, ticket, grace)
             raise
-        except BaseException:
+        except BaseException as error:
+            self.counts.calls["lost" if isinstance(error, WorkerLost) else "error"] += 1
             self._tell(Done(ticket))
             raise
+        self.counts.calls["ok"] += 1
         self._tell(Done(ticket))
         return result
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from .events import Settings
+from .events import Settings, StopReason
 from .fleet import Kernel, State
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class KernelStatus(msgspec.Struct, frozen=True, kw_only=True):
     memory: int | None
     #: When it was asked for.
     since: float
+    #: Why it is stopped, or will be once its calls are done.
+    reason: StopReason | None
 
 
 class SessionStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +80,7 @@ class PoolStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One pool at the time ``at``."""
 
     name: str
+    #: new, open, draining, closing or closed.
     state: str
     pid: int
     #: Tells its process from a later one of the same number.
@@ -85,7 +88,7 @@ class PoolStatus(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     #: Whether SIGTERM makes its process drain it.
     drains_on_sigterm: bool
-    opened: float
+    opened: float | None
     at: float
     minimum: int
     maximum: int
@@ -93,6 +96,8 @@ class PoolStatus(msgspec.Struct, frozen=True, kw_only=True):
     kernels: list[KernelStatus]
     sessions: list[SessionStatus]
     queue: QueueStatus
+    #: Failed starts in a row.
+    failures: int
     counts: CountsStatus
 
 
@@ -114,7 +119,7 @@ def status_of(pool: Performing) -> PoolStatus:
         process=process_mark(os.getpid()),
         host=_host(),
         drains_on_sigterm=pool.drains_on_sigterm,
-        opened=pool.opened + offset,
+        opened=_shifted(pool.opened, offset),
         at=now,
         minimum=settings.minimum,
         maximum=settings.maximum,
@@ -131,6 +136,7 @@ def status_of(pool: Performing) -> PoolStatus:
             for session in policy.sessions.values()
         ],
         queue=QueueStatus(calls=len(waiting), sessions=len(of_sessions), oldest=_shifted(oldest, offset)),
+        failures=policy.failures,
         counts=CountsStatus(
             kernels_started=counts.started,
             starts_failed=counts.starts_failed,
@@ -138,7 +144,7 @@ def status_of(pool: Performing) -> PoolStatus:
             kernels_stopped=dict(counts.stopped),
             sessions_opened=counts.sessions_opened,
             sessions_ended=dict(counts.sessions_ended),
-            calls=dict(counts.calls),
+            calls={str(outcome): number for outcome, number in counts.calls.items()},
             refused=dict(counts.refused),
         ),
     )
@@ -158,6 +164,7 @@ def _kernel(pool: Performing, kernel: Kernel, offset: float) -> KernelStatus:
         served=kernel.served,
         memory=kernel.memory,
         since=kernel.since + offset,
+        reason=kernel.reason,
     )
 
 
@@ -180,8 +187,9 @@ def process_mark(pid: int) -> str | None:
     """What tells a process from a later one of the same number; None where there is none, or none tells."""
     if sys.platform == "linux":
         try:
-            # Behind the name, which may hold anything; the 22nd field is when it began.
-            return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
+            # Behind the name, which may hold anything: the 3rd field is its state, the 22nd when it began.
+            fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            return None if fields[0] == "Z" else fields[19]
         except (OSError, IndexError):
             return None
     try:

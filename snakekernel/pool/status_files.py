@@ -12,7 +12,6 @@ import itertools
 import logging
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -70,11 +69,11 @@ class StatusFile:
         began = time.monotonic()
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # A new file of 0600 takes the place of the last one: nobody reads half of one.
-            descriptor, name = tempfile.mkstemp(dir=self._path.parent)
-            with open(descriptor, "wb") as file:
+            # A new file takes the place of the last one: nobody reads half of one.
+            new = self._path.with_suffix(".new")
+            with open(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(msgspec.json.encode(self._status()))
-            os.replace(name, self._path)
+            os.replace(new, self._path)
         except OSError as error:
             _log.warning("No status file: %s", error)
             self._path = None
@@ -94,19 +93,10 @@ def read_local() -> list[PoolStatus]:
         if status.host != socket.gethostname():
             # The folder may be shared by machines; only their own can tell who lives there.
             continue
-        if process_mark(status.pid) != status.process or not _is_process(status.pid):
-            with suppress(OSError):
-                path.unlink()
+        if status.process != process_mark(status.pid):
+            for left in (path, path.with_suffix(".new")):
+                with suppress(OSError):
+                    left.unlink()
             continue
         found.append(status)
     return sorted(found, key=lambda status: (status.name, status.pid, status.opened))
-
-
-def _is_process(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -101,7 +101,8 @@ class Service:
         self._sending = threading.Lock()
         self._driver: Driver | None = None
         self._kernels: dict[str, Kept] = {}
-        self._parcels: dict[str, tuple[Any, set[str]]] = {}
+        #: By token: what the engine keeps, whose it was, and who was given it.
+        self._parcels: dict[str, tuple[Any, str, set[str]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.ended = asyncio.Event()
 
@@ -195,6 +196,8 @@ class Service:
         if kept is None:
             return
         kept.doom()
+        for token in [token for token, (_, owner, _) in self._parcels.items() if owner == kernel]:
+            await self.do_drop(token)
         try:
             await asyncio.wait_for(kept.actor.call("close"), AT_ONCE)
         except Exception:  # out of reach: its lease ends its kernel
@@ -212,18 +215,18 @@ class Service:
     async def do_take(self, kernel: str, segments: list[dict[str, Any]]) -> str:
         """Put a kernel's segments into the engine's store; the token for it."""
         token = uuid.uuid4().hex
-        self._parcels[token] = (await self._kernel(kernel).actor.take(segments), set())
+        self._parcels[token] = (await self._kernel(kernel).actor.take(segments), kernel, set())
         return token
 
     async def do_give(self, kernel: str, token: str) -> list[dict[str, Any]]:
         if token not in self._parcels:
             raise DriverError("not_found", "Nothing is kept under that token.")
-        handle, receivers = self._parcels[token]
+        handle, _, receivers = self._parcels[token]
         receivers.add(kernel)
         return await self._kernel(kernel).actor.give(token, handle)
 
     async def do_drop(self, token: str) -> None:
-        _, receivers = self._parcels.pop(token, (None, set()))
+        _, _, receivers = self._parcels.pop(token, (None, "", set()))
         for name in receivers & self._kernels.keys():
             try:
                 await asyncio.wait_for(self._kernels[name].actor.call("drop", token), AT_ONCE)

@@ -1,1 +1,1 @@
-"""A pool of kernels behind Jupyter Server."""
+"""``snakekernel serve``: a Jupyter Server whose kernels come from pools. Needs the extra ``serve``."""

@@ -67,6 +67,7 @@ def test_protocol_json_says_where_operations_are_served() -> None:
         "inspect",
         "cancel",
         "attach",
+        "unpublish",
         "renew",
         "credit",
         "open_subshells",

@@ -8,12 +8,13 @@ measure time, and the machine was shared.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import pytest
-from needs import skip_unless_ci
+from needs import TOLD, skip_unless_ci
 from suites import Outcomes, SuiteRun, released_tests
 
 pytestmark = [pytest.mark.kernel, pytest.mark.outside]
@@ -45,7 +46,7 @@ def test_what_passes_on_ipykernel_passes_on_our_kernel(
     tmp_path: Path,
     jupyter_env: dict[str, str],
     request: pytest.FixtureRequest,
-    capsys: pytest.CaptureFixture[str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     release = version("ipykernel")
     cache = request.config.cache
@@ -71,13 +72,9 @@ def test_what_passes_on_ipykernel_passes_on_our_kernel(
         again = SuiteRun(suite, worse, kernel="snakekernel", env=jupyter_env, workplace=tmp_path / "again")
         on_ours |= again.wait(PATIENCE)
     print(_table(on_stock, on_ours, on_stock.keys() | on_ours.keys()))
-    with capsys.disabled():
-        print(
-            f"\nipykernel {release}'s own tests: {_count(on_stock)} on ipykernel, {_count(on_ours)} on ours"
-        )
-        print(
-            _table(on_stock, on_ours, {t for t, o in on_ours.items() if (o, on_stock.get(t)) != _BOTH_PASS})
-        )
+    apart = {test for test, outcome in on_ours.items() if (outcome, on_stock.get(test)) != _BOTH_PASS}
+    counts = f"{_count(on_stock)} on ipykernel, {_count(on_ours)} on ours"
+    record_property(TOLD, f"ipykernel {release}'s own tests: {counts}\n{_table(on_stock, on_ours, apart)}")
 
     worse = _worse(on_stock, on_ours)
     assert not worse, f"passed on ipykernel, not on ours: {worse}\n{ours.log()[-8000:]}"

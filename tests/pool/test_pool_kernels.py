@@ -67,7 +67,7 @@ async def test_a_kernel_that_does_not_start_says_why() -> None:
         with pytest.raises(KernelLost, match="no_such_module"):
             await pool.call("math.sqrt", 4)
     async with KernelPool(limits={"no_such_limit": 1}, **options) as pool:
-        with pytest.raises(KernelLost, match="It wrote:(.|\n)*no resource limit 'no_such_limit'"):
+        with pytest.raises(KernelLost, match=r"It wrote:(.|\n)*no resource limit 'no_such_limit'"):
             await pool.call("math.sqrt", 4)
     async with KernelPool(python="/no/such/python", **options) as pool:
         with pytest.raises(KernelLost, match="/no/such/python"):

@@ -138,15 +138,18 @@ async def test_jupyter_finds_the_kernels(pool: KernelPool) -> None:
 
 
 async def test_several_sessions_may_share_a_kernel_where_that_is_asked_for() -> None:
-    async with KernelPool(maximum=1, spares=0, sessions_per_kernel=2) as pool:
-        async with pool.session("a") as first, pool.session("b") as second:
-            assert await first.call("os.getpid") == await second.call("os.getpid")
-            await first.store("x", 1)
-            assert await second.list_stored() == []
-            await pool.close_session("a")
-            with pytest.raises(KernelLost):
-                await first.retrieve("x")
-            assert [s["session_id"] for s in await second.list_sessions()] == ["b"]
+    async with (
+        KernelPool(maximum=1, spares=0, sessions_per_kernel=2) as pool,
+        pool.session("a") as first,
+        pool.session("b") as second,
+    ):
+        assert await first.call("os.getpid") == await second.call("os.getpid")
+        await first.store("x", 1)
+        assert await second.list_stored() == []
+        await pool.close_session("a")
+        with pytest.raises(KernelLost):
+            await first.retrieve("x")
+        assert [s["session_id"] for s in await second.list_sessions()] == ["b"]
 
 
 async def test_a_session_that_uses_too_much_memory_is_ended() -> None:

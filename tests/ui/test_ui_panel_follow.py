@@ -95,7 +95,8 @@ def test_a_dict_of_100_000_is_opened_page_by_page(lab: Front) -> None:
     toggle(lab, "many")
     more = lab.panel.get_by_text("Show more (99\u202f900 left)")
     scroll_to(lab, more)
-    assert [content["limit"] for _, content in lab.sent.ours("inspect") if content["limit"]] == [100]
+    inspected = [content for _, content in lab.sent.ours("inspect") if content["limit"]]
+    assert {(content["offset"], content["limit"]) for content in inspected} == {(0, 100)}
     assert lab.panel.locator(".snk-row").count() < 100
 
 
