@@ -41,4 +41,4 @@ def opened(workers: int) -> Iterator[Crew]:
             cluster.stop_cluster_sync()
 
 
-KINDS: Final = [CrewKind(name="ipyparallel", open=opened, needs=("ipyparallel",))]
+KINDS: Final = [CrewKind(name="ipyparallel engines", open=opened, needs=("ipyparallel",))]
