@@ -4,6 +4,7 @@
 #   make test     run all tests          make bench   how fast it is beside its peers
 #   make docs     build the docs         make clean   remove what was built (distclean: .venv too)
 #   make screenshots   take the docs' pictures anew, in the browser
+#   make demo-cluster   a Ray cluster of three hosts, one of which is lost (ARGS="--engine dask": Dask)
 #   make soak     start and end kernels by the hundred
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="…" goes to pytest, to the demo and to the benchmarks.
@@ -24,13 +25,16 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SET_UP_FROM := pyproject.toml $(wildcard kernelspec/* snakekernel/ui/labextension/*.json snakekernel/ui/labextension/static/*)
 DOCS := docs/_build/html
 
-.PHONY: help demo test lint bench docs screenshots soak clean distclean
+.PHONY: help demo demo-cluster test lint bench docs screenshots soak clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m snakekernel.demo $(ARGS)
+
+demo-cluster: $(VENV)/.test
+	@$(BIN)/python -m snakekernel.demo.cluster $(ARGS)
 
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)

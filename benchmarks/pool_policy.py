@@ -44,6 +44,7 @@ from snakekernel.pool.events import (
 from snakekernel.pool.policy import Policy
 
 _SIZES: Final = (100, 1_000, 10_000)
+_SMALL: Final = (10, 100)
 _SESSIONS_PER_KERNEL: Final = 100
 #: Simulated seconds: a start, the work in a session, its time to live, a call, the end of a lost kernel.
 _START, _WORK, _TTL, _CALL, _FENCE = 0.5, 20.0, 15.0, 0.3, 30.0
@@ -275,10 +276,10 @@ def simulate(kernels: int, sessions: int, seed: int = 1) -> Figures:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line: all sizes, and a table of each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pool_policy", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a hundredth of the sessions: no figure")
+    parser.add_argument("--quick", action="store_true", help="small worlds: a smoke test, not a figure")
     options = parser.parse_args(arguments)
-    sessions = _SESSIONS_PER_KERNEL // (100 if options.quick else 1)
-    worlds = [simulate(size, size * sessions) for size in _SIZES]
+    per_kernel = 10 if options.quick else _SESSIONS_PER_KERNEL
+    worlds = [simulate(size, size * per_kernel) for size in (_SMALL if options.quick else _SIZES)]
     console = Console(width=None if sys.stdout.isatty() else 110)
     console.print(_decisions(worlds), _waits(worlds), sep="\n")
     return 0

@@ -33,7 +33,7 @@ def structures() -> str:
     """The objects that fields of requests are made of."""
     schemas = protocol()["$defs"]
     parts = []
-    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter", "Stream"):
+    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter", "Stream", "Tagged", "Published", "Segment"):
         parts += [f"### {name}", _plain(schemas[name]["description"]), _fields(schemas[name], ())]
     return "\n\n".join(parts)
 
@@ -101,6 +101,16 @@ def traits() -> str:
         rows.append(
             f"| `SnakeKernel.{name}` | {type(trait).__name__} | `{default!r}` | {_plain(trait.help)} |"
         )
+    return "\n".join(rows)
+
+
+def pool_options() -> str:
+    """The options of a pool."""
+    from snakekernel import KernelPool
+
+    rows = ["| option | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, trait in sorted(KernelPool.class_traits(config=True).items()):
+        rows.append(f"| `{name}` | {type(trait).__name__} | `{trait.default()!r}` | {_plain(trait.help)} |")
     return "\n".join(rows)
 
 
@@ -192,4 +202,5 @@ PARTS: Final[dict[str, Callable[[], str]]] = {
     "snake_callback_released": callback_released,
     "errors": errors,
     "traits": traits,
+    "pool_options": pool_options,
 }

@@ -20,7 +20,7 @@ import snakekernel
 from snakekernel.provisioners.forking import close_zygotes
 
 #: Files of these marks take longest and come first: where files are shared out, none is left for the end.
-_LONGEST = ("ui", "outside", "cluster", "kernel")
+_LONGEST = ("cluster", "ui", "outside", "kernel")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -45,14 +45,18 @@ class ServerProcess(JupyterRest):
         return [kernel["id"] for kernel in self.ask("GET", "api/kernels")]
 
 
+#: ``snakekernel serve``.
+SERVE: Final = ("-c", "import sys; from snakekernel.cli.app import main; sys.exit(main())", "serve")
+
+
 @contextmanager
 def jupyter_server(
     folder: Path,
     *options: str,
-    command: Sequence[str] = ("jupyter_server",),
+    command: Sequence[str] = ("-m", "jupyter_server"),
     env: dict[str, str] | None = None,
 ) -> Iterator[ServerProcess]:
-    """``python -m <command>`` with these options, until the block ends.
+    """``python <command>`` with these options, until the block ends.
 
     Args:
         folder: of the server's own, new or not.
@@ -74,7 +78,7 @@ def jupyter_server(
     }
     log = folder / f"server-{secrets.token_hex(4)}.log"
     arguments = [
-        *(sys.executable, "-m", *command),
+        *(sys.executable, *command),
         *("--port=0", "--no-browser", "--allow-root", f"--ServerApp.root_dir={folder}"),
         f"--ServerApp.jpserver_extensions={dict.fromkeys(_OFF, False)}",
         *options,
@@ -91,7 +95,8 @@ def jupyter_server(
             server.wait_until_it_answers(lambda: check_that_it_runs(process, log.read_text))
         yield server
     finally:
-        process.terminate()
+        if process.poll() is None:
+            process.terminate()
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -17,6 +17,7 @@ from .command import Command, CommandLine, print_json
 from .install import InstallApp
 from .kernels import PingApp, StartApp
 from .objects import DeleteApp, InspectApp, ListApp, RetrieveApp, StoreApp
+from .pool import PoolApp
 from .serve import ServeApp
 from .show import show_error
 
@@ -36,6 +37,7 @@ _SUBCOMMANDS: dict[str, type[Command]] = {
     "pipeline": PipelineApp,
     "execute": ExecuteApp,
     "ping": PingApp,
+    "pool": PoolApp,
 }
 
 

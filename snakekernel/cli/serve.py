@@ -36,5 +36,8 @@ class ServeApp(Command):
             raise Unsupported('This needs Jupyter Server: pip install "snakekernel[serve]".') from None
         # Only one application of Jupyter's may be there.
         type(self).clear_instance()
-        PoolServerApp.launch_instance(self._words)
+        try:
+            PoolServerApp.launch_instance(self._words)
+        finally:
+            PoolServerApp.clear_instance()
         return None

@@ -35,14 +35,14 @@ class Publishing(Requests):
 
     def unpublish(
         self,
-        published: Published | str | None = None,
+        id: Published | str | None = None,
         *,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
-        """End a publication, or with None all of this session's; returns how many ended.
+        """End a publication, named by itself or its id, or with None all of this session's; returns how many.
 
         Whoever opened it keeps it. Answers while the kernel is busy.
         """
-        id = published.id if isinstance(published, Published) else published
-        return self._send("unpublish", {"id": id}, field("count"), session_id, timeout, channel="control")
+        name = id.id if isinstance(id, Published) else id
+        return self._send("unpublish", {"id": name}, field("count"), session_id, timeout, channel="control")

@@ -81,6 +81,10 @@ class Server:
         """The id of the kernel of the named session, opened where it is not yet."""
         return str((await self._ask("PUT", self._address.pool_session(), {}))["kernel_id"])
 
+    async def pools(self) -> Any:
+        """What the pools that it serves do, as ``snakekernel.pool.status`` has it."""
+        return await self._ask("GET", f"{self._address.base}/snakekernel/api/pools")
+
     async def check_kernel(self, kernel_id: str) -> None:
         """Raise FileNotFoundError where there is no such kernel."""
         await self._ask("GET", self._address.kernel(kernel_id))

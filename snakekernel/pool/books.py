@@ -44,6 +44,23 @@ class Books:
         self._timers: Timers[tuple[str, Any]] = Timers()
         self._actions: list[Action] = []
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether the pool was to drain and has nothing left."""
+        return self.is_draining and not self.fleet.kernels
+
+    def _is_known(self, ticket: int) -> bool:
+        return ticket in self._held or ticket in self.line
+
+    def _is_over_quota(self, name: str) -> bool:
+        openings = self.line.openings
+        return name not in openings and len(self.sessions) + len(openings) >= self.settings.max_sessions
+
+    def _free(self) -> Kernel | None:
+        """A kernel that can take a call more, of those for calls."""
+        kernel = self.fleet.least_loaded()
+        return None if kernel is None or len(kernel.calls) >= self.settings.calls_per_kernel else kernel
+
     def expires(self, session: Session) -> float | None:
         """When a session expires; None while somebody holds it, or where it has no time to live."""
         return self._timers.when(("ttl", session.name))
@@ -79,10 +96,8 @@ class Books:
         self._timers.cancel(("deadline", ticket))
         self._actions.append(Refuse(ticket, reason))
 
-    def _begin(self, kernel: Kernel) -> None:
-        """Give a kernel to the oldest call."""
-        ticket = self.line.take_call()
-        self._timers.cancel(("deadline", ticket))
+    def _begin(self, kernel: Kernel, ticket: int) -> None:
+        """Give a kernel to a call."""
         self._timers.cancel(("idle", kernel.number))
         self._held[ticket] = kernel
         self.fleet.begin(kernel, ticket)

@@ -108,6 +108,17 @@ class Counts:
         if count is not None:
             count(event, now)
 
+    def began(self, ticket: int, now: float) -> None:
+        """A call found a kernel free."""
+        self.wait_seconds.add(0.0)
+        self._calls[ticket] = now
+
+    def ended(self, ticket: int, now: float) -> None:
+        """A call is over, and nothing came of that."""
+        began = self._calls.pop(ticket, None)
+        if began is not None:
+            self.call_seconds.add(now - began)
+
     def _call_asked(self, event: CallAsked, now: float) -> None:
         self._asked[event.ticket] = now
 

@@ -2,12 +2,12 @@
 
 Rules: a kernel is in one state; ``Fleet.move`` alone changes it, and keeps the counts and the shelves that
 the policy looks at. A kernel for calls is found by its load, the least first, the last used of those: so
-others fall idle. Every step costs O(1), but when the last kernel of a load leaves: O(loads there are).
+others fall idle. Every step costs O(1), but when the last kernel of a load leaves: O(calls per kernel).
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -57,27 +57,32 @@ class Session:
 class Fleet:
     """All kernels of a pool."""
 
-    __slots__ = ("_by_load", "_least", "count", "kernels", "open_to_sessions", "unused")
+    __slots__ = ("_by_load", "_least", "changes", "count", "kernels", "open_to_sessions", "unused")
 
     def __init__(self) -> None:
         self.kernels: dict[int, Kernel] = {}
         self.count: Counter[State] = Counter()
+        #: How often ``count`` has changed.
+        self.changes = 0
         #: Those that wait for their first use, the oldest first.
         self.unused: OrderedDict[int, Kernel] = OrderedDict()
         #: Those that have sessions and room for more, the oldest first.
         self.open_to_sessions: OrderedDict[int, Kernel] = OrderedDict()
-        self._by_load: defaultdict[int, OrderedDict[int, Kernel]] = defaultdict(OrderedDict)
+        #: Those for calls by how many they have, and the least that any has.
+        self._by_load: list[OrderedDict[int, Kernel]] = [OrderedDict()]
         self._least = 0
 
     def add(self, kernel: Kernel) -> None:
         """A kernel that is asked for."""
         self.kernels[kernel.number] = kernel
         self.count[kernel.state] += 1
+        self.changes += 1
 
     def remove(self, kernel: Kernel) -> None:
         """A kernel that is gone."""
         self._leave(kernel)
         self.count[kernel.state] -= 1
+        self.changes += 1
         del self.kernels[kernel.number]
 
     def move(self, kernel: Kernel, state: State) -> None:
@@ -85,30 +90,36 @@ class Fleet:
         self._leave(kernel)
         self.count[kernel.state] -= 1
         self.count[state] += 1
+        self.changes += 1
         kernel.state = state
         if state == "unused":
             self.unused[kernel.number] = kernel
         elif state == "calls":
-            self._shelve(kernel)
+            # It has none yet.
+            self._by_load[0][kernel.number] = kernel
+            self._least = 0
 
     def begin(self, kernel: Kernel, ticket: int) -> None:
         """A call of a kernel in the state ``calls`` begins."""
         load = len(kernel.calls)
-        is_last = self._take_off(kernel)
+        shelves = self._by_load
+        del shelves[load][kernel.number]
         kernel.calls.add(ticket)
         kernel.served += 1
-        self._by_load[load + 1][kernel.number] = kernel
-        if is_last and load == self._least:
+        if load + 1 == len(shelves):
+            shelves.append(OrderedDict())
+        shelves[load + 1][kernel.number] = kernel
+        if load == self._least and not shelves[load]:
             self._least = load + 1
 
     def end(self, kernel: Kernel, ticket: int) -> None:
         """A call ends."""
-        if kernel.state != "calls":
-            kernel.calls.discard(ticket)
-            return
-        self._take_off(kernel)
+        load = len(kernel.calls)
         kernel.calls.discard(ticket)
-        self._shelve(kernel)
+        if kernel.state == "calls":
+            del self._by_load[load][kernel.number]
+            self._by_load[load - 1][kernel.number] = kernel
+            self._least = min(self._least, load - 1)
 
     def offer(self, kernel: Kernel, limit: int) -> None:
         """Let a kernel in the state ``sessions`` have more of them, if it had fewer than ``limit``."""
@@ -119,34 +130,21 @@ class Fleet:
 
     def least_loaded(self) -> Kernel | None:
         """The kernel for calls that has the fewest, which may be as many as it can have."""
-        shelf = self._by_load.get(self._least)
+        shelf = self._by_load[self._least]
         return next(reversed(shelf.values())) if shelf else None
 
     def longest_idle(self) -> Kernel | None:
         """The kernel for calls that has had none for the longest time; None where all have some."""
-        shelf = self._by_load.get(0)
+        shelf = self._by_load[0]
         return next(iter(shelf.values())) if shelf else None
 
     def _leave(self, kernel: Kernel) -> None:
-        if self._take_off(kernel) and self._by_load:
-            self._least = min(self._by_load)
-
-    def _shelve(self, kernel: Kernel) -> None:
-        load = len(kernel.calls)
-        self._by_load[load][kernel.number] = kernel
-        self._least = load if len(self._by_load) == 1 else min(self._least, load)
-
-    def _take_off(self, kernel: Kernel) -> bool:
-        """Take a kernel off its shelf; returns whether it was the last of its load."""
+        """Take a kernel off its shelf."""
         if kernel.state == "unused":
             del self.unused[kernel.number]
         elif kernel.state == "sessions":
             self.open_to_sessions.pop(kernel.number, None)
         elif kernel.state == "calls":
-            load = len(kernel.calls)
-            shelf = self._by_load[load]
-            del shelf[kernel.number]
-            if not shelf:
-                del self._by_load[load]
-                return True
-        return False
+            del self._by_load[len(kernel.calls)][kernel.number]
+            while self._least + 1 < len(self._by_load) and not self._by_load[self._least]:
+                self._least += 1

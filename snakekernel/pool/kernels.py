@@ -36,12 +36,26 @@ _LOCAL: Final = "local-provisioner"
 LIMITS: Final = "SNAKEKERNEL_LIMITS"
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    # What a start raised is told by whoever asked for it; Jupyter logs it twice before.
+    return record.exc_info is None
+
+
 class PoolKernelManager(AsyncKernelManager):
     """Jupyter's manager of one kernel, which also removes the folder of its sockets."""
 
     files: Files | None = None
     #: The file that what its process writes outside of any call goes to; None for wherever ours goes.
     output: Path | None = None
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._pid = os.getpid()
+
+    def cleanup_connection_file(self) -> None:
+        """As stock, but for a forked child, which must not take its parent's files along when it ends."""
+        if os.getpid() == self._pid:
+            super().cleanup_connection_file()
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
         if self.output is None:
@@ -95,7 +109,9 @@ class PoolKernels(AsyncMultiKernelManager):
 
     @default("log")
     def _log_of_jupyter(self) -> Any:
-        return logging.getLogger("snakekernel.pool.jupyter")
+        log = logging.getLogger("snakekernel.pool.jupyter")
+        log.addFilter(_is_news)
+        return log
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -126,9 +126,9 @@ class Member:
     # -- its start ---------------------------------------------------------------------------------
 
     async def start(self, timeout: float, preload: Sequence[str]) -> None:
-        """Start it and have it answer; nothing is left where it does not.
+        """Start it and have it answer.
 
-        Raises KernelLost, with what the kernel wrote last.
+        Raises KernelLost, with what the kernel wrote last, and leaves it to be ended.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -139,11 +139,8 @@ class Member:
                 await self.client._send("ping", {}, whole, None, None, channel="shell")
                 for name in preload:
                     await self.client.call("importlib.import_module", args=[name], returns="none")
-        except BaseException as error:
+        except Exception as error:
             why, told = self.why, self.told() or await self._told_elsewhere()
-            await self.end(now=True)
-            if not isinstance(error, Exception):
-                raise
             if isinstance(error, TimeoutError):
                 why = f"it did not answer within {timeout:g} s"
             raise KernelLost(

@@ -17,6 +17,8 @@ from typing import Any, Final
 from ..errors import KernelLost, PoolClosed, PoolFull, QueueTimeout, SnakeError
 from .counting import Counts
 from .events import (
+    Action,
+    CallAsked,
     Done,
     EndSession,
     Event,
@@ -41,6 +43,10 @@ from .session import FOR_EVER, OpenSession
 from .status_files import StatusFile
 
 _NEVER: Final = float("inf")
+#: Seconds after the end of a call within which the policy looks what is due.
+_LATE: Final = 1.0
+#: Seconds after which a kernel that could not be ended is ended again.
+_AGAIN: Final = 1.0
 #: Kernels that are stopped for these reasons are not asked first.
 _KILLED: Final = frozenset({"failed", "memory"})
 
@@ -110,14 +116,45 @@ class Performing(PoolOptions):
     # -- the policy --------------------------------------------------------------------------------
 
     def _tell(self, event: Event) -> None:
-        policy, counts, now = self._policy, self.counts, monotonic()
-        counts.told(event, now)
-        for action in policy.handle(event, now):
-            counts.told(action, now)
+        now = monotonic()
+        self._do(event, self._policy.handle(event, now), now)
+
+    def _do(self, event: Event, actions: list[Action], now: float) -> None:
+        told = self.counts.told
+        told(event, now)
+        for action in actions:
+            told(action, now)
             self._perform[type(action)](action)  # type: ignore[operator]
-        tick = policy.next_tick()
+        tick = self._policy.next_tick()
         if tick is not None and tick < self._tick_at:
             self._wake_at(tick)
+        if self._file is not None:
+            self._file.changed()
+
+    # The same for a call that finds a kernel free, and its end: each small call feels every step.
+
+    def _ask(self, event: CallAsked) -> Member | None:
+        """Ask for a kernel; None where the call waits for one, or is refused."""
+        now = monotonic()
+        actions = self._policy.handle(event, now)
+        if len(actions) == 1 and type(grant := actions[0]) is Grant and grant.ticket == event.ticket:
+            self.counts.began(event.ticket, now)
+            return self._members[grant.kernel]
+        self._do(event, actions, now)
+        given: Member | None = self._given.pop(event.ticket, None)
+        return given
+
+    def _ended(self, ticket: int) -> None:
+        now = monotonic()
+        event = Done(ticket)
+        actions = self._policy.handle(event, now)
+        if actions:
+            self._do(event, actions, now)
+            return
+        self.counts.ended(ticket, now)
+        # Its kernel is idle from now on; that it is stopped for that is no matter of a second.
+        if self._tick_at > now + _LATE:
+            self._wake_at(now + _LATE)
         if self._file is not None:
             self._file.changed()
 
@@ -257,17 +294,16 @@ class Performing(PoolOptions):
         try:
             await member.start(self.start_timeout, self.preload)
         except asyncio.CancelledError:
-            # Asked to stop; it did.
-            self._gone(member)
+            # It is to be stopped.
+            await self._stop_member(member, now=True)
         except KernelLost as error:
             self._why_not_started = str(error)
             self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
-            self._gone(member)
+            await self._stop_member(member, now=True)
         else:
+            del self._starts[member.number]
             self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
             self._tell(Started(member.number))
-        finally:
-            self._starts.pop(member.number, None)
             self._changed.set()
 
     def _stop(self, action: Stop) -> None:
@@ -283,13 +319,22 @@ class Performing(PoolOptions):
         self._spawn(self._stop_member(member, now=action.reason in _KILLED))
 
     async def _stop_member(self, member: Member, *, now: bool) -> None:
-        await member.end(now=now)
+        while True:
+            try:
+                await member.end(now=now)
+                break
+            except Exception:
+                # Whatever it is: as long as the kernel may run, nobody else gets its sessions.
+                self.log.exception("Pool %s cannot end %r; it tries again", self.name, member)
+                now = True
+                await asyncio.sleep(_AGAIN)
         text = f"Pool {self.name} is rid of {member!r}, which ended with status {member.status}"
         self._note(logging.INFO, "kernel_ended", text, member, status=member.status)
         self._gone(member)
 
     def _gone(self, member: Member) -> None:
         del self._members[member.number]
+        self._starts.pop(member.number, None)
         self._tell(Gone(member.number))
         self._changed.set()
 

@@ -55,6 +55,8 @@ class Policy(Books):
         self.failures = 0
         self._retry_at = float("-inf")
         self._last_kernel = 0
+        #: ``fleet.changes`` when the number of kernels was last thought about.
+        self._sized_at = -1
         self._handlers: Final[dict[type[Event], Callable[[Any, float], None]]] = {
             Started: self._started,
             Unreachable: self._unreachable,
@@ -73,17 +75,19 @@ class Policy(Books):
             "ttl": self._expired,
             "idle": self._idle,
             "age": self._aged,
-            "retry": self._tick,
+            "retry": self._retry,
         }
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """What to do about an event, in this order. ``now`` is never less than before."""
-        self._run_timers(now)
+        if self._timers.is_any_due(now):
+            self._run_timers(now)
         self._handlers[type(event)](event, now)
         self._serve(now)
         self._size(now)
-        # Times to live of zero, and the like.
-        while self._run_timers(now):
+        while self._timers.is_any_due(now):
+            # Times to live of zero, and the like.
+            self._run_timers(now)
             self._serve(now)
             self._size(now)
         actions, self._actions = self._actions, []
@@ -92,11 +96,6 @@ class Policy(Books):
     def next_tick(self) -> float | None:
         """When ``Tick`` is needed at the latest, if nothing else comes; None: not at all."""
         return self._timers.first()
-
-    @property
-    def is_drained(self) -> bool:
-        """Whether the pool was to drain and has nothing left."""
-        return self.is_draining and not self.fleet.kernels
 
     # -- kernels -------------------------------------------------------------------------------------------
 
@@ -195,9 +194,12 @@ class Policy(Books):
             return
         if self.is_draining:
             self._refuse(event.ticket, "draining")
-            return
-        self.line.add_call(event.ticket, now)
-        self._wait(event.ticket, event.deadline, now)
+        elif (kernel := self._free()) is not None:
+            # Then nobody waits for one.
+            self._begin(kernel, event.ticket)
+        else:
+            self.line.add_call(event.ticket, now)
+            self._wait(event.ticket, event.deadline, now)
 
     def _session_asked(self, event: SessionAsked, now: float) -> None:
         if self._is_known(event.ticket):
@@ -215,13 +217,6 @@ class Policy(Books):
             name = event.session
             self.line.add_session(event.ticket, name, event.ttl, now, held_back=name in self._held_back)
             self._wait(event.ticket, event.deadline, now)
-
-    def _is_known(self, ticket: int) -> bool:
-        return ticket in self._held or ticket in self.line
-
-    def _is_over_quota(self, name: str) -> bool:
-        openings = self.line.openings
-        return name not in openings and len(self.sessions) + len(openings) >= self.settings.max_sessions
 
     def _wait(self, ticket: int, deadline: float | None, now: float) -> None:
         """Let a ticket that is in line be served at once, or wait; refuse it where too many do."""
@@ -280,15 +275,17 @@ class Policy(Books):
     def _serve(self, now: float) -> None:
         """Give what is free to those that wait."""
         line, fleet = self.line, self.fleet
-        while True:
+        while line.calls or line.ready:
             while line.calls:
-                kernel = fleet.least_loaded()
-                if kernel is None or len(kernel.calls) >= self.settings.calls_per_kernel:
+                kernel = self._free()
+                if kernel is None:
                     break
-                self._begin(kernel)
+                ticket = line.take_call()
+                self._timers.cancel(("deadline", ticket))
+                self._begin(kernel, ticket)
             while line.ready and fleet.open_to_sessions:
                 self._open_next(next(iter(fleet.open_to_sessions.values())), now)
-            if not fleet.unused or not (line.calls or line.ready):
+            if not fleet.unused:
                 return
             call = line.first_call()
             opening = line.first_opening() if in_reach_of_sessions(self.settings, fleet) > 0 else None
@@ -303,18 +300,19 @@ class Policy(Books):
 
     def _size(self, now: float) -> None:
         """Ask for kernels that are wanted, as far as they may be; make room for sessions that wait."""
-        if self.is_draining:
+        settings, fleet, line = self.settings, self.fleet, self.line
+        if self.is_draining or not (line.calls or line.ready or fleet.changes != self._sized_at):
             return
-        settings, fleet = self.settings, self.fleet
+        self._sized_at = fleet.changes
         room = settings.maximum - len(fleet.kernels)
         if room > 0:
             if now >= self._retry_at:
                 free = min(room, settings.starting - fleet.count["starting"])
-                for _ in range(min(wanted(settings, fleet, self.line), free)):
+                for _ in range(min(wanted(settings, fleet, line), free)):
                     self._last_kernel += 1
                     fleet.add(Kernel(self._last_kernel, now))
                     self._actions.append(Start(self._last_kernel))
-        elif self.line.ready:
+        elif line.ready:
             self._make_room()
 
     def _make_room(self) -> None:
@@ -337,13 +335,12 @@ class Policy(Books):
     def _tick(self, event: Any, now: float) -> None:
         """Nothing but what falls due."""
 
-    def _run_timers(self, now: float) -> bool:
-        """Do what falls due; returns whether there was anything."""
-        were_any = False
+    def _retry(self, key: None, now: float) -> None:
+        self._sized_at = -1
+
+    def _run_timers(self, now: float) -> None:
         for kind, key in self._timers.due(now):
             self._due[kind](key, now)
-            were_any = True
-        return were_any
 
     def _drain(self, event: Drain, now: float) -> None:
         self.is_draining = True
@@ -369,6 +366,7 @@ class Policy(Books):
 
     def _resize(self, event: Resize, now: float) -> None:
         self.settings = settings = event.settings
+        self._sized_at = -1
         if self.is_draining:
             return
         fleet = self.fleet

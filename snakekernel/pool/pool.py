@@ -110,6 +110,8 @@ class KernelPool(Performing):
     def drain_on(self, *signals: int, timeout: float | None = None) -> None:
         """Drain when the process gets one of these signals, such as ``signal.SIGTERM``."""
         self.drains_on_sigterm = SIGTERM in signals
+        if self._file is not None:
+            self._file.changed()
         for number in signals:
             self._loop.add_signal_handler(number, lambda: self._spawn(self.drain(timeout)))
 
@@ -200,8 +202,7 @@ class KernelPool(Performing):
         if self._state != "open":
             self._check_open()
         ticket = next(self._tickets)
-        self._tell(CallAsked(ticket, self._deadline(queue_timeout)))
-        member = self._given.pop(ticket, None)
+        member = self._ask(CallAsked(ticket, self._deadline(queue_timeout)))
         if member is None:
             member = await self._granted(ticket)
         try:
@@ -224,10 +225,10 @@ class KernelPool(Performing):
             raise
         except BaseException as error:
             self.counts.calls["lost" if isinstance(error, WorkerLost) else "error"] += 1
-            self._tell(Done(ticket))
+            self._ended(ticket)
             raise
         self.counts.calls["ok"] += 1
-        self._tell(Done(ticket))
+        self._ended(ticket)
         return result
 
     async def map(

@@ -90,8 +90,8 @@ class Carrier:
 
     async def bring(self, published: Published, to: Member) -> None:
         """Have it on a kernel's host. Raises NotFound where it is gone, WorkerLost."""
-        if to.opens_on is None:
-            raise NotFound("The kernel does not say on which host it is.")
+        if to.opens_on is None or not hasattr(to.provisioner, "give"):
+            raise NotFound(f"{published!r} is on another host, and these kernels' provisioner moves nothing.")
         id = published.id
         moved = self._moved.get(id)
         if moved is None or not self._lives(moved.source):
@@ -221,7 +221,7 @@ class FarClient(AsyncClient):
         except Elsewhere as error:
             return asyncio.ensure_future(self._after(error, partial(self.submit, target, **options)))
 
-    def unpublish(self, published: Published | str | None = None, **options: Any) -> Any:
+    def unpublish(self, id: Published | str | None = None, **options: Any) -> Any:
         """As of any client; what was brought elsewhere goes, too."""
-        self._carrier.drop(published.id if isinstance(published, Published) else published, self._member)
-        return super().unpublish(published, **options)
+        self._carrier.drop(id.id if isinstance(id, Published) else id, self._member)
+        return super().unpublish(id, **options)

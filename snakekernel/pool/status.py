@@ -156,7 +156,7 @@ def _kernel(pool: Performing, kernel: Kernel, offset: float) -> KernelStatus:
         number=kernel.number,
         kernel_id=None if member is None else member.kernel_id,
         pid=None if member is None else member.pid,
-        host=_host() if member is not None and member.is_local else _host_of(member),
+        host=None if member is None else _host() if member.is_local else member.host,
         state=kernel.state,
         use=kernel.use,
         sessions=list(kernel.sessions),
@@ -170,12 +170,6 @@ def _kernel(pool: Performing, kernel: Kernel, offset: float) -> KernelStatus:
 
 def _shifted(when: float | None, offset: float) -> float | None:
     return None if when is None else when + offset
-
-
-def _host_of(member: Any) -> str | None:
-    """Where an engine has put a kernel, as its provisioner says."""
-    host = getattr(getattr(member, "provisioner", None), "host", None)
-    return None if host is None else str(host)
 
 
 @cache

@@ -52,6 +52,10 @@ class Timers(Generic[K]):
         self._tidy()
         return self._heap[0][0] if self._heap else None
 
+    def is_any_due(self, now: float) -> bool:
+        """Whether ``due`` may have something."""
+        return bool(self._heap) and self._heap[0][0] <= now
+
     def due(self, now: float) -> Iterator[K]:
         """Take the keys that are due, the earliest first; what is set meanwhile is seen too."""
         while self._heap and self._heap[0][0] <= now:

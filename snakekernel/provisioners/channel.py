@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+#: Seconds beyond a lease after which its kernel is certainly dead.
+MARGIN: Final = 2.0
+#: The exit code that a fenced kernel is said to have: that of what ended it.
+FENCED: Final = -9
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):

@@ -22,10 +22,8 @@ from typing import Any, Final
 
 from ..kernel.fence import clock
 from .actors import Actor, Driver, DriverError, OwnerLost
-from .channel import DECODER, ENCODER, Answer, Ask, News
+from .channel import DECODER, ENCODER, FENCED, MARGIN, Answer, Ask, News
 
-MARGIN: Final = 2.0
-FENCED: Final = -9
 #: Seconds for what an owner does at once: signals, the end of its kernel.
 AT_ONCE: Final = 10.0
 ENGINES: Final = {"ray": "on_ray:RayDriver", "dask": "on_dask:DaskDriver"}
@@ -41,7 +39,6 @@ class Kept:
         self._tell = tell
         self._is_reachable = True
         self._is_doomed = False
-        self._poked = asyncio.Event()
         self._stamp = self._stamped = self._sent = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -57,12 +54,19 @@ class Kept:
 
     @property
     def is_over(self) -> bool:
+        """Whether no kernel of it may run."""
         return self._task is None or self._task.done()
 
-    async def over(self) -> None:
-        """Wait until it is dead for certain."""
-        if self._task is not None:
-            await asyncio.shield(self._task)
+    @property
+    def is_fenced(self) -> bool:
+        """Whether its lease has ended it, while its owner did not answer: nobody need be waited for."""
+        return self.is_over and not self._is_reachable
+
+    def end(self, code: int) -> None:
+        """Its owner has ended it."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            self._tell(News(self.name, True, code))
 
     async def _keep(self) -> None:
         pause, patience = self.lease / 4, self.lease / 2
@@ -103,6 +107,7 @@ class Service:
         self._kernels: dict[str, Kept] = {}
         #: By token: what the engine keeps, whose it was, and who was given it.
         self._parcels: dict[str, tuple[Any, str, set[str]]] = {}
+        self._placing: dict[str, asyncio.Task[Actor]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.ended = asyncio.Event()
 
@@ -142,24 +147,34 @@ class Service:
             raise DriverError("not_found", "The kernel is not there any more.") from None
 
     async def do_open(self, engine: str, options: dict[str, Any]) -> None:
+        """Connect to the engine."""
         module, _, name = ENGINES[engine].partition(":")
         kind = getattr(importlib.import_module(f".{module}", __package__), name)
         driver: Driver = kind()
-        await driver.open(options)
+        try:
+            await driver.open(options)
+        except BaseException:  # without an engine there is nothing to do here
+            asyncio.get_running_loop().call_soon(self.ended.set)
+            raise
         self._driver = driver
 
     async def do_place(self, kernel: str, wants: dict[str, Any], lease: float, timeout: float) -> None:
         """Make an owner; none is left where there is no room in time."""
         if self._driver is None:
             raise DriverError("lost", "There is no connection to the engine.")
+        placing = self._placing[kernel] = asyncio.ensure_future(self._driver.place(kernel, wants))
         try:
-            actor = await asyncio.wait_for(self._driver.place(kernel, wants), timeout)
+            actor = await asyncio.wait_for(placing, timeout)
         except TimeoutError:
             raise DriverError(
                 "limit",
                 f"No place for a kernel within {timeout:g} s: nothing in the cluster could give "
                 f"{_told(wants)}. Ask for less, wait longer (start_timeout), or add to the cluster.",
             ) from None
+        except asyncio.CancelledError:
+            raise DriverError("lost", "The kernel was released before it had a place.") from None
+        finally:
+            del self._placing[kernel]
         self._kernels[kernel] = Kept(kernel, actor, lease, self.tell)
 
     async def do_start(self, kernel: str, timeout: float, **arguments: Any) -> dict[str, Any]:
@@ -192,14 +207,25 @@ class Service:
 
     async def do_release(self, kernel: str) -> None:
         """End a kernel and its owner; goes on in the background where the owner does not answer."""
+        if kernel in self._placing:
+            self._placing[kernel].cancel()
         kept = self._kernels.pop(kernel, None)
         if kept is None:
             return
         kept.doom()
         for token in [token for token, (_, owner, _) in self._parcels.items() if owner == kernel]:
             await self.do_drop(token)
+        closing = asyncio.create_task(self._close(kept))
+        self._tasks.add(closing)
+        closing.add_done_callback(self._tasks.discard)
+        if not kept.is_fenced:
+            await asyncio.shield(closing)
+
+    async def _close(self, kept: Kept) -> None:
         try:
-            await asyncio.wait_for(kept.actor.call("close"), AT_ONCE)
+            code = await asyncio.wait_for(kept.actor.call("close"), AT_ONCE)
+            if code is not None:
+                kept.end(code)
         except Exception:  # out of reach: its lease ends its kernel
             pass
         await kept.actor.remove()

@@ -22,6 +22,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from traitlets import Dict, Float, Int, TraitError, Unicode, validate
 
 from ..errors import InvalidRequest, SnakeError, WorkerLost
+from .channel import MARGIN
 from .sidecar import Sidecar, Watched, take_part
 
 #: Seconds for what an owner does at once, the way there and back included.
@@ -60,6 +61,7 @@ class EngineProvisioner(KernelProvisionerBase):
         self._sidecar: Sidecar | None = None
         self._watched: Watched | None = None
         self._exit: int | None = None
+        self._was_fenced = False
         self._placed: str | None = None
         self._where: dict[str, Any] = {}
 
@@ -125,7 +127,8 @@ class EngineProvisioner(KernelProvisionerBase):
         """Wait until the kernel is dead for certain; its exit code."""
         while (code := await self.poll()) is None:
             await asyncio.sleep(0.05)
-        self._exit, self._watched = code, None
+        watched, self._exit, self._watched = self._watched, code, None
+        self._was_fenced = watched is not None and watched.is_fenced
         return code
 
     async def memory_used(self) -> int:
@@ -180,6 +183,9 @@ class EngineProvisioner(KernelProvisionerBase):
             "keep_ports": bool(getattr(self.parent, "shell_port", 0)),
         }
         started = None
+        if self._watched is not None:
+            # Its replacement must not run beside it.
+            await self.wait()
         if self._placed is not None:
             started = await self._start_again(arguments)
         if started is None:
@@ -194,13 +200,17 @@ class EngineProvisioner(KernelProvisionerBase):
         sidecar, name = self._sidecar, self._placed
         assert sidecar is not None
         assert name is not None
-        fenced = self._watched is not None and self._watched.is_fenced
-        if not fenced and not sidecar.is_lost:
+        # Who was out of reach a moment ago is not asked, for that may take long.
+        if not self._was_fenced and not sidecar.is_lost:
             self._watched = sidecar.watch(name, self.lease)
             try:
                 return await self._start(sidecar, name, arguments)
             except WorkerLost:
-                self.log.warning("The owner of kernel %s is lost; it starts anew elsewhere.", self.kernel_id)
+                self._watched = None
+                sidecar.forget(name)
+                # It may have started all the same, and ends by its lease.
+                await asyncio.sleep(self.lease + MARGIN)
+        self.log.warning("The owner of kernel %s is lost; it starts anew elsewhere.", self.kernel_id)
         await self._release()
         return None
 
@@ -223,7 +233,7 @@ class EngineProvisioner(KernelProvisionerBase):
             watched, self._watched = self._watched, None
             await asyncio.shield(self._release())
             if watched is not None:
-                sidecar._let_go(watched.name)
+                sidecar.forget(watched.name)
             raise
 
     async def _start(self, sidecar: Sidecar, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import errno
 import json
 import os
 import select
@@ -23,9 +24,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
+#: Requests to a zygote; only the first has descriptors.
+FORK: Final = b"F"
+RETIRE: Final = b"R"
 #: The longest message on a status socket, in bytes.
 _MESSAGE: Final = 1 << 16
-#: A plain spawn serves those beyond: that many kinds of kernels in one process are one-off kinds.
+#: So many stay for the next kernel; of more, the one that was longest not asked ends with its last kernel.
 MOST_ZYGOTES: Final = 8
 #: Bytes that a zygote's command line has room for at least: its kernels write their own there.
 _TITLE: Final = 1024
@@ -69,13 +73,20 @@ class ForkedProcess:
         self._pidfd = pidfd
         self._status = status
         self._lock = threading.Lock()
+        self._host = os.getpid()
 
     def __repr__(self) -> str:
         return f"<ForkedProcess {self.pid}: {'running' if self.returncode is None else self.returncode}>"
 
     def __del__(self) -> None:
-        if self.returncode is None:
+        if self.returncode is not None:
+            return
+        if os.getpid() == self._host:
             self._close()
+        else:
+            # A copy in a forked child: the host's own end stays what it is.
+            self._status.close()
+            os.close(self._pidfd)
 
     def poll(self) -> int | None:
         """The exit status, negative for a signal's number; None while the process lives."""
@@ -164,8 +175,20 @@ class Zygote:
         """Send a request. Raises ZygoteLost where it has ended, BlockingIOError where many wait already."""
         try:
             socket.send_fds(self._requests, [b"\0"], descriptors, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-        except (BrokenPipeError, ConnectionError, ValueError):
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if error.errno in (errno.ETOOMANYREFS, errno.ENOBUFS):
+                raise BlockingIOError(error.errno, error.strerror) from None
             raise ZygoteLost from None
+
+    def retire(self) -> None:
+        """It ends with its last kernel."""
+        try:
+            self._requests.send(RETIRE, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        except OSError:
+            # Too busy to be told: its idle timeout ends it.
+            pass
 
     def let_go(self) -> None:
         """It ends, and its kernels with it. Idempotent."""
@@ -183,6 +206,8 @@ class Zygote:
 
 
 _zygotes: Final[dict[Kind, Zygote]] = {}
+#: Those that get no more requests and may not have ended yet.
+_ending: Final[list[Zygote]] = []
 #: What an interpreter cannot preload: it is not tried again.
 _unfit: Final[set[tuple[tuple[str, ...], str]]] = set()
 _lock: Final = threading.Lock()
@@ -195,11 +220,15 @@ def zygote_of(kind: Kind) -> Zygote:
             if zygote.process.poll() is not None:
                 del _zygotes[other]
                 zygote.let_go()
-        if kind not in _zygotes:
-            if len(_zygotes) >= MOST_ZYGOTES:
-                raise Unfit(f"this process has {MOST_ZYGOTES} zygotes of other environments already")
-            _zygotes[kind] = Zygote(kind)
-        return _zygotes[kind]
+        _ending[:] = [zygote for zygote in _ending if zygote.process.poll() is None]
+        # Kept in the order of their use.
+        zygote = _zygotes.pop(kind) if kind in _zygotes else Zygote(kind)
+        _zygotes[kind] = zygote
+        if len(_zygotes) > MOST_ZYGOTES:
+            oldest = _zygotes.pop(next(iter(_zygotes)))
+            oldest.retire()
+            _ending.append(oldest)
+        return zygote
 
 
 def forget(kind: Kind, zygote: Zygote) -> None:
@@ -207,9 +236,8 @@ def forget(kind: Kind, zygote: Zygote) -> None:
     with _lock:
         if _zygotes.get(kind) is zygote:
             del _zygotes[kind]
-        else:
-            return
-    zygote.end()
+            _ending.append(zygote)
+            zygote.let_go()
 
 
 def exclude(interpreter: tuple[str, ...], library: str) -> None:
@@ -225,8 +253,9 @@ def is_excluded(interpreter: tuple[str, ...], library: str) -> bool:
 def close_zygotes() -> None:
     """End all zygotes of this process and the kernels they forked; blocks until the zygotes have ended."""
     with _lock:
-        zygotes = list(_zygotes.values())
+        zygotes = [*_zygotes.values(), *_ending]
         _zygotes.clear()
+        _ending.clear()
     for zygote in zygotes:
         zygote.let_go()
     for zygote in zygotes:
@@ -237,11 +266,12 @@ def _forked() -> None:
     # The parent's: a copy kept open would have it outlive the parent's wish to end it.
     global _lock
     _lock = threading.Lock()  # type: ignore[misc]  # another thread may have held it
-    for zygote in _zygotes.values():
+    for zygote in (*_zygotes.values(), *_ending):
         zygote._requests.close()
         # Not our child: nothing to wait for, and nothing to warn of.
         zygote.process.returncode = 0
     _zygotes.clear()
+    _ending.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -290,8 +290,11 @@ class KernelOwner:
         """Let go of what was given under that token."""
         self._given.drop(token)
 
-    def close(self) -> None:
-        """End the kernel and all that is kept here. Idempotent; waits for the end of its process."""
+    def close(self) -> int | None:
+        """End the kernel and all that is kept here. Idempotent; waits for the end of its process.
+
+        Gives its exit code, None where there was no kernel or it does not end.
+        """
         OWNERS.pop(self.name, None)
         with self._changed:
             was_open, self._is_open = self._is_open, False
@@ -304,6 +307,7 @@ class KernelOwner:
             self._given.close()
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._lock_file)
+        return self._exit
 
 
 def _filled(word: str, words: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar
 
-from traitlets import Dict, Float, Unicode
+from traitlets import Dict, Float, TraitError, Unicode
 
 from .engine import EngineProvisioner
 
@@ -28,6 +28,11 @@ class RayProvisioner(EngineProvisioner):
     def connection_options(self) -> dict[str, Any]:
         """See the base."""
         address = self.address or os.environ.get("RAY_ADDRESS", "") or "auto"
+        if address.startswith("ray://"):
+            raise TraitError(
+                f"address {address!r} is of Ray's client, which is no driver: give the head's, such as "
+                f"10.0.0.1:6379, on a host that is a node of the cluster."
+            )
         return {**super().connection_options(), "address": address}
 
     def wants(self) -> dict[str, Any]:

@@ -37,14 +37,10 @@ from ..errors import (
     WorkerLost,
 )
 from ..kernel.fence import clock
-from .channel import DECODER, ENCODER, Answer, Ask, News
+from .channel import DECODER, ENCODER, FENCED, MARGIN, Answer, Ask, News
 
 #: Seconds for which a sidecar without kernels stays, for the next one.
 IDLE: Final = 10.0
-#: Seconds beyond a lease after which its kernel is certainly dead.
-MARGIN: Final = 2.0
-#: The exit code that a fenced kernel is said to have: that of what ended it.
-FENCED: Final = -9
 _ERRORS: Final[dict[str, type[SnakeError]]] = {
     "denied": Denied,
     "invalid": InvalidRequest,
@@ -160,6 +156,8 @@ class Sidecar:
         for kernel in kernels:
             kernel.go_blind()
         for future in waiting.values():
+            if not future.set_running_or_notify_cancel():
+                continue
             future.set_exception(WorkerLost(f"The sidecar for {self.engine} ended. {text}".rstrip()))
 
     def _spawn(self, theirs: socket.socket, output: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -188,11 +186,12 @@ class Sidecar:
             if kernel is not None:
                 kernel.hear(said)
                 if said.exit is not None:
-                    self._let_go(said.kernel)
+                    self.forget(said.kernel)
         elif isinstance(said, Answer):
             with self._lock:
                 future = self._waiting.pop(said.number, None)
-            if future is None:
+            # Who asked may have given up; the answer is for nobody then.
+            if future is None or not future.set_running_or_notify_cancel():
                 return
             if said.kind:
                 future.set_exception(_ERRORS.get(said.kind, OutcomeUnknown)(said.error))
@@ -235,6 +234,10 @@ class Sidecar:
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._opened)), timeout)
         except TimeoutError:
             raise WorkerLost(f"No connection to {self.engine} within {timeout:g} s.") from None
+        except SnakeError:
+            # It ends; the next kernel gets another one.
+            _forget(self)
+            raise
 
     def watch(self, name: str, lease: float) -> Watched:
         """Hear of a kernel, from before it is started."""
@@ -245,7 +248,8 @@ class Sidecar:
                 kernel.go_blind()
         return kernel
 
-    def _let_go(self, name: str) -> None:
+    def forget(self, name: str) -> None:
+        """Hear of a kernel no more."""
         with self._lock:
             self._kernels.pop(name, None)
         self._idle_since = clock()

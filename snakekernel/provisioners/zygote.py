@@ -51,7 +51,7 @@ class ZygoteProvisioner(LocalProvisioner):
     ).tag(config=True)
     own_variables: Any = List(
         Unicode(),
-        ["JPY_*", "KERNEL_*", "PWD", "OLDPWD", "SHLVL", "_"],
+        ["JPY_*", "KERNEL_*", "PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST"],
         help="Shell patterns of environment variables that no import looks at: kernels that differ in these "
         "alone share a zygote. Any other difference makes another one.",
     ).tag(config=True)

@@ -5,7 +5,8 @@ thread when it forks, makes nothing that a kernel must have for itself (no zmq c
 random state) and runs no user code but imports. A kernel gets its environment, folder and standard streams
 with the request, as new as from ``exec``; everything else that is the zygote's is closed in it.
 
-A request is one message of one byte whose descriptors are, in order: a memfd with ``{"argv", "env"}`` as
+A request is one message of one byte. Without descriptors it says that none will follow. Those of one that
+asks for a kernel are, in order: a memfd with ``{"argv", "env"}`` as
 JSON, the kernel's own status socket, its folder, its stdin, stdout and stderr. On the status socket come
 ``["started", pid]`` with a pidfd, or ``["unfit", library, reason]``, or ``["error", errno, text]``; in the
 end ``["exited", returncode]``, after which the kernel is a zombie until the host lets go of the socket.
@@ -112,6 +113,8 @@ class Zygote:
     def preload(self, libraries: list[str]) -> None:
         """Import the kernel, then the libraries; what cannot be imported, the kernel may live without."""
         own = _descriptors()
+        # matplotlib reads it when imported; a kernel sets the same before.
+        os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
         _import_kernel()
         for library in libraries:
             try:
@@ -147,6 +150,10 @@ class Zygote:
                 )
                 if not data:
                     return None
+                if not descriptors:
+                    # Retired: the last kernel's end is ours.
+                    self._idle_timeout = 0.0
+                    continue
                 birth = self._answer(descriptors)
                 if birth is not None:
                     return birth
@@ -330,6 +337,8 @@ def main() -> None:
     """Serve the host named in the arguments: descriptor, process id, idle timeout, libraries."""
     descriptor, host, idle_timeout, libraries = sys.argv[1:]
     gc.disable()
+    # Whoever interrupts a kernel does not mean all of them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The thread that started us may have blocked some; kernels would inherit that.
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     requests = socket.socket(fileno=int(descriptor))

@@ -7,6 +7,8 @@ draining: what runs comes to its end, whoever waits for nothing is disconnected,
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import time
 from typing import Any, Final
 
@@ -58,6 +60,10 @@ class PoolServerApp(ServerApp):  # type: ignore[misc]  # jupyter_server ships no
     kernel_spec_manager_class = PoolSpecs
     kernel_websocket_connection_class = ServedConnection
 
+    @default("config_file_name")
+    def _that_of_jupyter_server(self) -> str:
+        return "jupyter_server_config"
+
     @default("served")
     def _configured_pools(self) -> Pools:
         return Pools(self.pools, parent=self)
@@ -71,6 +77,12 @@ class PoolServerApp(ServerApp):  # type: ignore[misc]  # jupyter_server ships no
         settings.setdefault("websocket_max_message_size", self.max_message_size)
         super().init_webapp()
         self.web_app.add_handlers(".*$", handlers(self.base_url))
+
+    def init_signal(self) -> None:
+        """As stock; Ctrl-C drains too where nobody can be asked whether it is meant."""
+        super().init_signal()
+        if not (sys.stdin and sys.stdin.isatty()):
+            signal.signal(signal.SIGINT, self._signal_stop)
 
     async def _post_start(self) -> None:
         await super()._post_start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+import msgspec
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
@@ -26,7 +27,7 @@ class PoolsHandler(APIHandler):  # type: ignore[misc]  # jupyter_server ships no
         """What each pool has and does, as ``KernelPool.status``."""
         pools = self.settings["kernel_manager"].pools
         await pools.open()
-        await self.finish(json.dumps([pool.status() for pool in pools.all]))
+        await self.finish(msgspec.json.encode([pool.status() for pool in pools.all]))
 
 
 class SessionHandler(APIHandler):  # type: ignore[misc]

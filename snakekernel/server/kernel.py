@@ -60,8 +60,23 @@ class ServedKernel(ServerKernelManager):  # type: ignore[misc]  # jupyter_server
         if handle.member is not self.member:
             self.member = handle.member
             self.load_connection_info(self.member.manager.get_connection_info())
-        if not self.ready.done():
+        self.settle(None)
+
+    def unsettle(self) -> None:
+        """Its process goes: whoever connects from now on waits for the next."""
+        if self.ready.done():
+            self._ready = None
+
+    def settle(self, error: Exception | None) -> None:
+        """There is a process, or none is to be had."""
+        if self.ready.done():
+            return
+        if error is None:
             self.ready.set_result(None)
+        else:
+            self.ready.set_exception(error)
+            # Read here, for where nobody waits.
+            self.ready.exception()
 
     def let_go(self) -> None:
         """Give the lease back; the session lives on for its time."""
@@ -71,6 +86,7 @@ class ServedKernel(ServerKernelManager):  # type: ignore[misc]  # jupyter_server
 
     def _ended(self) -> None:
         self.handle = None
+        self.unsettle()
         self.on_end()
 
     @property

@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final, Never
 
+import zmq
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado import web
@@ -21,7 +22,7 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Instance, default
 
 from ..client.websocket_address import PASSING
-from ..errors import PoolClosed, PoolFull, QueueTimeout, SnakeError
+from ..errors import PoolClosed, PoolFull, QueueTimeout, SnakeError, WorkerLost
 from .connection import ServedConnection
 from .kernel import ServedKernel
 from .pools import DEFAULT, Pools
@@ -53,6 +54,9 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        # Of all sockets to kernels: at its high-water mark iopub would drop what a call puts out.
+        self.context.setsockopt(zmq.RCVHWM, 0)
+        self.context.setsockopt(zmq.SNDHWM, 0)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._opening = asyncio.Lock()
         self._sweeping = PeriodicCallback(self._sweep, 1000 * _EVERY)
@@ -145,6 +149,7 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
         """As stock: another kernel of the pool, fresh, under the same id."""
         self._check_kernel_id(kernel_id)
         kernel = self._kernels[kernel_id]
+        kernel.unsettle()
         await kernel.give_back()
         await self._replace(kernel_id, kernel)
 
@@ -168,6 +173,7 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
             return
         self.log.warning("Kernel %s ended: %s", kernel_id, kernel.member.why or "its session is over")
         if kernel.named:
+            kernel.settle(WorkerLost("The session's kernel is gone."))
             self._forget(kernel_id)
             return
         try:
@@ -190,6 +196,7 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
             await kernel.check_out()
         except SnakeError as error:
             kernel.execution_state = "dead"
+            kernel.settle(error)
             kernel.tell("dead")
             self._forget(kernel_id)
             refuse(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
@@ -11,6 +11,7 @@ from traitlets import Instance, default
 from traitlets.config.configurable import LoggingConfigurable
 
 from ..client.launch import kernel_spec
+from ..pool.metrics import show
 from ..pool.pool import KernelPool
 
 #: The pool of whoever names none; under the other name notebooks of our kernelspec find it.
@@ -31,6 +32,7 @@ class Pools(LoggingConfigurable):
         self._pools = {name: KernelPool(parent=self, name=name, **some) for name, some in names.items()}
         self._opening = asyncio.Lock()
         self._is_open = False
+        self._hide: list[Callable[[], None]] = []
 
     @property
     def names(self) -> dict[str, KernelPool]:
@@ -52,13 +54,20 @@ class Pools(LoggingConfigurable):
         """Open them all; kernels start from now on. Idempotent."""
         async with self._opening:
             if not self._is_open:
+                for pool in self.all:
+                    # By the server, which ends when they are drained.
+                    pool.drains_on_sigterm = True
                 await asyncio.gather(*(pool.open() for pool in self.all))
+                # Where Jupyter Server shows its own: at /metrics.
+                self._hide = [show(pool) for pool in self.all]
                 self._is_open = True
 
     async def close(self) -> None:
         """End all kernels."""
         async with self._opening:
             await asyncio.gather(*(pool.close() for pool in self.all))
+            while self._hide:
+                self._hide.pop()()
 
 
 class PoolSpecs(KernelSpecManager):

@@ -109,6 +109,13 @@ def test_arrays(snake: Client) -> None:
     assert np.array_equal(snake.call("numpy.negative", args=[array]), -array)
 
 
+def test_more_than_a_stock_server_takes(server: ServerProcess, kernel: str) -> None:
+    with snakekernel.connect(kernel, token=server.token) as client:
+        with pytest.raises(KernelLost, match="of that size"):
+            client.call("builtins.len", args=[bytes(11 << 20)])
+        _until(lambda: client.call("math.sqrt", args=[4]))
+
+
 def test_output_and_progress(snake: Client) -> None:
     heard: list[Any] = []
     code = "import snakekernel\nfor _ in snakekernel.progress(range(3)): print('said', flush=True)"

@@ -32,7 +32,7 @@ class Ways:
         time.sleep(1000)
     def short_sleep(self):
         self.begun()
-        time.sleep(1.5)
+        time.sleep(2.5)
         self.passed.append('short_sleep')
     def native(self):
         self.begun()
@@ -301,7 +301,7 @@ class TestInTheQueue:
     def test_a_deadline_counts_from_receipt(self, stock: Stock) -> None:
         """What waited for most of its time has little left."""
         first = begin(stock, "short_sleep")
-        second = stock.send("call", {"target": "stored.ways.sleep", "deadline": 2})
+        second = stock.send("call", {"target": "stored.ways.sleep", "deadline": 3})
         assert stock.reply(first)["content"]["status"] == "ok"
         assert stock.only_reply(second)["content"]["code"] == "deadline"
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
-from pools import is_running, until
+from jupyter_client.kernelspec import NoSuchKernel
+from pools import PATIENCE, is_running, until
 
 from snakekernel import KernelPool
+from snakekernel.client.launch import kernel_spec
 from snakekernel.errors import KernelLost
 
 pytestmark = pytest.mark.kernel
@@ -61,8 +67,19 @@ async def test_kernels_of_another_environment(tmp_path: Path) -> None:
             await pool.call("builtins.exec", "import os\nfor _ in range(200):\n    os.dup(1)")
 
 
+async def test_kernels_of_an_installed_kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {**kernel_spec(), "display_name": "special", "env": {"SPECIAL": "yes"}}
+    (tmp_path / "kernels" / "special").mkdir(parents=True)
+    (tmp_path / "kernels" / "special" / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    async with KernelPool(maximum=1, spares=0, kernel_name="special", env={"MORE": "also"}) as pool:
+        assert await pool.map("os.getenv", ["SPECIAL", "MORE"]) == ["yes", "also"]
+    with pytest.raises(NoSuchKernel):
+        await KernelPool(kernel_name="nothing").open()
+
+
 async def test_a_kernel_that_does_not_start_says_why() -> None:
-    options = {"spares": 0, "give_up_after": 2, "backoff": (0.01, 0.01)}
+    options: dict[str, Any] = {"spares": 0, "give_up_after": 2, "backoff": (0.01, 0.01)}
     async with KernelPool(preload=["no_such_module"], **options) as pool:
         with pytest.raises(KernelLost, match="no_such_module"):
             await pool.call("math.sqrt", 4)
@@ -114,9 +131,5 @@ def test_nothing_is_left_of_a_program_that_ends(drains: bool) -> None:
     assert not any(map(os.path.exists, told[2:]))
     # Kernels look every second whether their parent lives.
     for pid in map(int, told[:2]):
-        import psutil
-
-        try:
-            psutil.Process(pid).wait(30)
-        except psutil.NoSuchProcess:
-            continue
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).wait(PATIENCE)

@@ -33,7 +33,7 @@ from snakekernel.pool.events import (
 )
 from snakekernel.pool.policy import Policy
 
-SESSIONS = ["alice", "bob", "carol", "dave", "erin"]
+SESSIONS = ["alice", "bob", "carol"]
 #: Bytes that are too many wherever a bound is drawn.
 BIG = 1_000
 
@@ -126,8 +126,10 @@ class Machine(RuleBasedStateMachine):
         self.tell(Started(number))
 
     @precondition(lambda self: "starting" in self.kernels.values())
-    @rule()
-    def all_started(self) -> None:
+    @rule(session=st.none() | st.sampled_from(SESSIONS))
+    def all_started(self, session: str | None) -> None:
+        if session is not None:
+            self.session(session, None, None)
         for number, state in list(self.kernels.items()):
             if state == "starting":
                 self.kernels[number] = "ready"
@@ -269,6 +271,8 @@ class Machine(RuleBasedStateMachine):
             if kernel.state == "sessions":
                 assert kernel.sessions
         assert sum(fleet.count.values()) == len(self.kernels)
+        given = [ticket for some in (*self.running.values(), *self.holders.values()) for ticket in some]
+        assert set(self.policy._held) == set(given)
 
     @invariant()
     def nobody_waits_beside_a_kernel_that_could_serve(self) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 PATIENCE = 90.0
+AGENTS = ("metrics-export", "dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent")
 
 
 def until(is_so: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
@@ -43,9 +44,9 @@ def free_port() -> int:
         return port
 
 
-def answers(host: str, port: int) -> bool:
+def answers(port: int) -> bool:
     with socket.socket() as one:
-        return one.connect_ex((host, port)) == 0
+        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def own_address() -> str:
@@ -95,7 +96,7 @@ def dask_cluster() -> Iterator[str]:
 
     try:
         run("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
-        until(lambda: answers("127.0.0.1", port), "the scheduler listens")
+        until(lambda: answers(port), "the scheduler listens")
         worker = ["--host", "127.0.0.1", "--no-dashboard", "--nthreads", "2", "--resources", "CPU=2"]
         run("worker", address, *worker, "--local-directory", folder)
         yield address
@@ -108,30 +109,48 @@ def dask_cluster() -> Iterator[str]:
 @contextmanager
 def ray_cluster() -> Iterator[str]:
     """A head that is the only node; gives the address."""
-    host, port = own_address(), free_port()
-    # Ray's sockets lie in it, and their names may not be long.
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(16)
-    process = None
+    # Ray's sockets lie in it, and their names may not be long.
+    folder = Path(tempfile.mkdtemp(prefix="cluster-", dir="/tmp"))
+    started: list[subprocess.Popen[bytes]] = []
     try:
+        address = None
+        for attempt in range(3):
+            # On a busy machine a head gives itself up after 30 s.
+            address = address or _start_head(folder / str(attempt), started)
+        assert address, "no head in three attempts"
+        yield address
+    finally:
+        for process in started:
+            end(process)
+        del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_head(folder: Path, started: list[subprocess.Popen[bytes]]) -> str | None:
+    host, port = own_address(), free_port()
+    folder.mkdir()
+    with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             [
                 str(Path(sys.executable).with_name("ray")),
                 *("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=false"),
-                *(f"--port={port}", f"--temp-dir={folder}", "--num-cpus=4", '--resources={"spot": 1}'),
+                *(f"--port={port}", f"--temp-dir={folder}", "--num-cpus=4"),
+                # A raylet waits 15 s for agents to say which they have, and ends; it knows these.
+                *(f"--{agent}-port={free_port()}" for agent in AGENTS),
                 *(f"--node-ip-address={host}", f"--object-store-memory={100 << 20}"),
             ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
         )
-        until(lambda: answers(host, port), "the head listens")
-        yield f"{host}:{port}"
-    finally:
-        if process is not None:
-            end(process)
-        del os.environ["RAY_AUTH_MODE"], os.environ["RAY_AUTH_TOKEN"]
-        shutil.rmtree(folder, ignore_errors=True)
+    started.append(process)
+
+    def is_ready() -> bool:
+        return b"runtime started" in (folder / "output").read_bytes()
+
+    until(lambda: is_ready() or process.poll() is not None, "the head says that it has started")
+    return f"{host}:{port}" if is_ready() else None
 
 
 CLUSTERS = {"dask": dask_cluster, "ray": ray_cluster}

@@ -8,12 +8,12 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
+from engine_clusters import CLUSTERS
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.manager import KernelManager
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
@@ -21,26 +21,21 @@ from jupyter_rest import PATIENCE, JupyterRest, check_that_it_runs, message, unt
 from kernelspecs import install
 from stock_client import Stock
 
+from snakekernel.provisioners.sidecar import close_all
+
 pytestmark = pytest.mark.kernel
 
 
-@contextmanager
-def _on_this_machine() -> Iterator[dict[str, Any]]:
-    yield {}
-
-
-#: What runs while kernels are placed there; gives the kernelspec's settings.
-_PLACES: Final[dict[str, Callable[[], AbstractContextManager[dict[str, Any]]]]] = {
-    "zygote": _on_this_machine,
-}
-
-
-@pytest.fixture(scope="module", params=sorted(_PLACES))
+@pytest.fixture(scope="module", params=["zygote", *sorted(CLUSTERS)])
 def placed(request: pytest.FixtureRequest, kernelspecs: Path) -> Iterator[str]:
     """The name of a kernelspec whose kernels are placed so."""
-    with _PLACES[request.param]() as settings:
-        install(request.param, request.param, **settings)
-        yield request.param
+    place = request.param
+    with CLUSTERS[place]() if place in CLUSTERS else nullcontext() as address:
+        # What the kernels of this test need of a host of two cores.
+        cpus = {"cpus": 0.1} if place == "ray" else {}
+        install(place, place, **({"address": address} if address else {}), **cpus)
+        yield place
+        close_all()
 
 
 def test_a_blocking_manager(placed: str) -> None:

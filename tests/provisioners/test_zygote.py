@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from kernelspecs import install
 from stock_client import PATIENCE, Stock
 
 import snakekernel
+from snakekernel.provisioners import forking
 from snakekernel.provisioners.forking import ForkedProcess, close_zygotes
 
 pytestmark = pytest.mark.kernel
@@ -31,7 +33,7 @@ _LIBRARIES = {
         threading.Thread(target=threading.Event().wait, daemon=True).start()
     """,
     "cannot_be_imported": "raise RuntimeError('not today')",
-    "prints_when_imported": "import os; pid = os.getpid()",
+    "imports_well": "import os",
 }
 
 
@@ -172,6 +174,19 @@ def test_libraries_are_preloaded_and_calculate_as_ever(start: Callable[..., snak
     assert _look(client, "len(__import__('os').listdir('/proc/self/task'))") == ours + int(alone.stdout) - 1
 
 
+def test_plots_show_where_matplotlib_was_preloaded(start: Callable[..., snakekernel.Client]) -> None:
+    install("zygote", "plotting", preload=["matplotlib.pyplot"])
+    client = start("plotting")
+    stock = Stock(client.manager.get_connection_info())
+    try:
+        cell = stock.send("execute_request", {"code": "import matplotlib.pyplot as p\np.plot([1, 2]);"})
+        assert stock.reply(cell)["content"]["status"] == "ok"
+        (shown,) = [m for m in stock.outputs(cell) if m["msg_type"] == "display_data"]
+        assert "image/png" in shown["content"]["data"]
+    finally:
+        stock.close()
+
+
 def test_a_killed_kernel_is_seen(start: Callable[..., snakekernel.Client]) -> None:
     client = start()
     process = _process(client)
@@ -198,6 +213,26 @@ def test_kernels_end_with_their_zygote_and_the_next_has_another(
     client = start()
     assert isinstance(_process(client), ForkedProcess)
     assert _zygote(client) != zygote
+
+
+def test_a_child_of_the_host_changes_nothing() -> None:
+    code = """
+import gc, os, snakekernel
+from snakekernel.provisioners import forking
+from snakekernel.provisioners.forking import close_zygotes
+client = snakekernel.start("forked")
+process = client.manager.provisioner.process
+if os.fork() == 0:
+    del client, process
+    gc.collect()
+    close_zygotes()
+    os._exit(0)
+os.wait()
+assert client.call("math.sqrt", args=[9]) == 3.0
+process.terminate()
+assert process.wait(60) == -15, process
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("how", ["os.kill(os.getpid(), 9)", "os.fork() or time.sleep(600); os._exit(0)"])
@@ -241,12 +276,14 @@ def test_what_cannot_be_forked_is_started(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    install("zygote", "threads", preload=["cannot_be_imported", "starts_a_thread", "prints_when_imported"])
+    install("zygote", "threads", preload=["pyarrow", "cannot_be_imported", "starts_a_thread", "imports_well"])
     client = start("threads")
     # The libraries that can be are preloaded all the same.
     assert isinstance(_process(client), ForkedProcess)
     modules = _look(client, "list(__import__('sys').modules)")
-    assert "prints_when_imported" in modules
+    # pyarrow's allocator has a thread, which does no harm.
+    assert {"pyarrow", "imports_well"} <= set(modules)
+    assert client.call("pyarrow.array", args=[list(range(9))]).to_pylist() == list(range(9))
     assert not {"starts_a_thread", "cannot_be_imported"} & set(modules)
     assert "starts_a_thread is not preloaded" in caplog.text
     monkeypatch.setenv("PYTHONPATH", "relative")
@@ -254,6 +291,24 @@ def test_what_cannot_be_forked_is_started(
     assert isinstance(_process(client), subprocess.Popen)
     assert client.call("math.hypot", args=[3, 4]) == 5
     assert caplog.text.count("relative path") == 1
+
+
+def test_threads_that_start_kernels_share_a_zygote(kernelspecs: Path) -> None:
+    close_zygotes()
+
+    async def start() -> tuple[int, int]:
+        manager = AsyncKernelManager(kernel_name="forked")
+        await manager.start_kernel()
+        pid = manager.provisioner.process.pid
+        found = psutil.Process(pid).ppid(), pid
+        await manager.shutdown_kernel(now=True)
+        manager.context.destroy(linger=0)
+        return found
+
+    with ThreadPoolExecutor(3) as threads:
+        zygotes, kernels = zip(*threads.map(lambda _: asyncio.run(start()), range(3)), strict=True)
+    assert len(set(zygotes)) == 1
+    assert len(set(kernels)) == 3
 
 
 def test_a_folder_that_is_not_there(kernelspecs: Path, tmp_path: Path) -> None:
@@ -270,6 +325,21 @@ def test_an_unused_zygote_ends(start: Callable[..., snakekernel.Client]) -> None
     client.close()
     zygote.wait(PATIENCE)
     assert isinstance(_process(start("hasty")), ForkedProcess)
+
+
+def test_of_many_kinds_the_oldest_ends_with_its_last_kernel(
+    start: Callable[..., snakekernel.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_zygotes()
+    monkeypatch.setattr(forking, "MOST_ZYGOTES", 1)
+    one = start("forked", env={**os.environ, "KIND": "one"})
+    first = _zygote(one)
+    other = start("forked", env={**os.environ, "KIND": "other"})
+    assert _zygote(other) != first
+    assert one.call("math.sqrt", args=[9]) == 3.0
+    one.close()
+    first.wait(PATIENCE)
+    assert other.call("math.sqrt", args=[9]) == 3.0
 
 
 async def test_starting_does_not_hold_up_the_loop(kernelspecs: Path) -> None:

@@ -1,0 +1,284 @@
+"""``snakekernel serve``: kernels out of pools, as clients, front ends and operators see them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import websocket
+from jupyter_process import SERVE, ServerProcess, jupyter_server
+
+import snakekernel
+from snakekernel import AsyncClient
+from snakekernel.cli.app import main
+from snakekernel.errors import Denied, KernelLost, QueueTimeout, WorkerLost
+
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
+
+#: Seconds within which what must happen has happened.
+SOON = 30.0
+#: Seconds without use after which the module's server culls a kernel that nobody is connected to.
+IDLE = 2
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[ServerProcess]:
+    small = {"maximum": 1, "queue_timeout": 2.0, "env": {"POOL": "small"}}
+    options = [
+        "--maximum=4",
+        "--spares=1",
+        f"--PoolServerApp.pools={ {'small': small}!r}",
+        f"--MappingKernelManager.cull_idle_timeout={IDLE}",
+        "--MappingKernelManager.cull_interval=1",
+        "--ServerApp.base_url=/base",
+    ]
+    with jupyter_server(folder, *options, command=SERVE) as server:
+        yield server
+        server.process.terminate()
+        assert server.process.wait(SOON) == 0
+        assert server.token not in server.log.read_text()
+
+
+def _until(holds: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + SOON
+    while not (found := holds()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+def _answers(call: Callable[[], Any]) -> Callable[[], bool]:
+    def holds() -> bool:
+        try:
+            call()
+        except KernelLost:
+            return False
+        return True
+
+    return holds
+
+
+def test_each_client_gets_a_fresh_kernel(server: ServerProcess) -> None:
+    assert server.kernels() == []
+    with (
+        snakekernel.connect(server.url, token=server.token) as one,
+        snakekernel.connect(server.url, token=server.token, kernel_name="snakekernel") as two,
+    ):
+        # What is kept ready is not seen.
+        assert len(server.kernels()) == 2
+        pids = {one.call("os.getpid"), two.call("os.getpid")}
+        assert len(pids) == 2
+        array = np.arange(100_000.0)
+        assert np.array_equal(one.call("numpy.negative", args=[array]), -array)
+        heard: list[Any] = []
+        one.call("builtins.print", args=["said"], on_output=heard.append)
+        assert [output.text for output in heard] == ["said\n"]
+        assert list(one.stream("builtins.range", args=[50])) == list(range(50))
+        assert one.call("functools.reduce", args=[lambda a, b: a + b, [1, 2, 3]]) == 6
+        with two.parallel(3) as pool:
+            assert pool.map("math.isqrt", [1, 4, 9]) == [1, 2, 3]
+    assert server.kernels() == []
+    for pid in pids:
+        _until(lambda pid=pid: not psutil.pid_exists(pid))
+
+
+def test_big_messages_and_much_output(server: ServerProcess) -> None:
+    """More than a stock server takes, and more than it lets through."""
+    with snakekernel.connect(server.url, token=server.token) as snake:
+        array = np.zeros(4_000_000)
+        assert snake.call("numpy.size", args=[array]) == array.size
+        assert snake.call("numpy.ones", args=[4_000_000], returns="value").sum() == array.size
+        heard: list[Any] = []
+        code = "from IPython.display import display\nfor i in range(6000): display(i)"
+        snake.call("builtins.exec", args=[code, {}], on_output=heard.append)
+        assert len(heard) == 6000
+
+
+async def test_pools_by_name_and_full_ones(server: ServerProcess) -> None:
+    async with AsyncClient.connect(server.url, token=server.token, pool="small") as snake:
+        assert await snake.call("os.getenv", args=["POOL"]) == "small"
+        with pytest.raises(QueueTimeout, match="small"):
+            await AsyncClient.connect(server.url, token=server.token, pool="small")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        await AsyncClient.connect(server.url, token=server.token, pool="nowhere")
+    with pytest.raises(Denied):
+        await AsyncClient.connect(server.url, session="alice")
+
+
+def test_a_named_session_is_the_same_for_all(server: ServerProcess, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"token": server.token, "session": "alice / 1"}
+    with snakekernel.connect(server.url, **options) as one, snakekernel.connect(server.url, **options) as two:
+        one.store("x", 7)
+        assert two.retrieve("x") == 7
+        pid = one.call("os.getpid")
+    with snakekernel.connect(server.url, **options) as again:
+        assert again.retrieve("x") == 7
+        waiting = again.submit("time.sleep", args=[600])
+        server.ask("DELETE", "snakekernel/api/pools/default/sessions/alice%20%2F%201")
+        assert isinstance(waiting.exception(timeout=SOON), WorkerLost)
+    _until(lambda: not psutil.pid_exists(pid))
+    with snakekernel.connect(server.url, **options) as anew:
+        other = anew.call("os.getpid")
+        assert other != pid
+        waiting = anew.submit("time.sleep", args=[600])
+        os.kill(other, signal.SIGKILL)
+        assert isinstance(waiting.exception(timeout=SOON), WorkerLost)
+        with pytest.raises(WorkerLost):
+            anew.call("math.sqrt", args=[4])
+    with snakekernel.connect(server.url, **options) as after:
+        assert after.call("math.sqrt", args=[4]) == 2.0
+        server.ask("DELETE", "snakekernel/api/pools/default/sessions/alice%20%2F%201")
+    assert server.kernels() == []
+
+
+def test_a_kernel_that_dies_or_is_restarted_keeps_its_id(server: ServerProcess) -> None:
+    with snakekernel.connect(server.url, token=server.token) as snake:
+        (kernel_id,) = server.kernels()
+        pids = [snake.call("os.getpid")]
+        waiting = snake.submit("time.sleep", args=[600])
+        os.kill(pids[0], signal.SIGKILL)
+        assert isinstance(waiting.exception(timeout=SOON), KernelLost)
+        _until(_answers(lambda: pids.append(snake.call("os.getpid"))))
+        server.ask("POST", f"api/kernels/{kernel_id}/restart", {})
+        _until(_answers(lambda: pids.append(snake.call("os.getpid"))))
+        assert len(set(pids)) == 3
+        assert server.kernels() == [kernel_id]
+        server.ask("DELETE", f"api/kernels/{kernel_id}")
+        with pytest.raises(KernelLost):
+            snake.call("math.sqrt", args=[4])
+
+
+def test_culling_sees_the_truth(server: ServerProcess, tmp_path: Path) -> None:
+    def model() -> Any:
+        return server.ask("GET", f"api/kernels/{kernel_id}")
+
+    with snakekernel.connect(server.url, token=server.token, session="left") as snake:
+        (kernel_id,) = server.kernels()
+        held = snake.call("builtins.list", args=[[1]], returns="ref")
+        first = model()
+        assert first["connections"] == 1
+        assert first["execution_state"] == "idle"
+        snake.call("math.sqrt", args=[4])
+        assert model()["last_activity"] > first["last_activity"]
+        waiting = snake.submit("time.sleep", args=[IDLE + 2])
+        _until(lambda: model()["execution_state"] == "busy")
+        waiting.result()
+        _until(lambda: model()["execution_state"] == "idle")
+        del held
+        # Connected kernels are not culled.
+        time.sleep(IDLE + 1.5)
+        assert server.kernels() == [kernel_id]
+    _until(lambda: server.kernels() == [])
+
+
+def test_front_ends(server: ServerProcess) -> None:
+    """A kernel as JupyterLab starts one, and a cell over the protocol that it spoke first."""
+    specs = server.ask("GET", "api/kernelspecs")
+    assert specs["default"] == "default"
+    assert {"default", "small", "snakekernel"} <= set(specs["kernelspecs"])
+    session = server.ask(
+        "POST",
+        "api/sessions",
+        {"path": "a.ipynb", "type": "notebook", "name": "a", "kernel": {"name": "snakekernel"}},
+    )
+    kernel_id = session["kernel"]["id"]
+    channels = websocket.create_connection(
+        f"{server.url.replace('http', 'ws', 1)}api/kernels/{kernel_id}/channels",
+        header={"Authorization": f"token {server.token}"},
+        timeout=SOON,
+    )
+    header = {"msg_id": "1", "msg_type": "execute_request", "session": "s", "username": "", "version": "5.3"}
+    content = {"code": "stored['x'] = 41; stored.x + 1", "silent": False, "store_history": True}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+    channels.send(json.dumps(message))
+    while (came := json.loads(channels.recv()))["msg_type"] != "execute_result":
+        pass
+    assert came["content"]["data"]["text/plain"] == "42"
+    with snakekernel.connect(f"{server.url}api/kernels/{kernel_id}", token=server.token) as snake:
+        assert snake.retrieve("x") == 41
+    channels.close()
+    server.ask("DELETE", f"api/sessions/{session['id']}")
+    assert server.kernels() == []
+
+
+def test_status_and_metrics(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with snakekernel.connect(server.url, token=server.token, session="seen"):
+        default, small = server.ask("GET", "snakekernel/api/pools")
+        assert (default["name"], small["name"]) == ("default", "small")
+        assert [session["session"] for session in default["sessions"]] == ["seen"]
+        assert "/" not in str(default["kernels"][0]["kernel_id"])
+        request = urllib.request.Request(
+            f"{server.url}metrics", headers={"Authorization": f"token {server.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=SOON) as answer:
+            told = answer.read().decode()
+        assert 'snakekernel_pool_sessions{pool="default"} 1.0' in told
+        monkeypatch.setenv("SERVED", server.token)
+        assert main(["pool", "status", "default", f"--url={server.url}", "--token-env=SERVED", "--json"]) == 0
+        (shown,) = json.loads(capsys.readouterr().out)["pools"]
+        assert [session["session"] for session in shown["sessions"]] == ["seen"]
+        assert shown["drains_on_sigterm"]
+        assert main(["pool", "status", f"--url={server.url}"]) == 1
+        assert "does not let us in" in capsys.readouterr().err
+        server.ask("DELETE", "snakekernel/api/pools/default/sessions/seen")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        ServerProcess(server.url, "wrong", server.process, server.log).ask("GET", "snakekernel/api/pools")
+
+
+def test_it_drains_when_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "begun"
+    code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(1.5)"
+    with (
+        jupyter_server(folder, "--maximum=2", "--spares=1", command=SERVE) as server,
+        snakekernel.connect(server.url, token=server.token) as snake,
+    ):
+        running = snake.submit("builtins.exec", args=[code, {}])
+        _until(marker.exists)
+        kernels = [
+            one for one in psutil.Process(server.process.pid).children() if "snake" in str(one.cmdline())
+        ]
+        server.process.terminate()
+        assert running.result(timeout=SOON) is None
+        assert server.process.wait(SOON) == 0
+        with pytest.raises(KernelLost):
+            snake.call("math.sqrt", args=[4])
+    assert kernels
+    assert not [kernel for kernel in kernels if kernel.is_running()]
+
+
+def test_a_pool_that_cannot_be(folder: Path) -> None:
+    (folder / "config").mkdir(exist_ok=True)
+    config = folder / "config" / "jupyter_server_config.py"
+    config.write_text("c.PoolServerApp.pools = {'bad': {'provisioner': 'no-such'}}")
+    try:
+        with jupyter_server(folder, command=SERVE) as server:
+            assert server.process.wait(SOON) == 1
+            assert "no-such" in server.log.read_text()
+    finally:
+        config.unlink()
+
+
+def test_without_jupyter_server() -> None:
+    code = f"import sys; sys.modules['jupyter_server'] = None\n{SERVE[1]}"
+    done = subprocess.run([sys.executable, "-c", code, "serve"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "snakekernel[serve]" in done.stderr
