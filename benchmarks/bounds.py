@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Literal
 
 from .kinds import OTHERS
@@ -60,14 +61,18 @@ def _most(*figures: float | None) -> float | None:
     return max((figure for figure in figures if figure is not None), default=None)
 
 
+#: Bounds that are measured, and shown, together.
+Part = Literal["bounds", "pool_bounds"]
 _Line = tuple[str, float | None, Literal["≤", "≥"], float | None]
 
 
-def judge(result: dict[str, Any]) -> list[Verdict]:
-    """What the bounds say of a result."""
+def judge(result: dict[str, Any], part: Part | None = None) -> list[Verdict]:
+    """What the bounds say of a result: those of one part, or all."""
     figures = _Figures(result)
-    parts = (_small, _in_flight, _dict, _steps, _sockets, _same_host, _kernels, _growth, _watched, _pools)
-    lines = (line for part in parts for line in part(figures))
+    peers = (_small, _in_flight, _dict, _steps, _sockets, _same_host, _kernels, _growth, _watched)
+    parts = {"bounds": peers, "pool_bounds": (_pools,)}
+    kinds = chain.from_iterable(parts.values()) if part is None else parts[part]
+    lines = (line for kind in kinds for line in kind(figures))
     return [
         Verdict(what, value, sign, limit)
         for what, value, sign, limit in lines
