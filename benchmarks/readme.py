@@ -1,8 +1,8 @@
 """Put a result's tables into a Markdown file, between markers that it has.
 
-``<!-- benchmarks: NAME -->`` begins a part, ``<!-- benchmarks: end -->`` ends it; what stands between them is
-replaced. Names are ``table``, ``bounds``, ``pool_bounds``, and those of workloads, whose own tables they hold.
-A result that says nothing of a workload, or of bounds, leaves them as they are.
+``<!-- benchmarks: NAME -->`` begins a part, ``<!-- benchmarks: end -->`` ends it; what stands between them
+is replaced. Names are ``table``, ``bounds``, ``pool_bounds``, and those of workloads, whose own tables they
+hold. A result that says nothing of a workload, or of bounds, leaves them as they are.
 """
 
 from __future__ import annotations

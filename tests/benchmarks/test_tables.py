@@ -102,16 +102,15 @@ def test_the_bounds_of_pools_stand_apart(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "<!-- benchmarks: bounds -->\nas before\n<!-- benchmarks: end -->\n"
-        "<!-- benchmarks: pool_bounds -->\nold\n<!-- benchmarks: end -->\n"
+        "<!-- benchmarks: pool_bounds -->\nreplaced\n<!-- benchmarks: end -->\n"
     )
-    rewrite(
-        page, result(kernel_start={"zygote": {"ratio": 0.2}}, checkout={"snakekernel pool": {"warm_ms": 9.0}})
-    )
+    starts, checkouts = {"zygote": {"ratio": 0.21}}, {"snakekernel pool": {"warm_ms": 9.12}}
+    rewrite(page, result(kernel_start=starts, checkout=checkouts))
     text = page.read_text()
     assert "as before" in text
-    assert "old" not in text
-    assert "| snakekernel pool: warm checkout, ms | 9 | ≤ 5 | **beyond** |" in text
-    assert "| kernel start, zygote: of a cold one | 0.2 | ≤ 0.5 | within |" in text
+    assert "replaced" not in text
+    assert "| snakekernel pool: warm checkout, ms | 9.12 | ≤ 5 | **beyond** |" in text
+    assert "| kernel start, zygote: of a cold one | 0.21 | ≤ 0.5 | within |" in text
 
 
 @pytest.mark.parametrize("text", ["nothing", "<!-- benchmarks: other -->\n<!-- benchmarks: end -->\n"])
