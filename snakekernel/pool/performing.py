@@ -312,6 +312,10 @@ class Performing(PoolOptions):
             self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
             await self._stop_member(member, now=True)
         else:
+            if member.is_unwanted:
+                # Something below has lost the cancellation.
+                await self._stop_member(member, now=True)
+                return
             del self._starts[member.number]
             self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
             self._tell(Started(member.number))
@@ -323,6 +327,7 @@ class Performing(PoolOptions):
         if start is not None:
             # It ends what it has begun; where that is under way, it is left to.
             if not member.is_ending:
+                member.is_unwanted = True
                 start.cancel()
             return
         text = f"Pool {self.name} stops {member!r}: {action.reason}"
