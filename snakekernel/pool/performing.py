@@ -94,6 +94,8 @@ class Performing(PoolOptions):
         self._tick_at = _NEVER
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starts: dict[int, asyncio.Task[None]] = {}
+        #: The kernels whose start has taken its first step.
+        self._begun: set[int] = set()
         #: Sessions that are being opened in their kernels.
         self._opening: set[asyncio.Future[Any]] = set()
         self._why_not_started = ""
@@ -304,7 +306,10 @@ class Performing(PoolOptions):
         self._starts[action.kernel] = self._spawn(self._start_member(member))
 
     async def _start_member(self, member: Member) -> None:
+        self._begun.add(member.number)
         try:
+            if member.is_unwanted:
+                raise asyncio.CancelledError
             if self._opening:
                 # To make a process holds the loop for a while: a checkout under way comes first.
                 await asyncio.wait(self._opening, timeout=_CHECKOUT)
@@ -335,7 +340,9 @@ class Performing(PoolOptions):
             # It ends what it has begun; where that is under way, it is left to.
             if not member.is_ending:
                 member.is_unwanted = True
-                start.cancel()
+                # A task that is cancelled before its first step would never take one.
+                if action.kernel in self._begun:
+                    start.cancel()
             return
         text = f"Pool {self.name} stops {member!r}: {action.reason}"
         self._note(logging.INFO, "kernel_stopping", text, member, reason=action.reason)
@@ -358,6 +365,7 @@ class Performing(PoolOptions):
     def _gone(self, member: Member) -> None:
         del self._members[member.number]
         self._starts.pop(member.number, None)
+        self._begun.discard(member.number)
         self._tell(Gone(member.number))
         self._changed.set()
 
