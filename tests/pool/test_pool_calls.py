@@ -107,6 +107,44 @@ async def test_a_kernel_that_does_not_stop_a_cancelled_call_is_replaced(one: Ker
     assert await one.call("os.getpid") != pid
 
 
+_SLOW_TO_STOP = """
+import asyncio, builtins, pathlib
+async def slow(begun):
+    builtins.told = []
+    try:
+        pathlib.Path(begun).touch()
+        await asyncio.sleep(600)
+    finally:
+        await asyncio.sleep(0.3)
+        builtins.told.append("stopped")
+builtins.slow = slow
+"""
+
+
+async def test_a_cancelled_coroutine_has_its_kernel_until_it_has_stopped(
+    one: KernelPool, tmp_path: Path
+) -> None:
+    await one.call("builtins.exec", _SLOW_TO_STOP, {})
+    begun = tmp_path / "begun"
+    running = asyncio.ensure_future(one.call("builtins.slow", str(begun)))
+    await until(begun.exists)
+    running.cancel()
+    assert await one.call("builtins.eval", "told") == ["stopped"]
+    assert running.cancelled()
+
+
+async def test_times_that_no_clock_comes_to_are_refused(one: KernelPool) -> None:
+    for time in (float("nan"), -1.0):
+        with pytest.raises(ValueError, match="queue_timeout"):
+            await one.call("math.sqrt", 4, queue_timeout=time)
+        with pytest.raises(ValueError, match="ttl"):
+            one.session("alice", ttl=time)
+    for name in ("", "~", "x" * 1_025, "\ud800", 7):
+        with pytest.raises(InvalidRequest, match="named by"):
+            one.session(name)  # type: ignore[arg-type]
+    assert await one.call("math.sqrt", 4, queue_timeout=float("inf")) == 2
+
+
 def target_range() -> range:
     return range(10**15)
 
