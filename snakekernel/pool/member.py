@@ -97,6 +97,8 @@ class Member:
         self._pidfd = -1
         #: Whether it is used no more, and why.
         self.is_ending = False
+        #: Whether it was to be stopped before it had started.
+        self.is_unwanted = False
         self.why = ""
         #: What its process ended with, as of ``subprocess``.
         self.status: int | None = None

@@ -94,6 +94,8 @@ class Performing(PoolOptions):
         self._tick_at = _NEVER
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starts: dict[int, asyncio.Task[None]] = {}
+        #: The kernels whose start has taken its first step.
+        self._begun: set[int] = set()
         #: Sessions that are being opened in their kernels.
         self._opening: set[asyncio.Future[Any]] = set()
         self._why_not_started = ""
@@ -304,7 +306,10 @@ class Performing(PoolOptions):
         self._starts[action.kernel] = self._spawn(self._start_member(member))
 
     async def _start_member(self, member: Member) -> None:
+        self._begun.add(member.number)
         try:
+            if member.is_unwanted:
+                raise asyncio.CancelledError
             if self._opening:
                 # To make a process holds the loop for a while: a checkout under way comes first.
                 await asyncio.wait(self._opening, timeout=_CHECKOUT)
@@ -319,6 +324,10 @@ class Performing(PoolOptions):
             self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
             await self._stop_member(member, now=True)
         else:
+            if member.is_unwanted:
+                # Something below has lost the cancellation.
+                await self._stop_member(member, now=True)
+                return
             del self._starts[member.number]
             self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
             self._tell(Started(member.number))
@@ -330,7 +339,10 @@ class Performing(PoolOptions):
         if start is not None:
             # It ends what it has begun; where that is under way, it is left to.
             if not member.is_ending:
-                start.cancel()
+                member.is_unwanted = True
+                # A task that is cancelled before its first step would never take one.
+                if action.kernel in self._begun:
+                    start.cancel()
             return
         text = f"Pool {self.name} stops {member!r}: {action.reason}"
         self._note(logging.INFO, "kernel_stopping", text, member, reason=action.reason)
@@ -353,6 +365,7 @@ class Performing(PoolOptions):
     def _gone(self, member: Member) -> None:
         del self._members[member.number]
         self._starts.pop(member.number, None)
+        self._begun.discard(member.number)
         self._tell(Gone(member.number))
         self._changed.set()
 
