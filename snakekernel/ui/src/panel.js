@@ -85,7 +85,11 @@ class Panel {
     );
     this.element.append(this.main, this.notice, this.said);
     this.off = this.state.onDraw(() => this.#draw());
-    this.#setSplit(host.storage?.get("split") ?? 0.45);
+    this.chosen = host.storage?.get("split") ?? 0.45;
+    this.#setSplit(this.chosen);
+    // The panel's height bounds the share: it is known only once it is laid out, and changes.
+    this.resizes = new ResizeObserver(() => this.#setSplit(this.chosen));
+    this.resizes.observe(this.main);
     this.#draw();
   }
 
@@ -103,6 +107,7 @@ class Panel {
     this.search.cancel();
     clearTimeout(this.saying);
     this.#closePage();
+    this.resizes.disconnect();
     this.details.dispose();
     this.list.dispose();
     this.state.dispose();
@@ -160,8 +165,6 @@ class Panel {
     const node = rows.length === 1 ? (active?.node ?? rows[0].node) : null;
     this.details.show(node ?? null);
     this.splitter.hidden = this.details.element.hidden;
-    // The panel's height, which bounds the share, may not have been known before.
-    if (!this.splitter.hidden) this.#setSplit(this.split);
   }
 
   /** What is seen, from the state of the kernel. */
@@ -282,22 +285,27 @@ class Panel {
       },
       onLostpointercapture: () => {
         splitter.removeEventListener("pointermove", drag);
-        this.host.storage?.set("split", this.split);
+        this.#keepSplit();
       },
       onKeydown: (event) => {
         const step = { ArrowUp: 0.05, ArrowDown: -0.05 }[event.key];
         if (!step) return;
         event.preventDefault();
         this.#setSplit(this.split + step);
-        this.host.storage?.set("split", this.split);
+        this.#keepSplit();
       },
     });
     return splitter;
   }
 
+  #keepSplit() {
+    this.chosen = this.split;
+    this.host.storage?.set("split", this.split);
+  }
+
   /** Which share of the height the details have. */
   #setSplit(share) {
-    const height = this.main?.clientHeight || 800;
+    const height = this.main.clientHeight || 800;
     const least = Math.min(0.5, LEAST_HEIGHT / height);
     this.split = Math.max(least, Math.min(1 - least * 2, Number(share) || 0.45));
     this.details.element.style.flexBasis = `${100 * this.split}%`;
