@@ -98,6 +98,7 @@ class Sidecar:
         self.engine = engine
         self.users = 0
         self.pid = 0
+        self._process: subprocess.Popen[bytes] | None = None
         self.is_lost = False
         self._options = options
         self._numbers = itertools.count(1)
@@ -131,7 +132,7 @@ class Sidecar:
                 return
             finally:
                 theirs.close()
-            self.pid = process.pid
+            self._process, self.pid = process, process.pid
             connection = self._connection = Connection(ours.detach())
             self._started.set_result(None)
             try:
@@ -270,6 +271,9 @@ class Sidecar:
                 except OSError:
                     pass
         self.thread.join(15)
+        if self._process is not None and self.thread.is_alive():
+            self._process.kill()
+            self.thread.join(5)
 
 
 _registry: Final[dict[tuple[str, bytes], Sidecar]] = {}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from engine_clusters import is_gone, until
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from traitlets import TraitError
@@ -30,6 +34,40 @@ async def test_a_missing_extra_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(Unsupported, match=r"snakekernel\[dask\]"):
         await manager.start_kernel()
     close_all()
+
+
+#: Stands for an engine's library that waits for what is gone.
+HANGS = """
+import pathlib, time
+def init(**options):
+    pathlib.Path({there!r}).touch()
+    time.sleep(1000)
+"""
+PROGRAM = """
+import sys
+from snakekernel.provisioners.sidecar import take_part
+print(take_part("ray", {"address": "auto", "timeout": 5.0}).pid, flush=True)
+sys.stdin.read()
+sys.exit()
+"""
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_sidecar_whose_engine_hangs_ends_with_its_program(tmp_path: Path, is_killed: bool) -> None:
+    there = tmp_path / "there"
+    (tmp_path / "ray.py").write_text(HANGS.format(there=str(there)))
+    words = [sys.executable, "-c", PROGRAM]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        sidecar = int(program.stdout.readline())
+        until(there.exists, "it connects to its engine")
+        if is_killed:
+            program.kill()
+        program.stdin.close()
+    until(lambda: is_gone(sidecar), "the sidecar is gone")
 
 
 def test_settings_are_checked() -> None:
