@@ -275,9 +275,9 @@ class Service:
 
     async def do_drop(self, token: str) -> None:
         _, _, receivers = self._parcels.pop(token, (None, "", set()))
-        for name in receivers & self._kernels.keys():
+        for kept in [self._kernels[name] for name in receivers & self._kernels.keys()]:
             try:
-                await asyncio.wait_for(self._kernels[name].actor.call("drop", token), AT_ONCE)
+                await asyncio.wait_for(kept.actor.call("drop", token), AT_ONCE)
             except (OwnerLost, TimeoutError):
                 # It goes with its owner.
                 pass

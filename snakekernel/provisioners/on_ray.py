@@ -85,7 +85,7 @@ class RayActor:
 
     async def remove(self) -> None:
         """See ``actors.Actor``."""
-        self._ray.kill(self._handle, no_restart=True)
+        await asyncio.to_thread(self._ray.kill, self._handle, no_restart=True)
 
 
 class RayDriver:

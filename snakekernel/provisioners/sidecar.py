@@ -234,6 +234,10 @@ class Sidecar:
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._opened)), timeout)
         except TimeoutError:
+            # The next kernel gets another one: what this one hangs in may be over.
+            _forget(self)
+            if self._process is not None:
+                self._process.kill()
             raise WorkerLost(f"No connection to {self.engine} within {timeout:g} s.") from None
         except SnakeError:
             # It ends; the next kernel gets another one.

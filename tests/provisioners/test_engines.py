@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 import snakekernel
 from snakekernel.client.launch import kernel_spec
-from snakekernel.errors import LimitExceeded, NotFound
+from snakekernel.errors import LimitExceeded, NotFound, SnakeError
 from snakekernel.memory.segments import open_segment, place
 from snakekernel.provisioners.sidecar import close_all
 
@@ -161,6 +162,22 @@ async def test_an_owner_that_hangs_or_dies_takes_its_kernel_along(cluster: tuple
         before = manager.get_connection_info()
         await manager.restart_kernel(now=True)
         assert manager.get_connection_info()["curve_publickey"] != before["curve_publickey"]
+        async with stock_client(manager) as client:
+            assert await said(client, "print(6 * 7)") == "42"
+
+
+@with_dask
+async def test_after_a_restart_that_fails_nothing_is_waited_for(cluster: tuple[str, str]) -> None:
+    async with kernel(cluster) as manager:
+        owner, argv = manager.provisioner.where["owner"], manager.kernel_spec.argv
+        for broken in (["/there/is/none"], [sys.executable, "-c", "raise SystemExit(3)"]):
+            manager.kernel_spec.argv = broken
+            with pytest.raises(SnakeError, match=r"could not be started|ended with 3"):
+                await manager.restart_kernel(now=True, newports=True)
+            assert await asyncio.wait_for(manager.provisioner.wait(), PATIENCE) is not None
+        manager.kernel_spec.argv = argv
+        await manager.restart_kernel(now=True)
+        assert manager.provisioner.where["owner"] == owner
         async with stock_client(manager) as client:
             assert await said(client, "print(6 * 7)") == "42"
 

@@ -114,8 +114,11 @@ def lab(placed: str, tmp_path: Path) -> Iterator[JupyterRest]:
         yield server
     finally:
         process.terminate()
-        # Read to the end: with a full pipe it would not end.
-        process.communicate(timeout=PATIENCE)
+        try:
+            # Read to the end: with a full pipe it would not end.
+            process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
 
 
 def test_jupyterlab_and_its_server(placed: str, lab: JupyterRest) -> None:
