@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Literal
 
 from .kinds import OTHERS
@@ -60,14 +61,18 @@ def _most(*figures: float | None) -> float | None:
     return max((figure for figure in figures if figure is not None), default=None)
 
 
+#: Bounds that are measured, and shown, together.
+Part = Literal["bounds", "pool_bounds"]
 _Line = tuple[str, float | None, Literal["≤", "≥"], float | None]
 
 
-def judge(result: dict[str, Any]) -> list[Verdict]:
-    """What the bounds say of a result."""
+def judge(result: dict[str, Any], part: Part | None = None) -> list[Verdict]:
+    """What the bounds say of a result: those of one part, or all."""
     figures = _Figures(result)
-    parts = (_small, _in_flight, _dict, _steps, _sockets, _same_host, _kernels, _growth, _watched)
-    lines = (line for part in parts for line in part(figures))
+    peers = (_small, _in_flight, _dict, _steps, _sockets, _same_host, _kernels, _growth, _watched)
+    parts = {"bounds": peers, "pool_bounds": (_pools,)}
+    kinds = chain.from_iterable(parts.values()) if part is None else parts[part]
+    lines = (line for kind in kinds for line in kind(figures))
     return [
         Verdict(what, value, sign, limit)
         for what, value, sign, limit in lines
@@ -192,3 +197,13 @@ def _watched(figures: _Figures) -> Iterator[_Line]:
             few, many = (figures.get("watched_cells", peer, key) for peer in (closed, name))
             ratio = None if few is None or many is None else many / few
             yield f"a cell ({what}), {name}: of its time with it closed", ratio, "≤", 1.05
+
+
+def _pools(figures: _Figures) -> Iterator[_Line]:
+    ratio = figures.get("pool_overhead", "a pool of one kernel", "ratio")
+    yield "a call through a pool: direct calls", ratio, "≤", 1.2
+    for name in ("snakekernel pool", "snakekernel pool, zygote"):
+        warm = figures.get("checkout", name, "warm_ms")
+        yield f"{name}: warm checkout, ms", warm, "≤", 5
+    for name in ("zygote", "zygote, numpy"):
+        yield f"kernel start, {name}: of a cold one", figures.get("kernel_start", name, "ratio"), "≤", 0.5

@@ -35,6 +35,8 @@ class Scale:
         rows: of the data frame.
         objects: in the store that has grown.
         starts: how often the kernels and the light servers are started.
+        workers: sizes of the crews, and pools, that share calls.
+        has_all_crews: whether other libraries' crews take part; they take long to start.
     """
 
     rounds: int
@@ -46,6 +48,8 @@ class Scale:
     rows: int
     objects: int
     starts: int
+    workers: tuple[int, ...]
+    has_all_crews: bool
 
 
 FULL: Final = Scale(
@@ -58,6 +62,8 @@ FULL: Final = Scale(
     rows=1_000_000,
     objects=100_000,
     starts=8,
+    workers=(1, 2, 4),
+    has_all_crews=True,
 )
 QUICK: Final = Scale(
     rounds=3,
@@ -69,6 +75,8 @@ QUICK: Final = Scale(
     rows=100_000,
     objects=5_000,
     starts=1,
+    workers=(2,),
+    has_all_crews=False,
 )
 
 

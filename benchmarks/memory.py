@@ -6,6 +6,7 @@ them among those who share, so that it may be added up.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 
@@ -33,3 +34,10 @@ def descendants() -> set[int]:
     import psutil
 
     return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def parents(pids: Iterable[int]) -> set[int]:
+    """The processes that started these, without this one."""
+    import psutil
+
+    return {psutil.Process(pid).ppid() for pid in pids} - {os.getpid()}

@@ -12,7 +12,7 @@ from ..peer import OUTSTANDING, Kind, Peer, one_by_one
 from ..processes import environment, folder, in_environment
 from ..served import Served
 
-_QUIET: Final = {
+QUIET: Final = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.gil.enabled": False,
 }
@@ -28,7 +28,7 @@ def opened() -> Iterator[Peer]:
         folder() as place,
         in_environment(environment()),
         # Profiling off; the scheduler has files, too.
-        dask.config.set({**_QUIET, "temporary-directory": str(place)}),
+        dask.config.set({**QUIET, "temporary-directory": str(place)}),
         distributed.LocalCluster(
             n_workers=1,
             threads_per_worker=1,

@@ -19,7 +19,7 @@ from ..served import Served
 
 #: Bytes: room for two arrays of 1 GB and what is being replaced.
 _STORE: Final = 4 << 30
-_SETTINGS: Final = {
+SETTINGS: Final = {
     **environment(),
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -35,14 +35,14 @@ class _Kept(Served):
 
 
 @contextmanager
-def opened() -> Iterator[Peer]:
-    """A cluster of its own on this machine, as small as it can be, and one actor."""
+def cluster(cpus: int) -> Iterator[Any]:
+    """A cluster of its own on this machine, as small as it can be; gives the module ``ray``."""
     import ray
 
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as place:
         try:
             ray.init(
-                num_cpus=1,
+                num_cpus=cpus,
                 object_store_memory=_STORE,
                 include_dashboard=False,
                 log_to_driver=False,
@@ -50,9 +50,16 @@ def opened() -> Iterator[Peer]:
                 configure_logging=False,
                 _temp_dir=place,
             )
-            yield _peer(ray)
+            yield ray
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def opened() -> Iterator[Peer]:
+    """One actor."""
+    with cluster(1) as ray:
+        yield _peer(ray)
 
 
 def _peer(ray: Any) -> Peer:
@@ -103,5 +110,5 @@ def _peer(ray: Any) -> Peer:
 
 
 KINDS: Final = [
-    Kind(name="Ray actor", open=opened, needs=("ray",), settings=_SETTINGS, phase=3, gigabyte=True)
+    Kind(name="Ray actor", open=opened, needs=("ray",), settings=SETTINGS, phase=3, gigabyte=True)
 ]

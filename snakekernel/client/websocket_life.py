@@ -33,7 +33,9 @@ _PARTING: Final = 1.0
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 #: States that the server tells of on iopub, where the process ends or is gone.
 _OVER: Final = frozenset({"restarting", "dead"})
+#: The code of a websocket closed for a message that is too big, and the bytes from which stock servers do.
 _TOO_BIG: Final = 1009
+_STOCK: Final = 10 << 20
 
 
 class _Told(msgspec.Struct):
@@ -67,6 +69,8 @@ class Life:
         self._headers = Headers(os.urandom(16).hex(), "snakekernel")
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._gone = asyncio.Event()
+        #: Bytes of the biggest message that was sent since the kernel last replied.
+        self._largest = 0
         self._channels: WebSocketClientConnection | None = None
         self._sockets: Sockets | None = None
         self._known: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -132,6 +136,8 @@ class Life:
             ends = self._look(channel, parts)
         except BadFrame:
             return
+        if channel == "shell":
+            self._largest = 0
         if self._sockets is not None:
             self._sockets.give(channel, parts)
         if ends:
@@ -147,8 +153,13 @@ class Life:
     def _reason(self) -> str:
         code = None if self._channels is None else self._channels.close_code
         reason = None if self._channels is None else self._channels.close_reason
-        if code == _TOO_BIG:
-            return f"The server at {self._shown} takes no messages of that size and closed the connection"
+        # It closes without waiting for the rest of the message, so its reason may be lost.
+        if code == _TOO_BIG or (code is None and self._largest > _STOCK):
+            size = f"{self._largest / (1 << 20):.0f} MiB"
+            sure = "is" if code == _TOO_BIG else "may be"
+            return (
+                f"{self._shown} closed the connection after a message of {size}, which {sure} too big for it"
+            )
         told = f" ({reason})" if reason else ""
         return f"The connection to {self._shown} was lost{told}"
 
@@ -186,6 +197,7 @@ class Life:
     def _send(self, channel: str, parts: Sequence[memoryview]) -> bool:
         assert self._channels is not None
         message = pack_message(channel, parts)
+        self._largest = max(self._largest, len(message))
         try:
             sent = asyncio.ensure_future(self._channels.write_message(message, binary=True))
         except WebSocketClosedError:

@@ -118,6 +118,7 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
             session_id,
             named,
             parent=self,
+            context=self.context,
             log=self.log,
             kernel_name=name,
             kernel_spec_manager=self.kernel_spec_manager,

@@ -98,6 +98,21 @@ def test_a_workloads_own_part_is_left_by_a_result_without_it(tmp_path: Path) -> 
     assert "old" not in page.read_text()
 
 
+def test_the_bounds_of_pools_stand_apart(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- benchmarks: bounds -->\nas before\n<!-- benchmarks: end -->\n"
+        "<!-- benchmarks: pool_bounds -->\nreplaced\n<!-- benchmarks: end -->\n"
+    )
+    starts, checkouts = {"zygote": {"ratio": 0.21}}, {"snakekernel pool": {"warm_ms": 9.12}}
+    rewrite(page, result(kernel_start=starts, checkout=checkouts))
+    text = page.read_text()
+    assert "as before" in text
+    assert "replaced" not in text
+    assert "| snakekernel pool: warm checkout, ms | 9.12 | ≤ 5 | **beyond** |" in text
+    assert "| kernel start, zygote: of a cold one | 0.21 | ≤ 0.5 | within |" in text
+
+
 @pytest.mark.parametrize("text", ["nothing", "<!-- benchmarks: other -->\n<!-- benchmarks: end -->\n"])
 def test_a_file_without_the_part_is_refused(tmp_path: Path, text: str) -> None:
     page = tmp_path / "page.md"

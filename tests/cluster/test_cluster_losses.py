@@ -61,11 +61,14 @@ class Fleet:
     async def on_each_host(self) -> dict[str, Open]:
         """One session on each host, by the host's name."""
         found: dict[str, Open] = {}
+        spare: list[Open] = []
         while len(found) < len(self.cluster.workers):
             one = await self.open()
             if found.setdefault(one.host.name, one) is not one:
-                one.handle.close()
-                await self.pool.close_session(one.id)
+                spare.append(one)
+        for one in spare:
+            one.handle.close()
+            await self.pool.close_session(one.id)
         return found
 
 
@@ -163,15 +166,14 @@ async def test_kernels_outlive_the_control_plane_by_what_the_engine_gives_them(
     fleet: Fleet, placed: dict[str, Open]
 ) -> None:
     one = placed["worker-3"]
-    pending = asyncio.ensure_future(one.snake.call("time.sleep", args=[100]))
     death = asyncio.ensure_future(_death(one.pid))
     fleet.cluster.kill_control_plane()
     if fleet.cluster.engine == "ray":
         # Calls do not go through the engine; Dask's workers end at once when their scheduler does.
-        assert await one.snake.call("math.sqrt", args=[4], concurrent=True) == 2
+        assert await one.snake.call("math.sqrt", args=[4]) == 2
     async with asyncio.timeout(3 * _BOUND):
         with pytest.raises(WorkerLost):
-            await pending
+            await one.snake.call("time.sleep", args=[100])
         await death
     # Nothing places kernels any more, which is told and not waited for without end.
     with pytest.raises(SnakeError):

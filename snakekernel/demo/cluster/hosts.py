@@ -57,6 +57,7 @@ class Host:
         self._mark = f"{network.name}-{name}"
         #: This end of its link; None for hosts without a namespace of their own.
         self._device = device
+        self._last: subprocess.Popen[bytes] | None = None
 
     def spawn(
         self, command: Sequence[str], *, env: Mapping[str, str] | None = None, log: str = "output"
@@ -75,8 +76,13 @@ class Host:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._last = process
         self._network.processes.append(process)
         return process
+
+    def is_busy(self) -> bool:
+        """Whether what was started last still runs."""
+        return self._last is not None and self._last.poll() is None
 
     def pids(self) -> set[int]:
         """The processes that run on this host."""
@@ -145,7 +151,9 @@ class Network:
             #: The address of this very process in the network.
             self.address = f"{_BLOCK if is_isolated else '127.0'}.{self.subnet}.1"
             if is_isolated:
-                _ip("link", "add", "name", self.name, "type", "bridge")
+                # An address of its own: otherwise it has that of one of its links, until that one goes.
+                own = ":".join(f"{byte:02x}" for byte in (2, *os.urandom(5)))
+                _ip("link", "add", "name", self.name, "address", own, "type", "bridge")
                 _ip("address", "add", f"{self.address}/24", "dev", self.name)
                 _ip("link", "set", self.name, "up")
             #: This very process's host: what is started on it ends with the network, too.
