@@ -22,7 +22,6 @@ from typing import Final
 VARIABLE: Final = "SNAKEKERNEL_LEASE"
 #: One renewal on the pipe.
 RENEWAL: Final = struct.Struct("=d")
-_PR_SET_PDEATHSIG: Final = 1
 #: Seconds after which the timer does what the thread should have done.
 _AFTER: Final = 0.25
 
@@ -81,10 +80,7 @@ def guard() -> None:
     pipe, until = int(descriptor), float(instant)
     # Held by this process alone, or a child that lives on would take the owner for alive.
     os.set_inheritable(pipe, False)
-    if sys.platform == "linux":
-        # It ends the kernel while C code holds the interpreter too. Where the owner has gone before this
-        # line, the pipe has come to its end.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # The end of the pipe tells of the owner's; a signal with its death would leave our children running.
     deadline = Deadline()
     deadline.set(until + _AFTER)
     threading.Thread(target=_watch, args=(pipe, until, deadline), name="Lease", daemon=True).start()

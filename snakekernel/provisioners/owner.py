@@ -2,8 +2,8 @@
 
 Rules: no engine is known here. The kernel listens on this host's address under Curve, with keys made here,
 in a folder of mode 0700; keys are in no argument and no environment variable. Instants are of this host's
-own clock: who renews the lease says until when in the owner's time, so no clocks are compared. Only one
-permanent thread starts and reaps processes, for what ends a kernel with its parent goes by that thread.
+own clock: who renews the lease says until when in the owner's time, so no clocks are compared. One thread
+starts and reaps processes.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ class KernelOwner:
                 raise StartFailed(f"The kernel did not listen within {timeout:g} s.\n{self._text()}")
 
     def _run(self) -> None:
-        """The permanent thread: starts each process and waits for its end."""
+        """Start each process and wait for its end."""
         while (order := self._orders.get()) is not None:
             options, reply = order
             try:

@@ -25,7 +25,8 @@ from snakekernel.errors import LimitExceeded, NotFound, SnakeError
 from snakekernel.memory.segments import open_segment, place
 from snakekernel.provisioners.sidecar import close_all
 
-pytestmark = [pytest.mark.kernel]
+#: On a busy machine a cluster of Ray is there in its second or third attempt.
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(240)]
 
 LEASE = 3.0
 
@@ -155,8 +156,11 @@ async def test_an_owner_that_hangs_or_dies_takes_its_kernel_along(cluster: tuple
             owner.resume()
     async with kernel(cluster) as manager:
         where = manager.provisioner.where
+        with snakekernel.connect(manager.connection_file) as snake:
+            started = "__import__('subprocess').Popen(['sleep', '600']).pid"
+            child = snake.call("builtins.eval", args=[started])
         os.kill(where["owner"], signal.SIGKILL)
-        until(lambda: is_gone(where["pid"]), "the kernel is gone")
+        until(lambda: is_gone(where["pid"]) and is_gone(child), "the kernel and its child are gone")
         assert await manager.provisioner.wait() == -signal.SIGKILL
         # Elsewhere, and under other keys.
         before = manager.get_connection_info()

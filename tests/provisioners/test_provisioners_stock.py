@@ -23,7 +23,8 @@ from stock_client import Stock
 
 from snakekernel.provisioners.sidecar import close_all
 
-pytestmark = pytest.mark.kernel
+#: On a busy machine a cluster of Ray is there in its second or third attempt.
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module", params=["zygote", *sorted(CLUSTERS)])
