@@ -292,7 +292,9 @@ class Service:
 
 
 def _told(wants: dict[str, Any]) -> str:
-    said = [f"{name} {value}" for name, value in wants.items() if value]
+    # A runtime environment may hold secrets.
+    shown = {**wants, "runtime_env": ", ".join(wants.get("runtime_env", ()))}
+    said = [f"{name} {value}" for name, value in shown.items() if value]
     return ", ".join(said) or "a worker"
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 from engine_clusters import PATIENCE, is_gone
 
@@ -35,9 +34,8 @@ def owner() -> Iterator[KernelOwner]:
 
 
 def test_a_lease_that_nobody_renews_ends_the_kernel(owner: KernelOwner) -> None:
-    # Suspended, it cannot end itself.
-    pid = owner.start(["sleep", "600"], {}, None, None, clock() + 1.0)["pid"]
-    psutil.Process(pid).suspend()
+    # Stopped, it cannot end itself.
+    pid = owner.start(["sh", "-c", "kill -STOP $$"], {}, None, None, clock() + 1.0)["pid"]
     _, code = owner.beat(0.0, PATIENCE)
     assert code == -signal.SIGKILL
     assert is_gone(pid)

@@ -17,6 +17,7 @@ from snakekernel.client.launch import kernel_spec
 from snakekernel.errors import Unsupported
 from snakekernel.provisioners.actors import DriverError
 from snakekernel.provisioners.dask import DaskProvisioner
+from snakekernel.provisioners.driver import _told
 from snakekernel.provisioners.on_dask import refuse_plain
 from snakekernel.provisioners.ray import RayProvisioner
 from snakekernel.provisioners.sidecar import close_all
@@ -81,6 +82,11 @@ def test_settings_are_checked() -> None:
         RayProvisioner(address="ray://head:10001").connection_options()
     with pytest.raises(TraitError, match="tls needs tls_ca_file"):
         DaskProvisioner(tls={"tls_ca_file": "ca.pem"})
+
+
+def test_what_a_cluster_could_not_give_is_told_without_secrets() -> None:
+    provisioner = RayProvisioner(gpus=2, runtime_env={"pip": ["x"], "env_vars": {"TOKEN": "secret"}})
+    assert _told(provisioner.wants()) == "cpus 1.0, gpus 2.0, runtime_env pip, env_vars"
 
 
 @pytest.mark.parametrize("address", ["tls://10.0.0.1:8786", "tcp://127.0.0.1:8786", "localhost:8786"])
