@@ -69,6 +69,8 @@ class DaskActor:
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """See ``actors.Actor``."""
+        if self._proxy is None:
+            raise OwnerLost("It was let go of.")
         try:
             return await self._proxy.call(method, *arguments)
         except StartFailed as error:
@@ -107,7 +109,9 @@ class DaskActor:
 
     async def remove(self) -> None:
         """See ``actors.Actor``."""
-        self._future.release()
+        self._proxy = None
+        # Released, an actor would stay at its worker until the last proxy of it is garbage here.
+        await self._client.cancel([self._future], force=True)
 
 
 class DaskDriver:

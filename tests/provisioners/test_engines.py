@@ -171,6 +171,19 @@ async def test_an_owner_that_hangs_or_dies_takes_its_kernel_along(cluster: tuple
 
 
 @with_dask
+async def test_owners_that_are_let_go_leave_nothing_in_their_worker(cluster: tuple[str, str]) -> None:
+    async def use() -> None:
+        async with kernel(cluster):
+            pass
+
+    async with kernel(cluster) as manager:
+        worker = psutil.Process(manager.provisioner.where["owner"])
+        threads = worker.num_threads()
+        await asyncio.gather(*(use() for _ in range(5)))
+    until(lambda: worker.num_threads() <= threads, "their threads have ended")
+
+
+@with_dask
 async def test_after_a_restart_that_fails_nothing_is_waited_for(cluster: tuple[str, str]) -> None:
     async with kernel(cluster) as manager:
         owner, argv = manager.provisioner.where["owner"], manager.kernel_spec.argv
