@@ -22,8 +22,8 @@ from typing import Final
 VARIABLE: Final = "SNAKEKERNEL_LEASE"
 #: One renewal on the pipe.
 RENEWAL: Final = struct.Struct("=d")
-#: Seconds after which the timer does what the thread should have done.
-_AFTER: Final = 0.25
+#: Seconds after which the timer does what the thread should have done; less than the margin of whoever counts.
+_AFTER: Final = 1.0
 
 
 def clock() -> float:
@@ -81,22 +81,29 @@ def guard() -> None:
     # Held by this process alone, or a child that lives on would take the owner for alive.
     os.set_inheritable(pipe, False)
     # The end of the pipe tells of the owner's; a signal with its death would leave our children running.
-    deadline = Deadline()
-    deadline.set(until + _AFTER)
-    threading.Thread(target=_watch, args=(pipe, until, deadline), name="Lease", daemon=True).start()
-
-
-def _watch(pipe: int, until: float, deadline: Deadline) -> None:
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
-    while (left := until - clock()) > 0:
-        if not poll.poll(left * 1000):
-            continue
-        text = os.read(pipe, RENEWAL.size * 64)
-        if not text:
+    if poll.poll(0):
+        # Renewed while this process came up.
+        until = _read(pipe, until)
+    deadline = Deadline()
+    deadline.set(until + _AFTER)
+    threading.Thread(target=_watch, args=(pipe, poll, until, deadline), name="Lease", daemon=True).start()
+
+
+def _read(pipe: int, until: float) -> float:
+    """Until when, by what is on the pipe too; 0 at its end."""
+    text = os.read(pipe, RENEWAL.size * 512)
+    return max(until, *(renewed for (renewed,) in RENEWAL.iter_unpack(text))) if text else 0.0
+
+
+def _watch(pipe: int, poll: select.poll, until: float, deadline: Deadline) -> None:
+    while True:
+        left = max(0.0, until - clock())
+        if poll.poll(left * 1000):
+            until = _read(pipe, until)
+        if until <= clock():
             break
-        for (renewed,) in RENEWAL.iter_unpack(text[: len(text) - len(text) % RENEWAL.size]):
-            until = max(until, renewed)
         deadline.set(until + _AFTER)
     if os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)

@@ -171,6 +171,18 @@ async def test_an_owner_that_hangs_or_dies_takes_its_kernel_along(cluster: tuple
 
 
 @with_dask
+async def test_a_start_that_takes_longer_than_a_lease(cluster: tuple[str, str]) -> None:
+    manager = AsyncKernelManager()
+    manager._kernel_spec = KernelSpec(**spec_for(cluster))
+    manager.kernel_spec.argv[:0] = ["sh", "-c", f'sleep {LEASE + 1}; exec "$@"', "sh"]
+    await manager.start_kernel()
+    try:
+        assert await manager.is_alive()
+    finally:
+        await manager.shutdown_kernel(now=True)
+
+
+@with_dask
 async def test_owners_that_are_let_go_leave_nothing_in_their_worker(cluster: tuple[str, str]) -> None:
     async def use() -> None:
         async with kernel(cluster):
