@@ -22,7 +22,7 @@ from typing import Final
 VARIABLE: Final = "SNAKEKERNEL_LEASE"
 #: One renewal on the pipe.
 RENEWAL: Final = struct.Struct("=d")
-#: Seconds after which the timer does what the thread should have done; less than the margin of whoever counts.
+#: Seconds after which the timer does what the thread should have done; whoever counts has a larger margin.
 _AFTER: Final = 1.0
 
 
