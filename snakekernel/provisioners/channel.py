@@ -10,6 +10,8 @@ import msgspec
 MARGIN: Final = 2.0
 #: The exit code that a fenced kernel is said to have: that of what ended it.
 FENCED: Final = -9
+#: That of one whose process could not be started, as of a shell.
+NOT_STARTED: Final = 127
 
 
 class Ask(msgspec.Struct, frozen=True, tag="ask"):

@@ -4,7 +4,8 @@ Rules: everything runs on one loop; only the channel is read by a thread. A rene
 kernel may run, in its owner's own time: as late as the lease after it was *sent*, however long it travels.
 So a kernel is certainly dead once that and a margin have passed since the last renewal was sent. Renewals
 stop with the first one that is not answered in time, and go on when the owner answers a beat that renews
-nothing. The process ends with its host, and first ends its kernels.
+nothing. A start says until when, too: one that comes late is refused. The process ends with its host, first
+ends its kernels, and waits for no library: one that cannot run for half a minute is ended by the system.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import uuid
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
-from ..kernel.fence import clock
+from ..kernel.fence import Deadline, clock
 from .actors import Actor, Driver, DriverError, OwnerLost
-from .channel import DECODER, ENCODER, FENCED, MARGIN, Answer, Ask, News
+from .channel import DECODER, ENCODER, FENCED, MARGIN, NOT_STARTED, Answer, Ask, News
 
 #: Seconds for what an owner does at once: signals, the end of its kernel.
 AT_ONCE: Final = 10.0
+#: Seconds for which some library may keep this process from running.
+_STUCK: Final = 30.0
 ENGINES: Final = {"ray": "on_ray:RayDriver", "dask": "on_dask:DaskDriver"}
 
 
@@ -42,11 +45,20 @@ class Kept:
         self._stamp = self._stamped = self._sent = 0.0
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, stamp: float) -> None:
-        """The kernel runs; its owner's time was ``stamp`` a moment ago."""
-        self._stamp, self._stamped, self._sent = stamp, clock(), clock()
+    async def until(self) -> float:
+        """For its start: the end of a lease from now on, in its owner's time."""
+        self._stamp, _ = await asyncio.wait_for(self.actor.call("beat", 0.0, 0.0), AT_ONCE)
+        self._stamped = self._sent = clock()
+        return self._stamp + self.lease
+
+    def begin(self) -> None:
+        """The kernel runs."""
         self._is_reachable, self._is_doomed = True, False
         self._task = asyncio.create_task(self._keep())
+
+    def lapse(self) -> None:
+        """Nobody knows whether it was started."""
+        self._task = asyncio.create_task(self._lapse())
 
     def doom(self) -> None:
         """Renew no more: it is to end."""
@@ -67,6 +79,10 @@ class Kept:
         if self._task is not None and not self._task.done():
             self._task.cancel()
             self._tell(News(self.name, True, code))
+
+    async def _lapse(self) -> None:
+        await asyncio.sleep(self._sent + self.lease + MARGIN - clock())
+        self._tell(News(self.name, False, FENCED, True))
 
     async def _keep(self) -> None:
         pause, patience = self.lease / 4, self.lease / 2
@@ -182,18 +198,24 @@ class Service:
         kept = self._kernel(kernel)
         if not kept.is_over:
             raise DriverError("invalid", "The kernel runs already.")
-        call = kept.actor.call(
-            "start",
-            arguments["argv"],
-            arguments["env"],
-            arguments["cwd"],
-            arguments["python"],
-            kept.lease,
-            timeout,
-            arguments["keep_ports"],
-        )
-        started: dict[str, Any] = await asyncio.wait_for(call, timeout + AT_ONCE)
-        kept.begin(started.pop("stamp"))
+        try:
+            until, names = await kept.until(), ("argv", "env", "cwd", "python")
+            words = [arguments[name] for name in names]
+            call = kept.actor.call("start", *words, until, arguments["keep_ports"])
+            started: dict[str, Any] = await asyncio.wait_for(call, AT_ONCE)
+        except DriverError:
+            self.tell(News(kernel, True, NOT_STARTED))
+            raise
+        except BaseException:  # it may run, or come late
+            kept.lapse()
+            raise
+        kept.begin()
+        try:
+            call = kept.actor.call("listens", timeout)
+            started["connection"] = await asyncio.wait_for(call, timeout + AT_ONCE)
+        except BaseException:  # nobody will use it
+            kept.doom()
+            raise
         return started
 
     async def do_signal(self, kernel: str, number: int) -> None:
@@ -253,32 +275,40 @@ class Service:
 
     async def do_drop(self, token: str) -> None:
         _, _, receivers = self._parcels.pop(token, (None, "", set()))
-        for name in receivers & self._kernels.keys():
+        for kept in [self._kernels[name] for name in receivers & self._kernels.keys()]:
             try:
-                await asyncio.wait_for(self._kernels[name].actor.call("drop", token), AT_ONCE)
+                await asyncio.wait_for(kept.actor.call("drop", token), AT_ONCE)
             except (OwnerLost, TimeoutError):
                 # It goes with its owner.
                 pass
 
     async def close(self) -> None:
         """End all kernels and disconnect."""
-        await asyncio.gather(*(self.do_release(name) for name in list(self._kernels)))
+        releases = (self.do_release(name) for name in list(self._kernels))
+        # Their leases end what could not be told to end.
+        await asyncio.gather(*releases, return_exceptions=True)
         if self._driver is not None:
             await self._driver.close()
 
 
 def _told(wants: dict[str, Any]) -> str:
-    said = [f"{name} {value}" for name, value in wants.items() if value]
+    # A runtime environment may hold secrets.
+    shown = {**wants, "runtime_env": ", ".join(wants.get("runtime_env", ()))}
+    said = [f"{name} {value}" for name, value in shown.items() if value]
     return ", ".join(said) or "a worker"
 
 
 def _read(connection: Connection, loop: asyncio.AbstractEventLoop, service: Service) -> None:
+    deadline = Deadline()
     try:
         while True:
-            ask = DECODER.decode(connection.recv_bytes())
-            loop.call_soon_threadsafe(service.hear, ask)
+            deadline.set(clock() + _STUCK)
+            if connection.poll(_STUCK / 6):
+                ask = DECODER.decode(connection.recv_bytes())
+                loop.call_soon_threadsafe(service.hear, ask)
     except (EOFError, OSError):
         loop.call_soon_threadsafe(service.ended.set)
+        deadline.set(clock() + 2 * AT_ONCE)
 
 
 async def _serve(connection: Connection) -> None:
@@ -289,9 +319,10 @@ async def _serve(connection: Connection) -> None:
     await service.ended.wait()
     try:
         await asyncio.wait_for(service.close(), AT_ONCE)
-    except TimeoutError:
-        # Their leases end what could not be told to end.
-        pass
+    except Exception as error:  # whatever the engine says: this is the end
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    # Threads of the engines' libraries wait for what is gone; asyncio and Python would wait for them.
+    os._exit(0)
 
 
 def main() -> None:
@@ -302,8 +333,6 @@ def main() -> None:
         # A forked child of the host may hold the other end: its end alone would not tell.
         ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
     asyncio.run(_serve(connection))
-    # Threads of the engines' libraries wait for what is gone.
-    os._exit(0)
 
 
 if __name__ == "__main__":

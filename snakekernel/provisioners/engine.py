@@ -22,7 +22,6 @@ from jupyter_core.paths import jupyter_runtime_dir
 from traitlets import Dict, Float, Int, TraitError, Unicode, validate
 
 from ..errors import InvalidRequest, SnakeError, WorkerLost
-from .channel import MARGIN
 from .sidecar import Sidecar, Watched, take_part
 
 #: Seconds for what an owner does at once, the way there and back included.
@@ -206,10 +205,9 @@ class EngineProvisioner(KernelProvisionerBase):
             try:
                 return await self._start(sidecar, name, arguments)
             except WorkerLost:
-                self._watched = None
-                sidecar.forget(name)
                 # It may have started all the same, and ends by its lease.
-                await asyncio.sleep(self.lease + MARGIN)
+                await self.wait()
+                sidecar.forget(name)
         self.log.warning("The owner of kernel %s is lost; it starts anew elsewhere.", self.kernel_id)
         await self._release()
         return None

@@ -172,14 +172,18 @@ class Zygote:
         self._requests = ours
 
     def ask(self, descriptors: Sequence[int]) -> None:
-        """Send a request. Raises ZygoteLost where it has ended, BlockingIOError where many wait already."""
+        """Send a request.
+
+        Raises ZygoteLost where it has ended, BlockingIOError where many wait already, Unfit where the
+        descriptors cannot be sent.
+        """
         try:
             socket.send_fds(self._requests, [b"\0"], descriptors, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-        except BlockingIOError:
-            raise
         except OSError as error:
-            if error.errno in (errno.ETOOMANYREFS, errno.ENOBUFS):
+            if error.errno in (errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS):
                 raise BlockingIOError(error.errno, error.strerror) from None
+            if error.errno == errno.EBADF and self._requests.fileno() >= 0:
+                raise Unfit("a standard stream of this process is closed") from None
             raise ZygoteLost from None
 
     def retire(self) -> None:
@@ -220,7 +224,10 @@ def zygote_of(kind: Kind) -> Zygote:
             if zygote.process.poll() is not None:
                 del _zygotes[other]
                 zygote.let_go()
-        _ending[:] = [zygote for zygote in _ending if zygote.process.poll() is None]
+        for zygote in list(_ending):
+            if zygote.process.poll() is not None:
+                _ending.remove(zygote)
+                zygote.let_go()
         # Kept in the order of their use.
         zygote = _zygotes.pop(kind) if kind in _zygotes else Zygote(kind)
         _zygotes[kind] = zygote
@@ -232,12 +239,12 @@ def zygote_of(kind: Kind) -> Zygote:
 
 
 def forget(kind: Kind, zygote: Zygote) -> None:
-    """Let go of a zygote that has no kernels and cannot make any."""
+    """Ask a zygote that did not do no more; kernels that it has live on."""
     with _lock:
         if _zygotes.get(kind) is zygote:
             del _zygotes[kind]
             _ending.append(zygote)
-            zygote.let_go()
+            zygote.retire()
 
 
 def exclude(interpreter: tuple[str, ...], library: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,10 +29,10 @@ class DaskOwner:
         from distributed import get_worker
 
         worker = get_worker()
-        host = urlsplit(worker.address).hostname or "127.0.0.1"
         self.address = worker.address
-        # Workers inside a process have no host in their address.
-        self._owner = KernelOwner(name, host if host[:1].isdigit() or ":" in host else "127.0.0.1")
+        # Kernels listen on addresses, not on names; workers inside a process have no host in theirs.
+        host = urlsplit(worker.address).hostname or "127.0.0.1"
+        self._owner = KernelOwner(name, host if ":" in host else socket.gethostbyname(host))
         self._threads = ThreadPoolExecutor(8, thread_name_prefix=f"owner {name}")
 
     async def call(self, method: str, *arguments: Any) -> Any:
@@ -68,6 +69,8 @@ class DaskActor:
 
     async def call(self, method: str, *arguments: Any) -> Any:
         """See ``actors.Actor``."""
+        if self._proxy is None:
+            raise OwnerLost("It was let go of.")
         try:
             return await self._proxy.call(method, *arguments)
         except StartFailed as error:
@@ -106,7 +109,9 @@ class DaskActor:
 
     async def remove(self) -> None:
         """See ``actors.Actor``."""
-        self._future.release()
+        self._proxy = None
+        # Released, an actor would stay at its worker until the last proxy of it is garbage here.
+        await self._client.cancel([self._future], force=True)
 
 
 class DaskDriver:

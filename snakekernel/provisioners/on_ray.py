@@ -85,7 +85,7 @@ class RayActor:
 
     async def remove(self) -> None:
         """See ``actors.Actor``."""
-        self._ray.kill(self._handle, no_restart=True)
+        await asyncio.to_thread(self._ray.kill, self._handle, no_restart=True)
 
 
 class RayDriver:
@@ -148,10 +148,16 @@ class RayDriver:
             "label_selector": labels or None,
             "runtime_env": wants["runtime_env"] or None,
         }
-        kind = self._ray.remote(RayOwner)
-        handle = kind.options(**{key: value for key, value in options.items() if value is not None}).remote(
-            name
+        kind = self._ray.remote(RayOwner).options(
+            **{key: value for key, value in options.items() if value is not None}
         )
+        # The caller waits while the head registers a name; leases are renewed meanwhile.
+        making = asyncio.ensure_future(asyncio.to_thread(kind.remote, name))
+        try:
+            handle = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(self._unwanted)
+            raise
         actor = RayActor(self._ray, handle)
         try:
             await actor.call("stderr_tail")
@@ -161,6 +167,10 @@ class RayDriver:
             await actor.remove()
             raise
         return actor
+
+    def _unwanted(self, making: asyncio.Future[Any]) -> None:
+        if not making.cancelled() and making.exception() is None:
+            self._ray.kill(making.result(), no_restart=True)
 
     async def close(self) -> None:
         """See ``actors.Driver``."""

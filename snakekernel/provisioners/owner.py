@@ -2,8 +2,8 @@
 
 Rules: no engine is known here. The kernel listens on this host's address under Curve, with keys made here,
 in a folder of mode 0700; keys are in no argument and no environment variable. Instants are of this host's
-own clock: who renews the lease says until when in the owner's time, so no clocks are compared. Only one
-permanent thread starts and reaps processes, for what ends a kernel with its parent goes by that thread.
+own clock: who renews the lease says until when in the owner's time, so no clocks are compared. One thread
+starts and reaps processes.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class KernelOwner:
         self._lines: collections.deque[str] = collections.deque(maxlen=_LINES)
         self._changed = threading.Condition()
         self._process: subprocess.Popen[bytes] | None = None
+        #: From before a process is started until its end is known.
+        self._is_busy = False
         self._exit: int | None = None
         self._until = 0.0
         self._lapsed = False
@@ -68,8 +70,11 @@ class KernelOwner:
         )
         _sweep()
         self._folder = Path(tempfile.mkdtemp(prefix=_FOLDER))
-        self._lock_file = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        # Under its name only when it is locked, or whoever sweeps would take it for one of the dead.
+        unlocked = self._folder / "unlocked"
+        self._lock_file = os.open(unlocked, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        unlocked.rename(self._folder / "lock")
         self._is_open = True
         OWNERS[name] = self
         threading.Thread(target=self._run, name=f"kernel of {name}", daemon=True).start()
@@ -83,45 +88,47 @@ class KernelOwner:
         env: dict[str, str],
         cwd: str | None,
         python: str | None,
-        lease: float,
-        timeout: float,
+        until: float,
         keep_ports: bool = False,
     ) -> dict[str, Any]:
         """Start the kernel; again after it has ended, with the same keys and, if asked, the same ports.
 
-        ``argv`` has ``{connection_file}`` and ``{python}`` where those belong. Gives ``connection``, ``pid``,
-        ``owner`` (its pid) and ``stamp``, now. Raises StartFailed.
+        ``argv`` has ``{connection_file}`` and ``{python}`` where those belong; ``until`` is the end of its
+        lease, in this host's time: what comes after that was given up by whoever asked for it. Gives ``pid``,
+        ``owner`` (its pid) and ``host``. Raises StartFailed.
         """
         with self._changed:
-            if not self._is_open:
-                raise StartFailed("The owner is closed.")
-            if self._process is not None and self._exit is None:
+            if self._is_busy:
                 raise StartFailed("A kernel runs already.")
-            self._until, self._lapsed, self._exit = clock() + lease, False, None
-            self._changed.notify_all()
-        file = self._write_connection(keep_ports)
-        words = {"{connection_file}": str(file), "{python}": python or sys.executable}
-        argv = [_filled(word, words) for word in argv]
-        base = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_KERNELS)}
-        options = {
-            "args": argv,
-            "env": {**base, **env, "JPY_PARENT_PID": str(os.getpid())},
-            "cwd": cwd if cwd and os.path.isdir(cwd) else None,
-            "lease": lease,
-        }
+            if until <= clock():
+                raise StartFailed("The start came too late.")
+            # The id of the one before may be another process's by now.
+            self._process, self._exit = None, None
+            self._is_busy, self._until, self._lapsed = True, until, False
         reply: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._orders.put((options, reply))
+        try:
+            words = {
+                "{connection_file}": str(self._write_connection(keep_ports)),
+                "{python}": python or sys.executable,
+            }
+            base = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_KERNELS)}
+            options = {
+                "args": [_filled(word, words) for word in argv],
+                "env": {**base, **env, "JPY_PARENT_PID": str(os.getpid())},
+                "cwd": cwd if cwd and os.path.isdir(cwd) else None,
+            }
+            with self._changed:
+                if not self._is_open:
+                    raise StartFailed("The owner is closed.")
+                self._orders.put((options, reply))
+        except BaseException:
+            with self._changed:
+                self._is_busy = False
+            raise
         outcome = reply.get()
         if isinstance(outcome, Exception):
             raise StartFailed(f"The kernel's process could not be started: {outcome}") from outcome
-        self._await_ports(file, timeout)
-        return {
-            "connection": self._connection,
-            "pid": outcome,
-            "owner": os.getpid(),
-            "host": os.uname().nodename,
-            "stamp": clock(),
-        }
+        return {"pid": outcome, "owner": os.getpid(), "host": os.uname().nodename}
 
     def _write_connection(self, keep_ports: bool) -> Path:
         import zmq
@@ -146,15 +153,17 @@ class KernelOwner:
             json.dump({**self._connection, **ports}, stream)
         return file
 
-    def _await_ports(self, file: Path, timeout: float) -> None:
+    def listens(self, timeout: float) -> dict[str, Any]:
+        """Wait until the kernel listens; its connection. Raises StartFailed; the kernel is ended then."""
         # The kernel takes free ports itself and writes them down, so nobody can take them before it.
+        file = self._folder / "kernel.json"
         deadline = time.monotonic() + timeout
         while True:
             try:
                 ports = {name: json.loads(file.read_bytes())[name] for name in PORTS}
                 if all(ports.values()):
                     self._connection.update(ports)
-                    return
+                    return self._connection
             except (ValueError, KeyError, FileNotFoundError):
                 # It is being written at this moment.
                 pass
@@ -164,40 +173,28 @@ class KernelOwner:
                 raise StartFailed(f"The kernel ended with {self._exit} at its start.\n{self._text()}")
             if time.monotonic() > deadline:
                 self.send_signal(signal.SIGKILL)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._exit is not None, timeout=5)
                 raise StartFailed(f"The kernel did not listen within {timeout:g} s.\n{self._text()}")
 
     def _run(self) -> None:
-        """The permanent thread: starts each process and waits for its end."""
+        """Start each process and wait for its end."""
         while (order := self._orders.get()) is not None:
             options, reply = order
-            lease = options.pop("lease")
-            reader, writer = os.pipe()
-            blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             try:
-                options["env"][VARIABLE] = f"{reader}:{lease}"
-                process = subprocess.Popen(
-                    **options,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=(reader,),
-                )
+                process, writer = self._spawn(options)
             except (OSError, ValueError, TypeError) as error:
-                os.close(writer)
                 with self._changed:
-                    self._exit = 127
+                    self._is_busy, self._exit = False, 127
+                    self._changed.notify_all()
                 reply.put(error)
                 continue
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-                os.close(reader)
-            os.set_blocking(writer, False)
             with self._changed:
                 self._process, self._lease_pipe = process, writer
-                # It may have lapsed, or been closed, before there was a process to end.
-                if self._lapsed or not self._is_open:
+                if not self._is_open:
                     self._signal(signal.SIGKILL)
+                # Its lease is watched from here on.
+                self._changed.notify_all()
             assert process.stdout is not None
             threading.Thread(
                 target=self._read, args=(process.stdout,), name=f"output of {self.name}", daemon=True
@@ -205,12 +202,35 @@ class KernelOwner:
             reply.put(process.pid)
             self._reap(process)
 
+    def _spawn(self, options: dict[str, Any]) -> tuple[subprocess.Popen[bytes], int]:
+        """The process and our end of the pipe of its lease."""
+        reader, writer = os.pipe()
+        blocked = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        try:
+            options["env"][VARIABLE] = f"{reader}:{self._until}"
+            process = subprocess.Popen(
+                **options,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(reader,),
+            )
+        except BaseException:
+            os.close(writer)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            os.close(reader)
+        os.set_blocking(writer, False)
+        return process, writer
+
     def _reap(self, process: subprocess.Popen[bytes]) -> None:
         # Left unreaped until the lock is held: its number stays its own while others send signals to it.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self._changed:
             self._signal(signal.SIGKILL)
-            self._exit = process.wait()
+            self._exit, self._is_busy = process.wait(), False
             os.close(self._lease_pipe)
             self._lease_pipe = -1
             self._changed.notify_all()
@@ -224,7 +244,8 @@ class KernelOwner:
                     continue
                 left = self._until - clock()
                 if left > 0:
-                    self._changed.wait(left)
+                    # What is waited does not count while the host sleeps.
+                    self._changed.wait(min(left, 1.0))
                     continue
                 self._lapsed = True
                 self._signal(signal.SIGKILL)

@@ -98,6 +98,7 @@ class Sidecar:
         self.engine = engine
         self.users = 0
         self.pid = 0
+        self._process: subprocess.Popen[bytes] | None = None
         self.is_lost = False
         self._options = options
         self._numbers = itertools.count(1)
@@ -131,7 +132,7 @@ class Sidecar:
                 return
             finally:
                 theirs.close()
-            self.pid = process.pid
+            self._process, self.pid = process, process.pid
             connection = self._connection = Connection(ours.detach())
             self._started.set_result(None)
             try:
@@ -233,6 +234,10 @@ class Sidecar:
         try:
             await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._opened)), timeout)
         except TimeoutError:
+            # The next kernel gets another one: what this one hangs in may be over.
+            _forget(self)
+            if self._process is not None:
+                self._process.kill()
             raise WorkerLost(f"No connection to {self.engine} within {timeout:g} s.") from None
         except SnakeError:
             # It ends; the next kernel gets another one.
@@ -270,6 +275,9 @@ class Sidecar:
                 except OSError:
                     pass
         self.thread.join(15)
+        if self._process is not None and self.thread.is_alive():
+            self._process.kill()
+            self.thread.join(5)
 
 
 _registry: Final[dict[tuple[str, bytes], Sidecar]] = {}

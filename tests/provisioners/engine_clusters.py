@@ -17,8 +17,9 @@ from pathlib import Path
 
 import psutil
 
+from snakekernel.demo.cluster.engines import RAY
+
 PATIENCE = 90.0
-AGENTS = ("metrics-export", "dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent")
 
 
 def until(is_so: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
@@ -136,11 +137,9 @@ def _start_head(folder: Path, started: list[subprocess.Popen[bytes]]) -> str | N
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             [
-                str(Path(sys.executable).with_name("ray")),
-                *("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=false"),
+                *(sys.executable, "-c", RAY, "start", "--head", "--block"),
+                *("--disable-usage-stats", "--include-dashboard=false", "--include-log-monitor=false"),
                 *(f"--port={port}", f"--temp-dir={folder}", "--num-cpus=4"),
-                # A raylet waits 15 s for agents to say which they have, and ends; it knows these.
-                *(f"--{agent}-port={free_port()}" for agent in AGENTS),
                 *(f"--node-ip-address={host}", f"--object-store-memory={100 << 20}"),
             ],
             stdout=output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -20,11 +21,12 @@ from jupyter_client.manager import AsyncKernelManager
 
 import snakekernel
 from snakekernel.client.launch import kernel_spec
-from snakekernel.errors import LimitExceeded, NotFound
+from snakekernel.errors import LimitExceeded, NotFound, SnakeError
 from snakekernel.memory.segments import open_segment, place
 from snakekernel.provisioners.sidecar import close_all
 
-pytestmark = [pytest.mark.kernel]
+#: On a busy machine a cluster of Ray is there in its second or third attempt.
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(240)]
 
 LEASE = 3.0
 
@@ -154,13 +156,57 @@ async def test_an_owner_that_hangs_or_dies_takes_its_kernel_along(cluster: tuple
             owner.resume()
     async with kernel(cluster) as manager:
         where = manager.provisioner.where
+        with snakekernel.connect(manager.connection_file) as snake:
+            started = "__import__('subprocess').Popen(['sleep', '600']).pid"
+            child = snake.call("builtins.eval", args=[started])
         os.kill(where["owner"], signal.SIGKILL)
-        until(lambda: is_gone(where["pid"]), "the kernel is gone")
+        until(lambda: is_gone(where["pid"]) and is_gone(child), "the kernel and its child are gone")
         assert await manager.provisioner.wait() == -signal.SIGKILL
         # Elsewhere, and under other keys.
         before = manager.get_connection_info()
         await manager.restart_kernel(now=True)
         assert manager.get_connection_info()["curve_publickey"] != before["curve_publickey"]
+        async with stock_client(manager) as client:
+            assert await said(client, "print(6 * 7)") == "42"
+
+
+@with_dask
+async def test_a_start_that_takes_longer_than_a_lease(cluster: tuple[str, str]) -> None:
+    manager = AsyncKernelManager()
+    manager._kernel_spec = KernelSpec(**spec_for(cluster))
+    manager.kernel_spec.argv[:0] = ["sh", "-c", f'sleep {LEASE + 1}; exec "$@"', "sh"]
+    await manager.start_kernel()
+    try:
+        assert await manager.is_alive()
+    finally:
+        await manager.shutdown_kernel(now=True)
+
+
+@with_dask
+async def test_owners_that_are_let_go_leave_nothing_in_their_worker(cluster: tuple[str, str]) -> None:
+    async def use() -> None:
+        async with kernel(cluster):
+            pass
+
+    async with kernel(cluster) as manager:
+        worker = psutil.Process(manager.provisioner.where["owner"])
+        threads = worker.num_threads()
+        await asyncio.gather(*(use() for _ in range(5)))
+    until(lambda: worker.num_threads() <= threads, "their threads have ended")
+
+
+@with_dask
+async def test_after_a_restart_that_fails_nothing_is_waited_for(cluster: tuple[str, str]) -> None:
+    async with kernel(cluster) as manager:
+        owner, argv = manager.provisioner.where["owner"], manager.kernel_spec.argv
+        for broken in (["/there/is/none"], [sys.executable, "-c", "raise SystemExit(3)"]):
+            manager.kernel_spec.argv = broken
+            with pytest.raises(SnakeError, match=r"could not be started|ended with 3"):
+                await manager.restart_kernel(now=True, newports=True)
+            assert await asyncio.wait_for(manager.provisioner.wait(), PATIENCE) is not None
+        manager.kernel_spec.argv = argv
+        await manager.restart_kernel(now=True)
+        assert manager.provisioner.where["owner"] == owner
         async with stock_client(manager) as client:
             assert await said(client, "print(6 * 7)") == "42"
 

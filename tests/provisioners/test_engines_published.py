@@ -17,7 +17,8 @@ from snakekernel.errors import NotFound, WorkerLost
 from snakekernel.memory.publications import HOST
 from snakekernel.provisioners.sidecar import close_all
 
-pytestmark = [pytest.mark.kernel]
+#: On a busy machine a cluster of Ray is there in its second or third attempt.
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(240)]
 
 LENGTH = 1 << 20
 

@@ -23,7 +23,8 @@ from stock_client import Stock
 
 from snakekernel.provisioners.sidecar import close_all
 
-pytestmark = pytest.mark.kernel
+#: On a busy machine a cluster of Ray is there in its second or third attempt.
+pytestmark = [pytest.mark.kernel, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module", params=["zygote", *sorted(CLUSTERS)])
@@ -114,8 +115,11 @@ def lab(placed: str, tmp_path: Path) -> Iterator[JupyterRest]:
         yield server
     finally:
         process.terminate()
-        # Read to the end: with a full pipe it would not end.
-        process.communicate(timeout=PATIENCE)
+        try:
+            # Read to the end: with a full pipe it would not end.
+            process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
 
 
 def test_jupyterlab_and_its_server(placed: str, lab: JupyterRest) -> None:

@@ -25,7 +25,7 @@ _PATIENCE = 60
 _TRIES = 4
 #: The command ``ray`` as it is where only ``ray`` itself is installed, without what ``ray[default]`` adds:
 #: fewer processes, which start in half the time.
-_RAY = """
+RAY = """
 import sys
 sys.modules["grpc"] = None
 from ray.scripts.scripts import main
@@ -108,7 +108,7 @@ class RayCluster:
 
     def _spawn(self, host: Host, cpus: int, *options: str) -> None:
         command = [
-            *(sys.executable, "-c", _RAY, "start"),
+            *(sys.executable, "-c", RAY, "start"),
             f"--node-ip-address={host.address}",
             f"--num-cpus={cpus}",
             "--object-store-memory=80000000",
