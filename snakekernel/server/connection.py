@@ -69,6 +69,8 @@ class ServedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]  #
         """As stock."""
         if getattr(stream, "channel", stream) == "shell":
             self._active()
+            _, parts = self.session.feed_identities(outgoing_msg)
+            self.kernel_manager.replied(lambda: str(self.session.unpack(parts[2])["msg_id"]))
         super().handle_outgoing_message(stream, outgoing_msg)
 
     def _active(self) -> None:
