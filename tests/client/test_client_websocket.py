@@ -213,6 +213,9 @@ def test_what_cannot_be_reached(
         (ValueError, "http://", {}),
         (ValueError, f"http://someone:{wrong}@{host}/", {}),
         (ValueError, f"{server.url}api/kernels/x", {"kernel_name": "y"}),
+        (ValueError, server.url, {"kernel_name": "x", "pool": "y"}),
+        # A token's file ends with a line's end.
+        (ValueError, server.url, {"token": f"{wrong}\n"}),
         (TypeError, "some-kernel", {"token": wrong}),
         (FileNotFoundError, server.url.replace("http:", "https:"), {"ca_file": "/no/such/file"}),
     ]
