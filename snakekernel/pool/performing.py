@@ -43,6 +43,9 @@ from .session import FOR_EVER, OpenSession
 from .status_files import StatusFile
 
 _NEVER: Final = float("inf")
+#: Seconds that the start of a kernel waits for checkouts, and for what their owners do next.
+_CHECKOUT: Final = 0.1
+_CHECKED_OUT: Final = 0.005
 #: Seconds after the end of a call within which the policy looks what is due.
 _LATE: Final = 1.0
 #: Seconds after which a kernel that could not be ended is ended again.
@@ -90,6 +93,8 @@ class Performing(PoolOptions):
         self._tick_at = _NEVER
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starts: dict[int, asyncio.Task[None]] = {}
+        #: Sessions that are being opened in their kernels.
+        self._opening: set[asyncio.Future[Any]] = set()
         self._why_not_started = ""
         self._perform = {
             Start: self._start,
@@ -248,6 +253,8 @@ class Performing(PoolOptions):
         except KernelLost as error:
             opened = asyncio.get_running_loop().create_future()
             opened.set_exception(error)
+        self._opening.add(opened)
+        opened.add_done_callback(self._opening.discard)
         found = self._sessions[session_id] = OpenSession(session_id, member, opened)
         opened.add_done_callback(lambda over: self._session_opened(found))
         return found
@@ -292,6 +299,10 @@ class Performing(PoolOptions):
 
     async def _start_member(self, member: Member) -> None:
         try:
+            if self._opening:
+                # To make a process holds the loop for a while: a checkout under way comes first.
+                await asyncio.wait(self._opening, timeout=_CHECKOUT)
+                await asyncio.sleep(_CHECKED_OUT)
             await member.start(self.start_timeout, self.preload)
         except asyncio.CancelledError:
             # It is to be stopped.

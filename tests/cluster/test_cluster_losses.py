@@ -166,15 +166,14 @@ async def test_kernels_outlive_the_control_plane_by_what_the_engine_gives_them(
     fleet: Fleet, placed: dict[str, Open]
 ) -> None:
     one = placed["worker-3"]
-    pending = asyncio.ensure_future(one.snake.call("time.sleep", args=[100]))
     death = asyncio.ensure_future(_death(one.pid))
     fleet.cluster.kill_control_plane()
     if fleet.cluster.engine == "ray":
         # Calls do not go through the engine; Dask's workers end at once when their scheduler does.
-        assert await one.snake.call("math.sqrt", args=[4], concurrent=True) == 2
+        assert await one.snake.call("math.sqrt", args=[4]) == 2
     async with asyncio.timeout(3 * _BOUND):
         with pytest.raises(WorkerLost):
-            await pending
+            await one.snake.call("time.sleep", args=[100])
         await death
     # Nothing places kernels any more, which is told and not waited for without end.
     with pytest.raises(SnakeError):

@@ -48,15 +48,9 @@ class _Story:
 
     def show(self, pool: KernelPool) -> None:
         """The pool's own account of itself."""
-        table = Table("kernel", "host", "state", "sessions", "calls served", title="pool.status()")
+        table = Table("kernel", "host", "state", "session", title="pool.status()")
         for kernel in pool.status().kernels:
-            table.add_row(
-                str(kernel.number),
-                kernel.host or "",
-                kernel.state,
-                ", ".join(kernel.sessions),
-                str(kernel.served),
-            )
+            table.add_row(str(kernel.number), kernel.host or "", kernel.state, ", ".join(kernel.sessions))
         self.console.print(table)
 
 
