@@ -24,7 +24,7 @@ from jupyter_process import SERVE, ServerProcess, jupyter_server
 import snakekernel
 from snakekernel import AsyncClient
 from snakekernel.cli.app import main
-from snakekernel.errors import Denied, InvalidRequest, KernelLost, QueueTimeout, WorkerLost
+from snakekernel.errors import Denied, InvalidRequest, KernelLost, QueueTimeout, ReplyTimeout, WorkerLost
 from snakekernel.server.pools import Pools
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
@@ -129,6 +129,8 @@ async def test_pools_by_name_and_full_ones(server: ServerProcess) -> None:
         assert await snake.call("os.getenv", args=["POOL"]) == "small"
         with pytest.raises(QueueTimeout, match="small"):
             await AsyncClient.connect(server.url, token=server.token, pool="small")
+        with pytest.raises(ReplyTimeout):
+            await AsyncClient.connect(server.url, token=server.token, pool="small", timeout=0.2)
         # Its next process has ports of its own.
         pid = await snake.call("os.getpid")
         (kernel_id,) = server.kernels()
@@ -243,6 +245,8 @@ def test_status_and_metrics(
         assert shown["drains_on_sigterm"]
         assert main(["pool", "status", f"--url={server.url}"]) == 1
         assert "does not let us in" in capsys.readouterr().err
+        assert main(["pool", "status", f"--url={server.url}?token={server.token}"]) == 1
+        assert server.token not in "".join(capsys.readouterr())
         server.ask("DELETE", "snakekernel/api/pools/default/sessions/seen")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         ServerProcess(server.url, "wrong", server.process, server.log).ask("GET", "snakekernel/api/pools")
