@@ -10,9 +10,10 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from inspect import CORO_CREATED, getcoroutinestate
+from typing import Any, Final, Self, TypeVar
 
 from ..client.client import Client
 from ..client.connection import find
@@ -24,6 +25,7 @@ from .session import PoolSession
 from .status import PoolStatus
 
 _T = TypeVar("_T")
+_WITHIN: Final = "A callback or an iterable of a pool runs in the pool's own thread, and cannot wait for it."
 
 
 class BlockingKernelPool:
@@ -35,9 +37,11 @@ class BlockingKernelPool:
 
     def __init__(self, **options: Any) -> None:
         self.pool = KernelPool(**options)
-        self._pid = os.getpid()
+        self._pid = -1
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        #: What threads wait for.
+        self._pending: set[Future[Any]] = set()
 
     # -- opening and closing -----------------------------------------------------------------------
 
@@ -45,6 +49,7 @@ class BlockingKernelPool:
         """Begin: kernels start from now on. ``with`` does it."""
         if self._thread is not None:
             raise RuntimeError("A pool is opened once; make another.")
+        self._pid = os.getpid()
         begun: Future[asyncio.AbstractEventLoop] = Future()
         name = f"snakekernel-pool-{self.pool.name}"
         self._thread = threading.Thread(target=self._run, args=(begun,), name=name, daemon=True)
@@ -62,8 +67,19 @@ class BlockingKernelPool:
             self._over = asyncio.Event()
             begun.set_result(asyncio.get_running_loop())
             await self._over.wait()
+            # Where whoever closed it was interrupted, or it was never closed properly.
+            await self.pool.close()
 
-        asyncio.run(serve())
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
+        finally:
+            # Of those who came when the loop was about to end; it runs nothing any more.
+            for future in list(self._pending):
+                future.cancel()
 
     def _do(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Have the loop do it; whoever is interrupted meanwhile cancels it."""
@@ -71,16 +87,29 @@ class BlockingKernelPool:
         if loop is None or os.getpid() != self._pid:
             work.close()
             raise PoolClosed("This pool is not open in this process: enter it with `with`.")
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError(_WITHIN)
         try:
             future = asyncio.run_coroutine_threadsafe(work, loop)
         except RuntimeError:
             work.close()
             raise PoolClosed(f"The pool {self.pool.name!r} is closed; nothing was sent.") from None
+        self._pending.add(future)
         try:
+            if loop.is_closed():
+                future.cancel()
             return future.result()
+        except CancelledError:
+            # By nobody but the end of the loop.
+            if getcoroutinestate(work) == CORO_CREATED:
+                work.close()
+            raise PoolClosed(f"The pool {self.pool.name!r} is closed; nothing was sent.") from None
         except BaseException:
             future.cancel()
             raise
+        finally:
+            self._pending.discard(future)
 
     def drain(self, timeout: float | None = None) -> None:
         """As of ``KernelPool``; the pool is closed then."""
@@ -90,6 +119,8 @@ class BlockingKernelPool:
     def close(self) -> None:
         """End everything now: what runs fails with WorkerLost. Idempotent."""
         if self._loop is not None and os.getpid() == self._pid:
+            if threading.current_thread() is self._thread:
+                raise RuntimeError(_WITHIN)
             try:
                 self._do(self.pool.close())
             finally:
@@ -127,14 +158,14 @@ class BlockingKernelPool:
     ) -> Iterator[Client]:
         """As of ``KernelPool``: ``with pool.session("alice") as snake: …``, with a blocking client."""
         handle = self.pool.session(session_id, ttl=ttl, queue_timeout=queue_timeout)
-        link = self._do(self._check_out(handle))
         try:
-            client = Client(link)
+            client = Client(self._do(self._check_out(handle)))
             try:
                 yield client._in_session(handle.session_id)
             finally:
                 client.close()
         finally:
+            # Also where waiting was interrupted when it was about to be given.
             self._let_go(handle)
 
     async def _check_out(self, handle: PoolSession) -> Link:
@@ -153,7 +184,7 @@ class BlockingKernelPool:
 
     def _let_go(self, handle: PoolSession) -> None:
         loop = self._loop
-        if loop is not None:
+        if loop is not None and os.getpid() == self._pid:
             try:
                 loop.call_soon_threadsafe(handle.close)
             except RuntimeError:

@@ -16,9 +16,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import zmq.asyncio
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.multikernelmanager import AsyncMultiKernelManager
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import default
 
@@ -89,6 +91,11 @@ class PoolKernels(AsyncMultiKernelManager):
     def _where_jupyter_looks(self) -> str:
         return str(runtime_folder())
 
+    @default("context")
+    def _of_the_process(self) -> Any:
+        # One of our own would end with a pool that nobody closed, and wait for its sockets for ever.
+        return zmq.asyncio.Context.instance()
+
     def pre_start_kernel(self, kernel_name: str | None, kwargs: Any) -> tuple[Any, str, str]:
         """As stock; the kernel is of our kernelspec and listens where we want it to."""
         manager: Any
@@ -115,6 +122,8 @@ class PoolKernels(AsyncMultiKernelManager):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        # Else the only one there is would be made with the first pool, and keep that for ever.
+        KernelProvisionerFactory.instance(config=self.config)
         #: Managers of kernels by id, those included that did not start.
         self.made: dict[str, PoolKernelManager] = {}
 
@@ -123,11 +132,6 @@ class PoolKernels(AsyncMultiKernelManager):
         self.made.pop(kernel_id, None)
         self._pending_kernels.pop(kernel_id, None)
         self.remove_kernel(kernel_id)
-
-    def close(self) -> None:
-        """Let go of what the managers share; all kernels are gone."""
-        if self._created_context:
-            self.context.destroy(linger=0)
 
 
 def spec_of(

@@ -11,6 +11,7 @@ import asyncio
 import os
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -40,11 +41,20 @@ def _quoted(lines: Sequence[str]) -> str:
     return "".join(["\nIt wrote:", *(f"\n  {line}" for line in lines[-_LINES:])]) if lines else ""
 
 
+def _abandon(process: Any, pid: int) -> None:
+    if os.getpid() == pid and process.poll() is None:
+        process.kill()
+
+
 class MemberClient(AsyncClient):
     """The client of a pool's kernel; what its handles give are views of it."""
 
     async def close(self) -> None:
         """Does nothing: the connection is the pool's, which ends it with the kernel."""
+
+    async def _enter(self) -> AsyncClient:
+        # Of whoever enters what he was given: it is open already.
+        return self
 
     async def end(self) -> None:
         """Close the connection. Idempotent."""
@@ -77,10 +87,13 @@ class Member:
         self._pidfd = -1
         #: Whether it is used no more, and why.
         self.is_ending = False
+        #: Whether it was to be stopped before it had started.
+        self.is_unwanted = False
         self.why = ""
         #: What its process ended with, as of ``subprocess``.
         self.status: int | None = None
         self._polling: asyncio.Task[None] | None = None
+        self._abandoned: weakref.finalize[..., Member] | None = None
         #: Set once the process has ended for certain.
         self._dead = asyncio.Event()
         #: When its start began, and when it could be used, by the monotonic clock.
@@ -139,6 +152,9 @@ class Member:
                 await self.client._send("ping", {}, whole, None, None, channel="shell")
                 for name in preload:
                     await self.client.call("importlib.import_module", args=[name], returns="none")
+                if self.is_ending:
+                    # It answered, and was lost before the answer was read: nobody would be told again.
+                    raise KernelLost(self.why)
         except Exception as error:
             why, told = self.why, self.told() or await self._told_elsewhere()
             if isinstance(error, TimeoutError):
@@ -189,6 +205,9 @@ class Member:
 
     def _watch(self) -> None:
         pid = self.pid
+        if pid is not None:
+            # Of a pool that nobody closed: it ends with this, at the latest when Python exits.
+            self._abandoned = weakref.finalize(self, _abandon, self.provisioner.process, os.getpid())
         if pid is not None and hasattr(os, "pidfd_open"):
             # Where it is gone already, or the system forbids it, polling tells.
             with suppress(OSError):
@@ -293,4 +312,6 @@ class Member:
                 async with asyncio.timeout(_EVERY):
                     await self._dead.wait()
         self.status = status
+        if self._abandoned is not None:
+            self._abandoned.detach()
         await provisioner.wait()

@@ -39,7 +39,7 @@ from .kernels import PoolKernels
 from .member import Member
 from .options import PoolOptions
 from .policy import Policy
-from .session import FOR_EVER, OpenSession
+from .session import FOR_EVER, OpenSession, seconds
 from .status_files import StatusFile
 
 _NEVER: Final = float("inf")
@@ -78,6 +78,7 @@ class Performing(PoolOptions):
         #: Where its metrics are served, and what ends that.
         self.metrics_url: str | None = None
         self._end_metrics: Callable[[], None] = _nothing
+        self._end_signals: list[Callable[[], None]] = []
         #: "new", "open", "draining", "closing", "closed".
         self._state = "new"
         self._members: dict[int, Member] = {}
@@ -93,6 +94,8 @@ class Performing(PoolOptions):
         self._tick_at = _NEVER
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starts: dict[int, asyncio.Task[None]] = {}
+        #: The kernels whose start has taken its first step.
+        self._begun: set[int] = set()
         #: Sessions that are being opened in their kernels.
         self._opening: set[asyncio.Future[Any]] = set()
         self._why_not_started = ""
@@ -192,7 +195,9 @@ class Performing(PoolOptions):
     def _deadline(self, timeout: float | None) -> float | None:
         if timeout is None:
             timeout = self.queue_timeout
-        return None if timeout is None else monotonic() + timeout
+            if timeout is None:
+                return None
+        return monotonic() + seconds("queue_timeout", timeout)
 
     async def _granted(self, ticket: int) -> Any:
         """What a ticket gets that got nothing at once; its waiting can be cancelled."""
@@ -250,7 +255,8 @@ class Performing(PoolOptions):
         try:
             # Sent at once; a task, for whoever asked first may be cancelled, and others wait for it too.
             opened = asyncio.ensure_future(member.client.create_session(session_id, ttl=FOR_EVER))
-        except KernelLost as error:
+        except Exception as error:
+            # KernelLost, for one; whoever waits for the session is told.
             opened = asyncio.get_running_loop().create_future()
             opened.set_exception(error)
         self._opening.add(opened)
@@ -270,11 +276,13 @@ class Performing(PoolOptions):
         if found is not None:
             text = f"Session {action.session!r} of pool {self.name} ended: {action.reason}"
             self._note(logging.INFO, "session_ended", text, session=action.session, reason=action.reason)
-            self._forget(found, is_lost=action.reason == "lost")
+            self._forget(found)
 
-    def _forget(self, found: OpenSession, *, is_lost: bool = False) -> None:
+    def _forget(self, found: OpenSession) -> None:
         """A session is over. What is held of it stays dead, though its kernel may go on."""
-        goes_on = self.sessions_per_kernel > 1 and not is_lost
+        found.is_over = True
+        kernel = self._policy.fleet.kernels.get(found.member.number)
+        goes_on = kernel is not None and kernel.state == "sessions"
         for handle in found.handles:
             handle.lose(goes_on)
         if goes_on:
@@ -298,7 +306,10 @@ class Performing(PoolOptions):
         self._starts[action.kernel] = self._spawn(self._start_member(member))
 
     async def _start_member(self, member: Member) -> None:
+        self._begun.add(member.number)
         try:
+            if member.is_unwanted:
+                raise asyncio.CancelledError
             if self._opening:
                 # To make a process holds the loop for a while: a checkout under way comes first.
                 await asyncio.wait(self._opening, timeout=_CHECKOUT)
@@ -307,11 +318,16 @@ class Performing(PoolOptions):
         except asyncio.CancelledError:
             # It is to be stopped.
             await self._stop_member(member, now=True)
-        except KernelLost as error:
+        except Exception as error:
+            # KernelLost, or whatever a provisioner raises: it is to be ended in any case.
             self._why_not_started = str(error)
             self._note(logging.WARNING, "start_failed", f"Pool {self.name}: {error}", member)
             await self._stop_member(member, now=True)
         else:
+            if member.is_unwanted:
+                # Something below has lost the cancellation.
+                await self._stop_member(member, now=True)
+                return
             del self._starts[member.number]
             self._note(logging.INFO, "kernel_started", f"Pool {self.name} has {member!r}", member)
             self._tell(Started(member.number))
@@ -323,7 +339,10 @@ class Performing(PoolOptions):
         if start is not None:
             # It ends what it has begun; where that is under way, it is left to.
             if not member.is_ending:
-                start.cancel()
+                member.is_unwanted = True
+                # A task that is cancelled before its first step would never take one.
+                if action.kernel in self._begun:
+                    start.cancel()
             return
         text = f"Pool {self.name} stops {member!r}: {action.reason}"
         self._note(logging.INFO, "kernel_stopping", text, member, reason=action.reason)
@@ -346,6 +365,7 @@ class Performing(PoolOptions):
     def _gone(self, member: Member) -> None:
         del self._members[member.number]
         self._starts.pop(member.number, None)
+        self._begun.discard(member.number)
         self._tell(Gone(member.number))
         self._changed.set()
 
@@ -366,6 +386,11 @@ class Performing(PoolOptions):
             for member in list(self._members.values()):
                 if member.began is None:
                     continue
-                memory = await member.measure()
+                try:
+                    memory = await member.measure()
+                except Exception:
+                    # Whatever a provisioner raises: the others are measured all the same.
+                    self.log.warning("Pool %s cannot measure %r", self.name, member, exc_info=True)
+                    continue
                 if memory is not None:
                     self._tell(Measured(member.number, memory))

@@ -26,6 +26,7 @@ from .performing import Performing
 from .policy import Policy
 from .publishing import Carrier
 from .session import OpenSession, PoolSession
+from .signals import on_signal
 from .status import PoolStatus, status_of
 from .status_files import StatusFile
 
@@ -109,11 +110,12 @@ class KernelPool(Performing):
 
     def drain_on(self, *signals: int, timeout: float | None = None) -> None:
         """Drain when the process gets one of these signals, such as ``signal.SIGTERM``."""
-        self.drains_on_sigterm = SIGTERM in signals
+        self._check_open()
+        for number in signals:
+            self._end_signals.append(on_signal(self._loop, number, lambda: self._spawn(self.drain(timeout))))
+        self.drains_on_sigterm |= SIGTERM in signals
         if self._file is not None:
             self._file.changed()
-        for number in signals:
-            self._loop.add_signal_handler(number, lambda: self._spawn(self.drain(timeout)))
 
     async def wait_closed(self) -> None:
         """Wait until the pool is closed, by whomever."""
@@ -138,9 +140,12 @@ class KernelPool(Performing):
             self._timer.cancel()
         self._freeing.close()
         await self._kernels.carrier.settled()
-        self._kernels.close()
         self._state = "closed"
-        self._end_metrics()
+        for end in self._end_signals:
+            end()
+        # Its server looks every half second whether it is to end.
+        if self.metrics_url is not None:
+            await asyncio.to_thread(self._end_metrics)
         if self._file is not None:
             self._file.close()
         self._note(logging.INFO, "pool_closed", f"Pool {self.name} is closed")
@@ -205,6 +210,9 @@ class KernelPool(Performing):
         member = self._ask(CallAsked(ticket, self._deadline(queue_timeout)))
         if member is None:
             member = await self._granted(ticket)
+        if concurrent is None and self.calls_per_kernel == 1:
+            # There is none beside it; and what is asked of the kernel after it shows when it has stopped.
+            concurrent = False
         try:
             result = await member.client.call(
                 target,

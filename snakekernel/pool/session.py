@@ -7,11 +7,13 @@ lost they stay dead, and a handle asked for afterwards opens the session anew.
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from ..client.aio import AsyncClient
+from ..errors import InvalidRequest, WorkerLost
 
 if TYPE_CHECKING:
     from .member import Member
@@ -20,11 +22,21 @@ if TYPE_CHECKING:
 #: Seconds, more than a process lives: sessions end when the pool says so, not by the kernel's clock.
 FOR_EVER: Final = 31_536_000_000.0
 
+#: What the kernel takes as the name of a new session.
+_NAME: Final = re.compile("[^~\ud800-\udfff][^\ud800-\udfff]{0,1023}")
+
+
+def seconds(name: str, value: float) -> float:
+    """A time that is to be waited. Raises ValueError for what no clock comes to."""
+    if not value >= 0:
+        raise ValueError(f"{name} is {value}; it must be a number of seconds, at least 0.")
+    return value
+
 
 class OpenSession:
     """One session as long as it lives."""
 
-    __slots__ = ("handles", "id", "member", "opened")
+    __slots__ = ("handles", "id", "is_over", "member", "opened")
 
     def __init__(self, id: str, member: Member, opened: asyncio.Future[Any]) -> None:
         self.id = id
@@ -32,6 +44,8 @@ class OpenSession:
         #: Done when the kernel has it.
         self.opened = opened
         self.handles: set[PoolSession] = set()
+        #: Whoever is about to get it must not.
+        self.is_over = False
 
 
 class PoolSession:
@@ -43,9 +57,16 @@ class PoolSession:
     def __init__(
         self, pool: KernelPool, session_id: str | None, ttl: float | None, queue_timeout: float | None
     ) -> None:
+        if session_id is None:
+            session_id = f"session-{uuid.uuid4().hex}"
+        # A kernel would refuse it, and be of no use to others then.
+        elif not isinstance(session_id, str) or not _NAME.fullmatch(session_id):
+            raise InvalidRequest(
+                f"A session is named by 1 to 1,024 characters that do not begin with '~', not {session_id!r}."
+            )
         self._pool = pool
-        self.session_id = session_id or f"session-{uuid.uuid4().hex}"
-        self._ttl = ttl
+        self.session_id = session_id
+        self._ttl = None if ttl is None else seconds("ttl", ttl)
         self._queue_timeout = queue_timeout
         self._ticket = 0
         self._found: OpenSession | None = None
@@ -71,6 +92,8 @@ class PoolSession:
                 # Shielded: others wait for it as well.
                 await asyncio.shield(found.opened)
             found.opened.result()
+            if found.is_over:
+                raise WorkerLost(f"The session {found.id!r} has just ended; nothing was sent.")
         except BaseException:
             self._pool._let_go(found, self, self._ticket)
             raise

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +36,14 @@ def status_folder() -> Path:
     return Path(jupyter_runtime_dir()) / "snakekernel-pools"
 
 
+def _remove(path: Path, pid: int | None = None) -> None:
+    # A forked child that ends must not take its parent's file along.
+    if pid in (None, os.getpid()):
+        for left in (path, path.with_suffix(".new")):
+            with suppress(OSError):
+                left.unlink()
+
+
 class StatusFile:
     """The file of one pool, from ``open`` to ``close``; of the pool's event loop.
 
@@ -45,6 +54,8 @@ class StatusFile:
     def __init__(self, status: Callable[[], PoolStatus]) -> None:
         self._status = status
         self._path: Path | None = status_folder() / f"pool-{os.getpid()}-{next(_numbers)}.json"
+        # It goes with this object, at the latest when Python exits.
+        self._remove = weakref.finalize(self, _remove, self._path, os.getpid())
         self._timer: asyncio.TimerHandle | None = None
         self._pause = _PAUSE
         self._write()
@@ -56,11 +67,10 @@ class StatusFile:
 
     def close(self) -> None:
         """Remove it. Idempotent."""
-        path, self._path = self._path, None
+        self._path = None
         if self._timer is not None:
             self._timer.cancel()
-        if path is not None:
-            path.unlink(missing_ok=True)
+        self._remove()
 
     def _write(self) -> None:
         self._timer = None
@@ -94,9 +104,7 @@ def read_local() -> list[PoolStatus]:
             # The folder may be shared by machines; only their own can tell who lives there.
             continue
         if status.process != process_mark(status.pid):
-            for left in (path, path.with_suffix(".new")):
-                with suppress(OSError):
-                    left.unlink()
+            _remove(path)
             continue
         found.append(status)
     return sorted(found, key=lambda status: (status.name, status.pid, status.opened))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -133,3 +134,10 @@ def test_nothing_is_left_of_a_program_that_ends(drains: bool) -> None:
     for pid in map(int, told[:2]):
         with suppress(psutil.NoSuchProcess):
             psutil.Process(pid).wait(PATIENCE)
+
+
+async def test_a_pool_closes_at_once_what_has_not_begun_to_start() -> None:
+    pool = await KernelPool(minimum=2, starting=2).open()
+    async with asyncio.timeout(PATIENCE):
+        await pool.close()
+    assert not pool.status().kernels
