@@ -12,6 +12,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +196,23 @@ def test_a_kernel_that_dies_or_is_restarted_keeps_its_id(server: ServerProcess) 
             snake.call("math.sqrt", args=[4])
 
 
+def test_changes_at_the_same_time_leave_no_kernel_behind(server: ServerProcess) -> None:
+    def ask(method: str, path: str) -> None:
+        with suppress(urllib.error.HTTPError):
+            server.ask(method, path, {} if method != "DELETE" else None)
+
+    kernel_id = server.ask("POST", "api/kernels", {})["id"]
+    kernel, session = f"api/kernels/{kernel_id}", "snakekernel/api/pools/default/sessions/seen"
+    with ThreadPoolExecutor(5) as threads:
+        list(threads.map(ask, ["POST"] * 3, [f"{kernel}/restart"] * 3))
+        with snakekernel.connect(f"{server.url}{kernel}", token=server.token) as snake:
+            assert snake.call("math.sqrt", args=[4]) == 2.0
+        list(threads.map(ask, ["POST", "DELETE", "POST"], [f"{kernel}/restart", kernel, f"{kernel}/restart"]))
+        list(threads.map(ask, ["PUT", "DELETE", "PUT", "DELETE", "PUT"], [session] * 5))
+        ask("DELETE", session)
+    _until(lambda: not server.kernels() and not server.ask("GET", "snakekernel/api/pools")[0]["sessions"])
+
+
 def test_front_ends(server: ServerProcess) -> None:
     """A kernel as JupyterLab starts one, and a cell over the protocol that it spoke first."""
     specs = server.ask("GET", "api/kernelspecs")
@@ -248,8 +267,11 @@ def test_status_and_metrics(
         assert main(["pool", "status", f"--url={server.url}?token={server.token}"]) == 1
         assert server.token not in "".join(capsys.readouterr())
         server.ask("DELETE", "snakekernel/api/pools/default/sessions/seen")
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        ServerProcess(server.url, "wrong", server.process, server.log).ask("GET", "snakekernel/api/pools")
+    stranger = ServerProcess(server.url, "wrong", server.process, server.log)
+    session = "snakekernel/api/pools/default/sessions/seen"
+    for method, path in (("GET", "snakekernel/api/pools"), ("PUT", session), ("DELETE", session)):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            stranger.ask(method, path, {} if method == "PUT" else None)
 
 
 def test_culling_and_draining_see_the_truth(folder: Path, tmp_path: Path) -> None:
