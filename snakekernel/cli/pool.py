@@ -170,7 +170,9 @@ def _one(pool: PoolStatus) -> list[RenderableType]:
     memory = sum(kernel.memory or 0 for kernel in pool.kernels)
     outcomes = ", ".join(f"{number:,} {name}" for name, number in sorted(counts.calls.items()))
     lines = [
-        Text.assemble((f"{pool.name}", "bold"), f"  {pool.state}, process {pool.pid} on {pool.host}"),
+        Text.assemble(
+            (_plain(pool.name), "bold"), _plain(f"  {pool.state}, process {pool.pid} on {pool.host}")
+        ),
         Text(
             f"kernels {len(pool.kernels)} of {pool.maximum}"
             + "".join(f", {number} {state}" for state, number in states.items())
@@ -194,9 +196,9 @@ def _kernels(pool: PoolStatus, now: float) -> Table:
         table.add_row(
             str(kernel.number),
             "" if kernel.pid is None else str(kernel.pid),
-            Text(kernel.host or ""),
+            Text(_plain(kernel.host or "")),
             Text(kernel.state, style=_STATES.get(kernel.state, "")),
-            Text(_use(kernel)),
+            Text(_plain(_use(kernel))),
             str(kernel.calls),
             str(kernel.served),
             "" if kernel.memory is None else size_text(kernel.memory),
@@ -207,6 +209,13 @@ def _kernels(pool: PoolStatus, now: float) -> Table:
 
 def _use(kernel: KernelStatus) -> str:
     return ", ".join(kernel.sessions) or kernel.use or ""
+
+
+def _plain(text: str) -> str:
+    """What others named, without what would steer the terminal."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
 
 
 def _time(seconds: float) -> str:

@@ -61,8 +61,9 @@ class Settings:
         for name in ("maximum", "starting", "calls_per_kernel", "sessions_per_kernel", "give_up_after"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("minimum", "spares", "queue_limit", "max_sessions", "session_ttl", "idle"):
-            if (getattr(self, name) or 0) < 0:
+        for name in ("minimum", "spares", "queue_limit", "max_sessions", "session_ttl", "idle", "max_age"):
+            # Not a number, either.
+            if not (getattr(self, name) or 0) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must not be negative.")
         if self.minimum > self.maximum:
             raise ValueError(f"minimum is {self.minimum}, beyond maximum, which is {self.maximum}.")

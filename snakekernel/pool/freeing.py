@@ -1,7 +1,8 @@
 """Calls that nobody waits for any more: their kernel is free again once it has stopped them.
 
 Rules: a kernel serves what is for its main thread in order, so a request sent after the cancelled one is
-answered when that is over. A kernel that does not stop it in time is given up.
+answered when that is over; of calls that overlap there, when it was told to stop. A kernel that does not stop
+it in time is given up.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
 import time
 import uuid
 import weakref
@@ -35,15 +37,23 @@ _EVERY: Final = 1.0
 _LINES: Final = 10
 #: Seconds for a kernel to say how much memory it has.
 _PATIENCE: Final = 5.0
+#: Seconds for the system to end a process that was killed.
+_ENDING: Final = 1.0
 
 
 def _quoted(lines: Sequence[str]) -> str:
     return "".join(["\nIt wrote:", *(f"\n  {line}" for line in lines[-_LINES:])]) if lines else ""
 
 
-def _abandon(process: Any, pid: int) -> None:
+def _abandon(process: Any, group: int | None, pid: int) -> None:
+    # While its status was not asked for, its number is nobody else's.
     if os.getpid() == pid and process.poll() is None:
-        process.kill()
+        with suppress(OSError, subprocess.TimeoutExpired):
+            if group is None:
+                process.kill()
+            else:
+                os.killpg(group, signal.SIGKILL)
+            process.wait(_ENDING)
 
 
 class MemberClient(AsyncClient):
@@ -207,7 +217,9 @@ class Member:
         pid = self.pid
         if pid is not None:
             # Of a pool that nobody closed: it ends with this, at the latest when Python exits.
-            self._abandoned = weakref.finalize(self, _abandon, self.provisioner.process, os.getpid())
+            self._abandoned = weakref.finalize(
+                self, _abandon, self.provisioner.process, self.provisioner.pgid, os.getpid()
+            )
         if pid is not None and hasattr(os, "pidfd_open"):
             # Where it is gone already, or the system forbids it, polling tells.
             with suppress(OSError):

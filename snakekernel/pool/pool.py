@@ -195,7 +195,8 @@ class KernelPool(Performing):
             values: positional arguments, as ``args`` has them.
             queue_timeout: seconds to wait for a kernel; None waits as the pool's option says.
             timeout: seconds to wait for the reply once it was sent.
-            args, kwargs, returns, concurrent, deadline, on_output, on_progress: as of ``AsyncClient.call``.
+            concurrent: where kernels have several calls at once; else it makes no difference.
+            args, kwargs, returns, deadline, on_output, on_progress: as of ``AsyncClient.call``.
 
         Raises:
             PoolFull, QueueTimeout, PoolClosed: it got no kernel; nothing was sent.
@@ -210,7 +211,7 @@ class KernelPool(Performing):
         member = self._ask(CallAsked(ticket, self._deadline(queue_timeout)))
         if member is None:
             member = await self._granted(ticket)
-        if concurrent is None and self.calls_per_kernel == 1:
+        if self.calls_per_kernel == 1:
             # There is none beside it; and what is asked of the kernel after it shows when it has stopped.
             concurrent = False
         try:

@@ -71,6 +71,8 @@ class PoolSession:
         self._ticket = 0
         self._found: OpenSession | None = None
         self._view: AsyncClient | None = None
+        #: Whether it was closed, also by whoever was interrupted before he had it.
+        self._is_let_go = False
         #: The kernel while the handle is held.
         self.member: Member | None = None
         #: Called when the session ends while this holds it; not when the handle is let go.
@@ -83,7 +85,7 @@ class PoolSession:
             PoolFull, QueueTimeout, PoolClosed: the session gets no kernel; nothing was sent.
             WorkerLost: its kernel ended just now. KernelLost: no kernel starts.
         """
-        if self._ticket:
+        if self._ticket or self._is_let_go:
             raise RuntimeError("This handle was used already; ask the pool for another.")
         self._ticket, found = await self._pool._check_out(self.session_id, self._ttl, self._queue_timeout)
         found.handles.add(self)
@@ -92,6 +94,8 @@ class PoolSession:
                 # Shielded: others wait for it as well.
                 await asyncio.shield(found.opened)
             found.opened.result()
+            if self._is_let_go:
+                raise RuntimeError("This handle was let go while it was opened.")
             if found.is_over:
                 raise WorkerLost(f"The session {found.id!r} has just ended; nothing was sent.")
         except BaseException:
@@ -105,6 +109,7 @@ class PoolSession:
 
     def close(self) -> None:
         """Let go of the session, which lives on for its time to live. Idempotent."""
+        self._is_let_go = True
         found, self._found = self._found, None
         if found is not None:
             self._pool._let_go(found, self, self._ticket)

@@ -44,6 +44,8 @@ REQUESTS: list[tuple[str, dict[str, Any], str, Any]] = [
     ("preview", {"target": ["stored", "x"], "session_id": "stock"}, "preview", None),
     ("rename_stored", {"id": "n", "to": "count", "session_id": "stock"}, "status", "ok"),
     ("share", {"id": "count", "to": None, "session_id": "stock"}, "status", "ok"),
+    ("publish", {"id": "x", "session_id": "stock"}, "status", "ok"),
+    ("unpublish", {"session_id": "stock"}, "count", 1),
     ("set", {"target": ["stored", "x", 0, 0], "value": 9, "session_id": "stock"}, "status", "ok"),
     (
         "pipeline",

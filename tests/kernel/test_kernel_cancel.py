@@ -456,7 +456,8 @@ class TestWhoseItIs:
     def test_what_is_over_or_never_was(self, stock: Stock) -> None:
         msg_id = stock.send("call", {"target": "operator.add", "args": [1, 2]})
         stock.reply(msg_id)
-        assert cancel(stock, msg_id) == "unknown"
+        # Its end may not be through yet when its reply is here.
+        assert cancel(stock, msg_id) in ("over", "unknown")
         assert cancel(stock, "never sent") == "unknown"
 
     def test_on_shell_it_stops_a_subshells(self, stock: Stock, subshell: str) -> None:

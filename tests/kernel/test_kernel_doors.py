@@ -235,6 +235,7 @@ class TestControl:
             "renew",
             "open_subshells",
             "close_subshells",
+            "unpublish",
         }
 
     def test_list_rename_delete(self, stock: Stock, name: str) -> None:

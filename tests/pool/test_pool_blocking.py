@@ -80,6 +80,68 @@ def test_a_lost_kernel_is_told_to_all_threads(pool: BlockingKernelPool, tmp_path
         anew.list_stored()
 
 
+def test_whoever_waits_is_told_that_a_session_is_closed(tmp_path: Path) -> None:
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    with (
+        KernelPool.blocking(maximum=1, spares=0, sessions_per_kernel=2) as pool,
+        ThreadPoolExecutor(1) as threads,
+        pool.session("a") as first,
+        pool.session("b") as second,
+    ):
+        waiting = threads.submit(first.call, "builtins.exec", args=[meet(begun, over)])
+        while not begun.exists():
+            time.sleep(0.01)
+        # Its kernel goes on.
+        pool.close_session("a")
+        assert isinstance(waiting.exception(PATIENCE), WorkerLost)
+        over.touch()
+        assert second.call("math.sqrt", args=[4]) == 2
+
+
+def test_a_pool_does_not_wait_for_itself(pool: BlockingKernelPool) -> None:
+    def pairs() -> Iterator[float]:
+        yield pool.call("math.sqrt", 4)
+
+    with pytest.raises(RuntimeError, match="own thread"):
+        pool.map("math.sqrt", pairs())
+    with pytest.raises(RuntimeError, match="own thread"):
+        pool.map("math.sqrt", (pool.close() for _ in range(1)))
+    assert pool.call("math.sqrt", 4) == 2
+
+
+def test_a_forked_child_leaves_the_pool_to_its_parent(pool: BlockingKernelPool) -> None:
+    with pool.session("parent's") as snake:
+        child = os.fork()
+        if child == 0:
+            try:
+                with pool.session("child's"):
+                    os._exit(1)
+            except PoolClosed:
+                pool.close()
+                os._exit(0)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        snake.store("x", 1)
+    pool.close_session("parent's")
+    assert pool.call("math.sqrt", 4) == 2
+
+
+def test_whoever_calls_while_a_pool_is_closed_is_told() -> None:
+    with KernelPool.blocking(minimum=1, maximum=1, spares=0) as pool, ThreadPoolExecutor(4) as threads:
+        pool.ready()
+
+        def call_on() -> None:
+            while True:
+                pool.call("math.sqrt", 4)
+
+        calling = [threads.submit(call_on) for _ in range(4)]
+        pool.call("math.sqrt", 4)
+        pool.close()
+        for future in calling:
+            assert isinstance(future.exception(PATIENCE), (PoolClosed, WorkerLost))
+
+
 def test_a_closed_pool_leaves_no_thread() -> None:
     before = set(threading.enumerate())
     pool = KernelPool.blocking(maximum=1, spares=0, queue_timeout=0.01, python="/no/such/python")

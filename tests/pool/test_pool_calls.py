@@ -68,14 +68,12 @@ async def test_a_full_queue_and_a_late_kernel_are_told_apart(one: KernelPool, tm
     begun, over = tmp_path / "begun", tmp_path / "over"
     running = asyncio.ensure_future(one.call("builtins.exec", meet(begun, over)))
     await until(begun.exists)
-    waiting = asyncio.ensure_future(one.call("math.sqrt", 4, queue_timeout=0.2))
+    with pytest.raises(QueueTimeout):
+        await one.call("math.sqrt", 4, queue_timeout=0.2)
+    waiting = asyncio.ensure_future(one.call("math.sqrt", 4))
     await asyncio.sleep(0)
     with pytest.raises(PoolFull, match="nothing was sent"):
         await one.call("math.sqrt", 4)
-    with pytest.raises(QueueTimeout):
-        await waiting
-    waiting = asyncio.ensure_future(one.call("math.sqrt", 4))
-    await asyncio.sleep(0)
     waiting.cancel()
     # Its place in the queue is another's.
     last = asyncio.ensure_future(one.call("math.sqrt", 9))
@@ -105,6 +103,44 @@ async def test_a_kernel_that_does_not_stop_a_cancelled_call_is_replaced(one: Ker
         # In native code, which no interrupt reaches.
         await one.call("builtins.sum", target_range(), timeout=0.1)
     assert await one.call("os.getpid") != pid
+
+
+_SLOW_TO_STOP = """
+import asyncio, builtins, pathlib
+async def slow(begun):
+    builtins.told = []
+    try:
+        pathlib.Path(begun).touch()
+        await asyncio.sleep(600)
+    finally:
+        await asyncio.sleep(0.3)
+        builtins.told.append("stopped")
+builtins.slow = slow
+"""
+
+
+async def test_a_cancelled_coroutine_has_its_kernel_until_it_has_stopped(
+    one: KernelPool, tmp_path: Path
+) -> None:
+    await one.call("builtins.exec", _SLOW_TO_STOP, {})
+    begun = tmp_path / "begun"
+    running = asyncio.ensure_future(one.call("builtins.slow", str(begun)))
+    await until(begun.exists)
+    running.cancel()
+    assert await one.call("builtins.eval", "told") == ["stopped"]
+    assert running.cancelled()
+
+
+async def test_times_that_no_clock_comes_to_are_refused(one: KernelPool) -> None:
+    for time in (float("nan"), -1.0):
+        with pytest.raises(ValueError, match="queue_timeout"):
+            await one.call("math.sqrt", 4, queue_timeout=time)
+        with pytest.raises(ValueError, match="ttl"):
+            one.session("alice", ttl=time)
+    for name in ("", "~", "x" * 1_025, "\ud800", 7):
+        with pytest.raises(InvalidRequest, match="named by"):
+            one.session(name)  # type: ignore[arg-type]
+    assert await one.call("math.sqrt", 4, queue_timeout=float("inf")) == 2
 
 
 def target_range() -> range:

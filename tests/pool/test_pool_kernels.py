@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -96,9 +97,40 @@ async def test_a_kernel_that_does_not_start_says_why() -> None:
         KernelPool(maximun=4)
 
 
+async def _leave_open() -> tuple[list[int], list[str]]:
+    pool = await KernelPool(minimum=1, maximum=1, spares=0).open()
+    await pool.ready()
+    members = list(pool._members.values())
+    assert pool._file is not None
+    files = [str(pool._file._path), *(member.manager.connection_file for member in members)]
+    return [member.pid or 0 for member in members], files
+
+
+def test_a_pool_that_nobody_closed_goes_with_the_garbage() -> None:
+    for _ in range(2):
+        pids, files = asyncio.run(_leave_open())
+        gc.collect()
+        assert not any(map(os.path.exists, files))
+        for pid in pids:
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).wait(PATIENCE)
+
+
+async def test_a_signal_drains_all_pools_that_ask_for_it() -> None:
+    async with KernelPool(spares=0) as first, KernelPool(spares=0) as second, KernelPool(spares=0) as third:
+        first.drain_on(signal.SIGUSR1)
+        second.drain_on(signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        await first.wait_closed()
+        await second.wait_closed()
+        assert third.state == "open"
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+
+
 _PROGRAM = """
 import asyncio, os, signal, sys
 from snakekernel import KernelPool
+from snakekernel.pool.status_files import status_folder
 
 async def main():
     pool = await KernelPool(minimum=1, maximum=2, spares=1).open()
@@ -108,6 +140,7 @@ async def main():
     files = [member.manager.connection_file for member in pool._members.values()]
     if {drains}:
         pool.drain_on(signal.SIGTERM)
+    files.append(str(next(status_folder().glob(f"pool-{{os.getpid()}}-*.json"))))
     print(*pids, *folders, *files, flush=True)
     if {drains}:
         await pool.wait_closed()
@@ -128,7 +161,7 @@ def test_nothing_is_left_of_a_program_that_ends(drains: bool) -> None:
             program.send_signal(signal.SIGTERM)
             assert program.stdout.readline().strip() == "drained"
         program.wait()
-    assert len(told) == 6
+    assert len(told) == 7
     assert not any(map(os.path.exists, told[2:]))
     # Kernels look every second whether their parent lives.
     for pid in map(int, told[:2]):

@@ -150,6 +150,29 @@ async def test_several_sessions_may_share_a_kernel_where_that_is_asked_for() -> 
         with pytest.raises(KernelLost):
             await first.retrieve("x")
         assert [s["session_id"] for s in await second.list_sessions()] == ["b"]
+        # What no kernel may ever have again is decided by what there is, not by what is asked for by now.
+        pool.resize(sessions_per_kernel=1)
+        await pool.close_session("b")
+        with pytest.raises(KernelLost):
+            await second.retrieve("x")
+
+
+async def test_a_session_that_ends_while_it_is_opened_is_given_to_nobody() -> None:
+    async with (
+        KernelPool(maximum=1, spares=0, sessions_per_kernel=3) as pool,
+        pool.session("first") as first,
+    ):
+        opening = asyncio.ensure_future(pool.session("second").open())
+        await asyncio.sleep(0)
+        assert [session.session for session in pool.status().sessions] == ["first", "second"]
+        await pool.close_session("second")
+        with pytest.raises(WorkerLost):
+            await opening
+        assert pool.status().kernels[0].sessions == ["first"]
+        # Whoever enters what he was given does not connect again.
+        async with first as same:
+            assert same is first
+        await first.store("x", 1)
 
 
 async def test_a_session_that_uses_too_much_memory_is_ended() -> None:

@@ -219,6 +219,16 @@ def test_sigterm_drains_a_pool_that_says_so(runtime: Path, capsys: pytest.Captur
     assert not list(status_folder().glob(f"pool-{process.pid}-*"))
 
 
+def test_what_others_named_does_not_steer_the_terminal(pool: BlockingKernelPool) -> None:
+    status = pool.status()
+    kernels = [msgspec.structs.replace(one, sessions=["\x1b[2Jmine"]) for one in status.kernels]
+    console = Console(record=True, width=120)
+    console.print(shown([msgspec.structs.replace(status, name="\x1b[31mred", kernels=kernels)]))
+    assert "\x1b" not in console.export_text(styles=False)
+    console.print(shown([status]))
+    assert "alice" in console.export_text()
+
+
 def test_nothing_runs_is_said() -> None:
     console = Console(record=True, width=80)
     console.print(shown([]))
