@@ -110,10 +110,17 @@ class PoolApp(Command):
         from ..client.websocket_address import read_address
         from ..client.websocket_server import Server
 
+        if "?" in url:
+            # Not quoted: what others see among the processes need not be in logs as well.
+            raise InvalidRequest(
+                "An address ends before its '?'; a token comes from --token-file or --token-env."
+            )
         try:
             server = Server(read_address(url, token=self._token()))
-        except (KeyError, ValueError):
+        except KeyError:
             raise InvalidRequest(f"{url!r} is no address: https://host:port was expected.") from None
+        except ValueError as error:
+            raise InvalidRequest(str(error)) from None
         try:
             return msgspec.convert(await server.pools(), list[PoolStatus])
         except (FileNotFoundError, msgspec.ValidationError):

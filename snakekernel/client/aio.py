@@ -19,7 +19,7 @@ from .calls_back_async import LoopFunctions
 from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info, patience
 from .connection import find
 from .future import read_reply
-from .hearing import Outputs, heard, stop_hearing, welcomed
+from .hearing import Outputs, stop_hearing
 from .keeper import LoopKeeper
 from .lanes import Spare
 from .launch import Launch
@@ -27,7 +27,7 @@ from .link import GONE, Link
 from .message import Channel, Message, Received, Slot
 from .parallel import AsyncParallel
 from .payload import Finish
-from .posting import Post, finished, give_later, result_of
+from .posting import Post, finished, give_later, listened
 from .record import AsyncRecord
 from .streams import AsyncStream
 from .unwanted import unwanted
@@ -337,38 +337,15 @@ class AsyncClient(AsyncParallel):
     ) -> asyncio.Future[Any]:
         link, post = self._opened()
         message, lane = self._routed(op, content, buffers, keep=True)
-        begin = partial(self._heard, link, post, message, op, finish, outputs, timeout)
+
+        def begin() -> asyncio.Future[Any]:
+            result = listened(link, post, message, op, finish, outputs, timeout)
+            future = self._cancellable(message.number, result)
+            # One that is cancelled before its first step runs nothing.
+            future.add_done_callback(lambda _: stop_hearing(link, message.number))
+            return future
+
         return begin() if lane is None else lane.send(begin)
-
-    def _heard(
-        self,
-        link: Link,
-        post: Post,
-        message: Message,
-        op: str,
-        finish: Finish,
-        outputs: Outputs,
-        timeout: float | None,
-    ) -> asyncio.Future[Any]:
-        ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
-        at_once = post.listen(outputs, message.number, ready)
-        # Where it can be, so that requests go out in the order they were made.
-        reply = post.send(message) if at_once else None
-
-        async def begin() -> asyncio.Future[Received]:
-            if reply is not None:
-                return reply
-            await welcomed(link, ready)
-            return post.send(message)
-
-        async def result() -> Any:
-            received = await heard(link, message.number, op, begin, outputs, timeout)
-            return result_of(link, received, finish)
-
-        future = self._cancellable(message.number, result())
-        # One that is cancelled before its first step runs nothing.
-        future.add_done_callback(lambda _: stop_hearing(link, message.number))
-        return future
 
     def _number_of(self, future: Any) -> int:
         number: int | None = None

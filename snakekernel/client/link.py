@@ -23,8 +23,7 @@ import zmq
 from ..errors import KernelLost, SnakeError, Unsupported
 from ..memory.attachment import Attachment
 from ..memory.exchange import SEGMENTS
-from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, pack_json, unpack_object
-from ..wire.names import request_type
+from ..wire.frame import DELIMITER, BadFrame, Headers, Signer
 from .connection import Connection
 from .door import Door, open_door
 from .listening import Listening
@@ -258,24 +257,7 @@ class Link:
                 else:
                     return
             if offer is not None:
-                self._attach(offer)
-
-    def _attach(self, offer: dict[str, Any]) -> None:
-        try:
-            message = self.message(request_type("attach"), pack_json(offer), channel="control")
-            with Shield():
-                self.send(message, self._attached)
-        except KernelLost:
-            # Whoever needs the kernel next is told.
-            return
-
-    def _attached(self, answer: Received | BaseException) -> None:
-        if isinstance(answer, Received):
-            try:
-                self._attachment.accept(unpack_object(answer.content))
-            except SnakeError:
-                # An answer that is none: the socket serves.
-                return
+                self._sharing.offer(self, offer)
 
     def forget(self, number: int) -> bool:
         """Nobody waits for this reply any more; whether it was still to come."""

@@ -6,13 +6,14 @@ Rules: used on the client's loop only. A reply that nobody awaits any more has i
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..errors import KernelLost, ReplyTimeout
 from .future import read_reply
-from .hearing import Outputs, welcomed
+from .hearing import Outputs, heard, welcomed
 from .link import Link
 from .message import Message, Received, Slot
 from .payload import Finish
@@ -116,6 +117,35 @@ async def finished(
         unwanted(link, number)
         raise
     return result_of(link, received, finish)
+
+
+def listened(
+    link: Link,
+    post: Post,
+    message: Message,
+    op: str,
+    finish: Finish,
+    outputs: Outputs,
+    timeout: float | None,
+) -> Coroutine[Any, Any, Any]:
+    """The result of a request whose output is heard; it is sent at once where that can be.
+
+    So requests go out in the order they were made.
+    """
+    ready: asyncio.Future[Received] = asyncio.get_running_loop().create_future()
+    reply = post.send(message) if post.listen(outputs, message.number, ready) else None
+
+    async def begin() -> asyncio.Future[Received]:
+        if reply is not None:
+            return reply
+        await welcomed(link, ready)
+        return post.send(message)
+
+    async def result() -> Any:
+        received = await heard(link, message.number, op, begin, outputs, timeout)
+        return result_of(link, received, finish)
+
+    return result()
 
 
 def result_of(link: Link, received: Received, finish: Finish) -> Any:

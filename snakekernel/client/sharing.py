@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SnakeError
+from ..errors import KernelLost, SnakeError
 from ..memory.attachment import Attachment
 from ..memory.exchange import SEGMENTS
 from ..wire.frame import bind_buffers, flattened, pack_json, unpack_object
+from ..wire.names import request_type
 from .buffers import private
 from .message import Received
 from .shield import Shield
 
 if TYPE_CHECKING:
     from ..memory.segments import Lease
+    from .link import Link
 
 
 class Sharing:
@@ -27,6 +29,24 @@ class Sharing:
     def __init__(self, attachment: Attachment, *, binds: bool) -> None:
         self._attachment = attachment
         self._binds = binds
+
+    def offer(self, link: Link, offer: dict[str, Any]) -> None:
+        """Offer shared memory to the kernel of a link."""
+        try:
+            message = link.message(request_type("attach"), pack_json(offer), channel="control")
+            with Shield():
+                link.send(message, self._answered)
+        except KernelLost:
+            # Whoever needs the kernel next is told.
+            return
+
+    def _answered(self, answer: Received | BaseException) -> None:
+        if isinstance(answer, Received):
+            try:
+                self._attachment.accept(unpack_object(answer.content))
+            except SnakeError:
+                # An answer that is none: the socket serves.
+                return
 
     def place(
         self, number: int, buffers: Sequence[memoryview], keep: bool, shared: bool

@@ -15,7 +15,6 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
-from typing import Final
 
 from ..errors import KernelLost, ReplyTimeout, SnakeError, WorkerLost
 from .connection import Connection
@@ -26,8 +25,9 @@ from .websocket_sockets import Place
 
 #: Seconds before a lost websocket is opened again: the first time, and at most.
 _AGAIN, _AT_MOST = 0.1, 5.0
-#: Seconds for which whoever closes a client waits until a kernel that it started has ended.
-_ENDING: Final = 30.0
+#: Seconds for which whoever closes a client waits until a kernel that it started has ended, and one that was
+#: never connected for a kernel that the server may start yet; the thread goes on.
+_ENDING, _GIVEN_UP = 30.0, 1.0
 
 
 class Bridge:
@@ -92,15 +92,22 @@ class Bridge:
     def close(self) -> None:
         """End the thread, and a kernel that was started for this client; waits for both. Idempotent."""
         if os.getpid() == self._pid:
+            patience = self._patience()
             self.end()
-            self._thread.join(_ENDING)
+            self._thread.join(patience)
 
     async def aclose(self) -> None:
         """As ``close``, for an event loop."""
         if os.getpid() == self._pid:
+            patience = self._patience()
             self.end()
-            await asyncio.wait([asyncio.wrap_future(self.closed)], timeout=_ENDING)
-            self._thread.join(1)
+            await asyncio.wait([asyncio.wrap_future(self.closed)], timeout=patience)
+            if self.closed.done():
+                self._thread.join(1)
+
+    def _patience(self) -> float:
+        is_connected = self.opened.done() and self.opened.exception() is None
+        return _ENDING if is_connected else _GIVEN_UP
 
     # -- the thread --------------------------------------------------------------------------------
 
@@ -199,4 +206,4 @@ def _close_all() -> None:
     for bridge in bridges:
         bridge.end()
     for bridge in bridges:
-        bridge.close()
+        bridge._thread.join(_ENDING)

@@ -83,6 +83,9 @@ def read_address(
     if token is None:
         # As Jupyter Server prints it for browsers.
         token = next(iter(parse_qs(parts.query).get("token", ())), None)
+    if token is not None and not (token.isascii() and token.isprintable()):
+        # A header could not carry it, and would tell it to whoever reads of that.
+        raise ValueError("The token has a line's end, or another character that no token has.")
     path, kernel_id = parts.path.rstrip("/"), None
     if (kernel := _KERNEL.match(path)) is not None:
         path, kernel_id = kernel["base"], kernel["id"]
@@ -90,9 +93,11 @@ def read_address(
         raise ValueError("The address is one kernel's: kernel_name, session and pool are for a server's.")
     if session is not None and kernel_name is not None:
         raise ValueError("The pool says which kernel serves a session: pass pool=… or kernel_name=….")
+    if pool is not None and kernel_name is not None:
+        raise ValueError("A pool's kernels are started by its name: pass pool=… or kernel_name=….")
     if pool is not None and session is None:
         # The kernels of a pool are started by its name.
-        kernel_name, pool = kernel_name or pool, None
+        kernel_name, pool = pool, None
     return Address(
         base=f"{scheme}://{parts.netloc}{path}",
         kernel_id=kernel_id,

@@ -17,7 +17,16 @@ from tornado.netutil import Resolver
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.websocket import WebSocketClientConnection, WebSocketError, websocket_connect
 
-from ..errors import Denied, KernelLost, PoolClosed, PoolFull, QueueTimeout, SnakeError, WorkerLost
+from ..errors import (
+    Denied,
+    InvalidRequest,
+    KernelLost,
+    PoolClosed,
+    PoolFull,
+    QueueTimeout,
+    SnakeError,
+    WorkerLost,
+)
 from .websocket_address import Address
 from .websocket_frames import PROTOCOL
 
@@ -26,9 +35,11 @@ _BIGGEST: Final = 1 << 40
 #: Seconds until a connection must be made, and until a kernel must have started.
 _CONNECT, _START = 20.0, 120.0
 _NO_SERVER: Final = 599
+#: Characters of a server's own words that an error quotes.
+_QUOTED: Final = 1000
 #: What a served pool may refuse with, by the name that its answers give.
 _REFUSALS: Final[dict[str, type[SnakeError]]] = {
-    kind.__name__: kind for kind in (PoolFull, PoolClosed, QueueTimeout, WorkerLost)
+    kind.__name__: kind for kind in (PoolFull, PoolClosed, QueueTimeout, WorkerLost, InvalidRequest)
 }
 
 
@@ -102,7 +113,12 @@ class Server:
         """A websocket to the kernel; ``heard`` gets each message, and None when it is closed."""
         url = self._address.channels(kernel_id)
         request = HTTPRequest(
-            url, headers=self._address.headers, ssl_options=self._address.ssl, connect_timeout=_CONNECT
+            url,
+            headers=self._address.headers,
+            ssl_options=self._address.ssl,
+            connect_timeout=_CONNECT,
+            # The token is for this server.
+            follow_redirects=False,
         )
         # Made here, so that a server that takes the connection and says nothing is given up.
         request.request_timeout = _START
@@ -158,20 +174,21 @@ class Server:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise KernelLost(f"No server answers at {base}: {reason}.") from None
         told = _told(error.response if isinstance(error, HTTPClientError) else None)
-        if (refusal := _REFUSALS.get(str(told.get("reason")))) is not None:
-            raise refusal(str(told.get("message"))) from None
+        if (refusal := _REFUSALS.get(told["reason"])) is not None:
+            raise refusal(told["message"]) from None
         if code in (401, 403) or 300 <= code < 400:
             raise Denied(f"The server at {base} does not let us in ({code}): pass its token=….") from None
         if code == 404:
-            raise FileNotFoundError(f"There is no {what}: {told.get('message') or 'not found'}.") from None
-        reason = told.get("message") or "it gives no reason"
+            raise FileNotFoundError(f"There is no {what}: {told['message'] or 'not found'}.") from None
+        reason = told["message"] or "it gives no reason"
         raise KernelLost(f"The server at {base} failed ({code}): {reason}.") from None
 
 
-def _told(answer: HTTPResponse | None) -> dict[str, Any]:
+def _told(answer: HTTPResponse | None) -> dict[str, str]:
     try:
         told = json.loads(answer.body) if answer is not None and answer.body else {}
     except ValueError:
         # A page for people.
-        return {}
-    return told if isinstance(told, dict) else {}
+        told = {}
+    told = told if isinstance(told, dict) else {}
+    return {name: str(told.get(name) or "")[:_QUOTED] for name in ("message", "reason")}

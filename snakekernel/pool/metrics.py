@@ -120,7 +120,6 @@ def _prometheus(module: str) -> Any:
 
 #: Values by their further labels.
 _Values = Mapping[tuple[str, ...], float]
-_Read = "Callable[[Performing], _Values]"
 
 
 def _by(counter: Mapping[Any, float]) -> _Values:

@@ -16,6 +16,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.serverapp import aliases as server_aliases
 from traitlets import Dict, Float, Instance, Int, default
 
+from .._version import __version__
 from ..pool.pool import KernelPool
 from .connection import ServedConnection
 from .handlers import handlers
@@ -31,7 +32,8 @@ _LOOK: Final = 0.05
 class PoolServerApp(ServerApp):  # type: ignore[misc]  # jupyter_server ships no types for it
     """Serve pools of kernels to remote clients and to Jupyter's front ends."""
 
-    name = "snakekernel-serve"
+    name = "snakekernel serve"
+    version = __version__
     description = (
         "Serve pools of kernels: snakekernel.connect(url, token=…) reaches them, and so do JupyterLab and "
         "other front ends. A Jupyter Server with all of its options."

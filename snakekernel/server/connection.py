@@ -55,7 +55,10 @@ class ServedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]  #
             one.websocket_handler.close(1001, "the kernel's process ended or the server stops")
 
     def handle_incoming_message(self, incoming_msg: Any) -> None:
-        """As stock."""
+        """As stock, but for what still comes once the websocket is being closed."""
+        if self.websocket_handler.ws_connection is None:
+            # Taken for a message of the other protocol, it would keep the loop busy for seconds.
+            return
         if not self._is_control(incoming_msg):
             self._active()
         super().handle_incoming_message(incoming_msg)
@@ -69,6 +72,8 @@ class ServedConnection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]  #
         """As stock."""
         if getattr(stream, "channel", stream) == "shell":
             self._active()
+            _, parts = self.session.feed_identities(outgoing_msg)
+            self.kernel_manager.replied(lambda: str(self.session.unpack(parts[2])["msg_id"]))
         super().handle_outgoing_message(stream, outgoing_msg)
 
     def _active(self) -> None:

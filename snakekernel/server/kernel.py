@@ -2,15 +2,18 @@
 is in it.
 
 Rules: the process is the pool's; this connects to it and says what the server asks. A restart gives it back
-and checks another out. Who is told of a restart is told before the connections end.
+and checks another out. Who is told of a restart is told before the connections end. It is busy until all that
+it runs at once has ended.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from jupyter_client.connect import port_names
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 from traitlets import Bool
@@ -36,6 +39,9 @@ class ServedKernel(ServerKernelManager):  # type: ignore[misc]  # jupyter_server
         self.named = named
         self.handle: PoolSession | None = None
         self.member: Any = None
+        #: Held while its process is exchanged or ended.
+        self.changing = asyncio.Lock()
+        self._running: set[str] = set()
         #: Called when the pool ends the session, whatever for.
         self.on_end: Callable[[], object] = _nothing
         self._told: dict[str, list[Callable[[], object]]] = {"restart": [], "dead": []}
@@ -59,7 +65,11 @@ class ServedKernel(ServerKernelManager):  # type: ignore[misc]  # jupyter_server
         self.handle = handle
         if handle.member is not self.member:
             self.member = handle.member
+            # Ports that are set already would be kept.
+            for name in port_names:
+                setattr(self, name, 0)
             self.load_connection_info(self.member.manager.get_connection_info())
+            self._running.clear()
         self.settle(None)
 
     def unsettle(self) -> None:
@@ -88,6 +98,19 @@ class ServedKernel(ServerKernelManager):  # type: ignore[misc]  # jupyter_server
         self.handle = None
         self.unsettle()
         self.on_end()
+
+    def saw(self, state: str, request: str) -> None:
+        """The kernel told that it is ``busy`` or ``idle`` with a request, by its id."""
+        if state == "busy":
+            self._running.add(request)
+        else:
+            self._running.discard(request)
+        self.execution_state = "busy" if self._running else state
+
+    def replied(self, parent: Callable[[], str]) -> None:
+        """The kernel replied to a request; the message that it is idle may be lost in much output."""
+        if self._running:
+            self.saw("idle", parent())
 
     @property
     def is_over(self) -> bool:

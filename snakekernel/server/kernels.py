@@ -12,9 +12,12 @@ import asyncio
 import uuid
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Never
+from weakref import WeakValueDictionary
 
 import zmq
+from jupyter_client.session import Session
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado import web
@@ -22,14 +25,19 @@ from tornado.ioloop import PeriodicCallback
 from traitlets import Instance, default
 
 from ..client.websocket_address import PASSING
-from ..errors import PoolClosed, PoolFull, QueueTimeout, SnakeError, WorkerLost
+from ..errors import InvalidRequest, PoolClosed, PoolFull, QueueTimeout, SnakeError, WorkerLost
 from .connection import ServedConnection
 from .kernel import ServedKernel
 from .pools import DEFAULT, Pools
 
 #: Seconds for whoever opened a named session to connect, and between two looks at what the pool has ended.
 _GRACE, _EVERY = 30.0, 5.0
-_STATUS: Final[dict[type[SnakeError], int]] = {PoolFull: 429, QueueTimeout: 503, PoolClosed: 503}
+_STATUS: Final[dict[type[SnakeError], int]] = {
+    PoolFull: 429,
+    QueueTimeout: 503,
+    PoolClosed: 503,
+    InvalidRequest: 400,
+}
 
 
 def refuse(error: SnakeError) -> Never:
@@ -58,7 +66,8 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
         self.context.setsockopt(zmq.RCVHWM, 0)
         self.context.setsockopt(zmq.SNDHWM, 0)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._opening = asyncio.Lock()
+        #: By pool and session, for as long as somebody opens it: no session waits for another.
+        self._opening: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._sweeping = PeriodicCallback(self._sweep, 1000 * _EVERY)
         #: Whether kernels that end are not replaced any more.
         self.is_draining = False
@@ -88,14 +97,12 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
 
     async def open_session(self, pool_name: str, session_id: str) -> str:
         """The id of the kernel of a named session, which is opened where it is not yet."""
-        async with self._opening:
+        lock = self._opening.setdefault((pool_name, session_id), asyncio.Lock())
+        async with lock:
             self._sweep()
-            for kernel_id, kernel in self._kernels.items():
+            for kernel_id, kernel in list(self._kernels.items()):
                 if kernel.named and (kernel.kernel_name, kernel.session_id) == (pool_name, session_id):
-                    try:
-                        await self._hold(kernel_id, kernel)
-                    except SnakeError as error:
-                        refuse(error)
+                    await self._hold(kernel_id, kernel)
                     return str(kernel_id)
             kernel_id = str(uuid.uuid4())
             kernel = await self._check_out(kernel_id, pool_name, session_id, True)
@@ -109,6 +116,8 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
                 await self.shutdown_kernel(kernel_id)
 
     async def _check_out(self, kernel_id: str, name: str, session_id: str, named: bool) -> ServedKernel:
+        if self.is_draining:
+            refuse(PoolClosed("The server is told to stop; nothing was started."))
         try:
             pool = await self.pools.find(name)
         except KeyError:
@@ -150,9 +159,12 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
         """As stock: another kernel of the pool, fresh, under the same id."""
         self._check_kernel_id(kernel_id)
         kernel = self._kernels[kernel_id]
-        kernel.unsettle()
-        await kernel.give_back()
-        await self._replace(kernel_id, kernel)
+        async with kernel.changing:
+            # It may be gone meanwhile.
+            self._check_kernel_id(kernel_id)
+            kernel.unsettle()
+            await kernel.give_back()
+            await self._replace(kernel_id, kernel)
 
     restart_kernel = _async_restart_kernel
 
@@ -170,17 +182,19 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
     # -- ends that nobody asked for ----------------------------------------------------------------
 
     async def _ended(self, kernel_id: str, kernel: ServedKernel) -> None:
-        if self._kernels.get(kernel_id) is not kernel or self.is_draining:
-            return
-        self.log.warning("Kernel %s ended: %s", kernel_id, kernel.member.why or "its session is over")
-        if kernel.named:
-            kernel.settle(WorkerLost("The session's kernel is gone."))
-            self._forget(kernel_id)
-            return
-        try:
-            await self._replace(kernel_id, kernel)
-        except web.HTTPError as error:
-            self.log.warning("Kernel %s is not replaced: %s", kernel_id, error.log_message)
+        async with kernel.changing:
+            if self._kernels.get(kernel_id) is not kernel or self.is_draining or kernel.handle is not None:
+                # Or somebody restarted it meanwhile.
+                return
+            self.log.warning("Kernel %s ended: %s", kernel_id, kernel.member.why or "its session is over")
+            if kernel.named:
+                kernel.settle(WorkerLost("The session's kernel is gone."))
+                self._forget(kernel_id)
+                return
+            try:
+                await self._replace(kernel_id, kernel)
+            except web.HTTPError as error:
+                self.log.warning("Kernel %s is not replaced: %s", kernel_id, error.log_message)
 
     async def _replace(self, kernel_id: str, kernel: ServedKernel) -> None:
         """A fresh process under the same id; whoever was connected is told and connects again."""
@@ -199,9 +213,17 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
             kernel.execution_state = "dead"
             kernel.settle(error)
             kernel.tell("dead")
-            self._forget(kernel_id)
+            if self._kernels.get(kernel_id) is kernel:
+                self._forget(kernel_id)
             refuse(error)
+        await self._check_still_there(kernel_id, kernel)
         self._begin(kernel_id, kernel)
+
+    async def _check_still_there(self, kernel_id: str, kernel: ServedKernel) -> None:
+        """Raise HTTPError where it was shut down while a process was checked out for it, which ends."""
+        if self._kernels.get(kernel_id) is not kernel:
+            await kernel.give_back()
+            raise web.HTTPError(404, f"Kernel does not exist: {kernel_id}")
 
     def _begin(self, kernel_id: str, kernel: ServedKernel) -> None:
         kernel.on_end = lambda: self._spawn(self._ended(kernel_id, kernel))
@@ -210,6 +232,22 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
         kernel.execution_state = "idle"
         self.start_watching_activity(kernel_id)
         self.last_kernel_activity = utcnow()
+
+    def start_watching_activity(self, kernel_id: str) -> None:
+        """As stock, but for kernels that do several things at once."""
+        super().start_watching_activity(kernel_id)
+        kernel = self._kernels[kernel_id]
+        session = Session(config=kernel.session.config, key=kernel.session.key)
+        kernel._activity_stream.on_recv(partial(self._saw, kernel, session))
+
+    def _saw(self, kernel: ServedKernel, session: Session, frames: list[bytes]) -> None:
+        message = session.deserialize(session.feed_identities(frames)[1], content=False)
+        kind, parent = message["msg_type"], message["parent_header"]
+        is_tracked = self.track_message_type(parent.get("msg_type"))
+        if is_tracked or self.track_message_type(kind) or kernel.execution_state == "busy":
+            self.last_kernel_activity = kernel.last_activity = utcnow()
+        if kind == "status" and is_tracked:
+            kernel.saw(session.unpack(message["content"])["execution_state"], parent.get("msg_id", ""))
 
     def _forget(self, kernel_id: str) -> None:
         """Nothing of it is seen any more; whoever is connected is disconnected."""
@@ -233,7 +271,16 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
     # -- leases ------------------------------------------------------------------------------------
 
     async def _hold(self, kernel_id: str, kernel: ServedKernel) -> None:
-        await kernel.check_out()
+        before = kernel.member
+        try:
+            await kernel.check_out()
+        except SnakeError as error:
+            refuse(error)
+        await self._check_still_there(kernel_id, kernel)
+        if kernel.member is not before:
+            # The session ended just when it was asked for, and was opened anew.
+            self.stop_watching_activity(kernel_id)
+            self._begin(kernel_id, kernel)
         self._let_go_later(kernel_id, kernel)
 
     def _let_go_later(self, kernel_id: str, kernel: ServedKernel) -> None:
@@ -252,10 +299,18 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
             if kernel.is_over:
                 self._forget(kernel_id)
                 raise web.HTTPError(404, f"Kernel does not exist: {kernel_id}")
-            try:
-                await self._hold(kernel_id, kernel)
-            except SnakeError as error:
-                refuse(error)
+            await self._hold(kernel_id, kernel)
+
+    def notify_connect(self, kernel_id: str) -> None:
+        """As stock; a session that was let go of while a busy kernel kept the connection waiting is held."""
+        super().notify_connect(kernel_id)
+        kernel = self._kernels.get(kernel_id)
+        if kernel is not None and kernel.named and kernel.handle is None:
+            self._spawn(self._hold_still(kernel_id))
+
+    async def _hold_still(self, kernel_id: str) -> None:
+        with suppress(web.HTTPError):
+            await self.hold(kernel_id)
 
     def notify_disconnect(self, kernel_id: str) -> None:
         """As stock; the last one to leave a named session lets go of it."""

@@ -55,6 +55,9 @@ class Pools(LoggingConfigurable):
         async with self._opening:
             if not self._is_open:
                 for pool in self.all:
+                    if pool.sessions_per_kernel != 1:
+                        # Whoever is connected to a kernel reaches all that is in it.
+                        raise ValueError("Each session of a served pool has a kernel of its own.")
                     # By the server, which ends when they are drained.
                     pool.drains_on_sigterm = True
                 await asyncio.gather(*(pool.open() for pool in self.all))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +26,13 @@ from jupyter_process import SERVE, ServerProcess, jupyter_server
 import snakekernel
 from snakekernel import AsyncClient
 from snakekernel.cli.app import main
-from snakekernel.errors import Denied, KernelLost, QueueTimeout, WorkerLost
+from snakekernel.errors import Denied, InvalidRequest, KernelLost, QueueTimeout, ReplyTimeout, WorkerLost
+from snakekernel.server.pools import Pools
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
 #: Seconds within which what must happen has happened.
 SOON = 30.0
-#: Seconds without use after which the module's server culls a kernel that nobody is connected to.
-IDLE = 2
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +47,25 @@ def server(folder: Path) -> Iterator[ServerProcess]:
         "--maximum=4",
         "--spares=1",
         f"--PoolServerApp.pools={ {'small': small}!r}",
-        f"--MappingKernelManager.cull_idle_timeout={IDLE}",
-        "--MappingKernelManager.cull_interval=1",
+        "--KernelPool.stop_timeout=1",
         "--ServerApp.base_url=/base",
     ]
+    # The kernels of one pool listen as those of other hosts do.
+    config = "from snakekernel.pool import pool\nhere = pool.runs_here\n"
+    config += "pool.runs_here = lambda spec: here(spec) and spec.env.get('POOL') != 'small'\n"
+    _configure(folder, config)
     with jupyter_server(folder, *options, command=SERVE) as server:
         yield server
         server.process.terminate()
         assert server.process.wait(SOON) == 0
-        assert server.token not in server.log.read_text()
+        said = server.log.read_text()
+        assert server.token not in said
+        assert "Traceback" not in said
+
+
+def _configure(folder: Path, code: str) -> None:
+    (folder / "config").mkdir(exist_ok=True)
+    (folder / "config" / "jupyter_server_config.py").write_text(code)
 
 
 def _until(holds: Callable[[], Any]) -> Any:
@@ -119,8 +131,24 @@ async def test_pools_by_name_and_full_ones(server: ServerProcess) -> None:
         assert await snake.call("os.getenv", args=["POOL"]) == "small"
         with pytest.raises(QueueTimeout, match="small"):
             await AsyncClient.connect(server.url, token=server.token, pool="small")
+        with pytest.raises(ReplyTimeout):
+            await AsyncClient.connect(server.url, token=server.token, pool="small", timeout=0.2)
+        # Its next process has ports of its own.
+        pid = await snake.call("os.getpid")
+        (kernel_id,) = server.kernels()
+        await asyncio.to_thread(server.ask, "POST", f"api/kernels/{kernel_id}/restart", {})
+        while True:
+            try:
+                assert await snake.call("os.getpid") != pid
+                break
+            except KernelLost:
+                await asyncio.sleep(0.05)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         await AsyncClient.connect(server.url, token=server.token, pool="nowhere")
+    with pytest.raises(FileNotFoundError, match="there"):
+        await AsyncClient.connect(server.url, token=server.token, pool="../there", session="alice")
+    with pytest.raises(InvalidRequest):
+        await AsyncClient.connect(server.url, token=server.token, session="x" * 2000)
     with pytest.raises(Denied):
         await AsyncClient.connect(server.url, session="alice")
 
@@ -168,27 +196,21 @@ def test_a_kernel_that_dies_or_is_restarted_keeps_its_id(server: ServerProcess) 
             snake.call("math.sqrt", args=[4])
 
 
-def test_culling_sees_the_truth(server: ServerProcess, tmp_path: Path) -> None:
-    def model() -> Any:
-        return server.ask("GET", f"api/kernels/{kernel_id}")
+def test_changes_at_the_same_time_leave_no_kernel_behind(server: ServerProcess) -> None:
+    def ask(method: str, path: str) -> None:
+        with suppress(urllib.error.HTTPError):
+            server.ask(method, path, {} if method != "DELETE" else None)
 
-    with snakekernel.connect(server.url, token=server.token, session="left") as snake:
-        (kernel_id,) = server.kernels()
-        held = snake.call("builtins.list", args=[[1]], returns="ref")
-        first = model()
-        assert first["connections"] == 1
-        assert first["execution_state"] == "idle"
-        snake.call("math.sqrt", args=[4])
-        assert model()["last_activity"] > first["last_activity"]
-        waiting = snake.submit("time.sleep", args=[IDLE + 2])
-        _until(lambda: model()["execution_state"] == "busy")
-        waiting.result()
-        _until(lambda: model()["execution_state"] == "idle")
-        del held
-        # Connected kernels are not culled.
-        time.sleep(IDLE + 1.5)
-        assert server.kernels() == [kernel_id]
-    _until(lambda: server.kernels() == [])
+    kernel_id = server.ask("POST", "api/kernels", {})["id"]
+    kernel, session = f"api/kernels/{kernel_id}", "snakekernel/api/pools/default/sessions/seen"
+    with ThreadPoolExecutor(5) as threads:
+        list(threads.map(ask, ["POST"] * 3, [f"{kernel}/restart"] * 3))
+        with snakekernel.connect(f"{server.url}{kernel}", token=server.token) as snake:
+            assert snake.call("math.sqrt", args=[4]) == 2.0
+        list(threads.map(ask, ["POST", "DELETE", "POST"], [f"{kernel}/restart", kernel, f"{kernel}/restart"]))
+        list(threads.map(ask, ["PUT", "DELETE", "PUT", "DELETE", "PUT"], [session] * 5))
+        ask("DELETE", session)
+    _until(lambda: not server.kernels() and not server.ask("GET", "snakekernel/api/pools")[0]["sessions"])
 
 
 def test_front_ends(server: ServerProcess) -> None:
@@ -242,24 +264,62 @@ def test_status_and_metrics(
         assert shown["drains_on_sigterm"]
         assert main(["pool", "status", f"--url={server.url}"]) == 1
         assert "does not let us in" in capsys.readouterr().err
+        assert main(["pool", "status", f"--url={server.url}?token={server.token}"]) == 1
+        assert server.token not in "".join(capsys.readouterr())
         server.ask("DELETE", "snakekernel/api/pools/default/sessions/seen")
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        ServerProcess(server.url, "wrong", server.process, server.log).ask("GET", "snakekernel/api/pools")
+    stranger = ServerProcess(server.url, "wrong", server.process, server.log)
+    session = "snakekernel/api/pools/default/sessions/seen"
+    for method, path in (("GET", "snakekernel/api/pools"), ("PUT", session), ("DELETE", session)):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            stranger.ask(method, path, {} if method == "PUT" else None)
 
 
-def test_it_drains_when_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None:
-    marker = tmp_path / "begun"
-    code = f"import pathlib, time; pathlib.Path({str(marker)!r}).touch(); time.sleep(1.5)"
+def test_culling_and_draining_see_the_truth(folder: Path, tmp_path: Path) -> None:
+    def model(kernel_id: str) -> Any:
+        return server.ask("GET", f"api/kernels/{kernel_id}")
+
+    def idle(kernel_id: str) -> bool:
+        return bool(model(kernel_id)["execution_state"] == "idle")
+
+    options = ["--maximum=3", "--MappingKernelManager.cull_interval=1"]
+    options += ["--MappingKernelManager.cull_idle_timeout=1", "--KernelPool.stop_timeout=1"]
+    begun, may_end = tmp_path / "begun", tmp_path / "may_end"
+    code = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\n"
+    code += f"while not pathlib.Path({str(may_end)!r}).exists(): time.sleep(0.01)"
     with (
-        jupyter_server(folder, "--maximum=2", "--spares=1", command=SERVE) as server,
+        jupyter_server(folder, *options, command=SERVE) as server,
         snakekernel.connect(server.url, token=server.token) as snake,
+        snake.parallel(2) as pool,
     ):
-        running = snake.submit("builtins.exec", args=[code, {}])
-        _until(marker.exists)
-        kernels = [
-            one for one in psutil.Process(server.process.pid).children() if "snake" in str(one.cmdline())
-        ]
-        server.process.terminate()
+        (kernel_id,) = server.kernels()
+        held = snake.call("builtins.list", args=[[1]], returns="ref")
+        first = model(kernel_id)
+        assert first["connections"] == 1
+        snake.call("math.sqrt", args=[4])
+        assert model(kernel_id)["last_activity"] > first["last_activity"]
+        snake.call("time.sleep", args=[0.2])
+        _until(lambda: idle(kernel_id))
+        del held
+        with snakekernel.connect(server.url, token=server.token, session="left"):
+            assert len(server.kernels()) == 2
+        # Whoever is connected is not culled, though it was idle before.
+        _until(lambda: server.kernels() == [kernel_id])
+        running = pool.submit("builtins.exec", args=[code, {}])
+        _until(begun.exists)
+        # It is busy until all has ended, not just what it began last.
+        _until(lambda: not idle(kernel_id))
+        for _ in range(3):
+            pool.submit("time.sleep", args=[0.1]).result()
+            assert not idle(kernel_id)
+        with snakekernel.connect(server.url, token=server.token) as other:
+            kernels = [
+                one for one in psutil.Process(server.process.pid).children() if "snake" in str(one.cmdline())
+            ]
+            server.process.terminate()
+            # Who waits for nothing is disconnected.
+            _until(lambda: not _answers(other.ping)())
+        assert not running.done()
+        may_end.touch()
         assert running.result(timeout=SOON) is None
         assert server.process.wait(SOON) == 0
         with pytest.raises(KernelLost):
@@ -268,16 +328,17 @@ def test_it_drains_when_it_is_told_to_stop(folder: Path, tmp_path: Path) -> None
     assert not [kernel for kernel in kernels if kernel.is_running()]
 
 
-def test_a_pool_that_cannot_be(folder: Path) -> None:
-    (folder / "config").mkdir(exist_ok=True)
-    config = folder / "config" / "jupyter_server_config.py"
-    config.write_text("c.PoolServerApp.pools = {'bad': {'provisioner': 'no-such'}}")
-    try:
-        with jupyter_server(folder, command=SERVE) as server:
-            assert server.process.wait(SOON) == 1
-            assert "no-such" in server.log.read_text()
-    finally:
-        config.unlink()
+def test_a_pool_that_cannot_be(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("bad")
+    _configure(folder, "c.PoolServerApp.pools = {'bad': {'provisioner': 'no-such'}}")
+    with jupyter_server(folder, command=SERVE) as server:
+        assert server.process.wait(SOON) == 1
+        assert "no-such" in server.log.read_text()
+
+
+async def test_sessions_that_would_share_a_kernel() -> None:
+    with pytest.raises(ValueError, match="of its own"):
+        await Pools({"shared": {"sessions_per_kernel": 2}}).open()
 
 
 def test_without_jupyter_server() -> None:
