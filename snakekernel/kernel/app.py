@@ -12,7 +12,7 @@ from typing import Any
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
-from traitlets import Dict, Integer, Type, Unicode, default
+from traitlets import Dict, Integer, TraitError, Type, Unicode, default
 
 from . import threads
 from .fence import guard
@@ -43,7 +43,10 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
 
     @default("limits")
     def _limits_of_whoever_started_it(self) -> dict[str, int]:
-        found: dict[str, int] = json.loads(os.environ.get("SNAKEKERNEL_LIMITS", "{}"))
+        try:
+            found: dict[str, int] = json.loads(os.environ.get("SNAKEKERNEL_LIMITS", "{}"))
+        except ValueError as error:
+            raise TraitError(f"SNAKEKERNEL_LIMITS is no JSON: {error}") from None
         return found
 
     # As stock, but named by a string it would be imported at every start.

@@ -25,5 +25,5 @@ def set_limits(limits: Mapping[str, int]) -> None:
             raise TraitError(f"This system has no resource limit {name!r}.")
         try:
             resource.setrlimit(number, (value, value))
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise TraitError(f"The resource limit {name!r} cannot be {value}: {error}") from None

@@ -139,7 +139,8 @@ class Sidecar:
                 while not self._is_idle():
                     if connection.poll(1.0):
                         self._hear(connection.recv_bytes())
-            except (EOFError, OSError):
+            except (EOFError, OSError, msgspec.DecodeError):
+                # What cannot be read ends it as well: nothing that follows could be trusted.
                 pass
             with self._lock:
                 self.is_lost = True
