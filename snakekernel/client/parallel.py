@@ -17,6 +17,7 @@ from ..errors import SnakeError
 from .future import Future
 from .keeper import LEASE
 from .lanes import Lanes, Spare
+from .mapping import mapped
 from .operations import Operations
 from .payload import Target, field, whole
 from .unwanted import close_stream
@@ -234,24 +235,11 @@ class AsyncParallel(Pooling):
                 return await pool.map(
                     target, *iterables, kwargs=kwargs, returns=returns, session_id=session_id
                 )
-        results: dict[int, Any] = {}
-        source = enumerate(zip(*iterables, strict=False))
-
-        async def work() -> None:
-            for index, args in source:
-                results[index] = await self.call(
-                    target, args=args, kwargs=kwargs, returns=returns, session_id=session_id
-                )
-
-        most = min(concurrency or len(self._lanes), len(self._lanes))
-        workers = [asyncio.ensure_future(work()) for _ in range(most)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-        return [results[index] for index in range(len(results))]
+        return await mapped(
+            lambda args: self.call(target, args=args, kwargs=kwargs, returns=returns, session_id=session_id),
+            iterables,
+            min(concurrency or len(self._lanes), len(self._lanes)),
+        )
 
     async def _close_spare(self) -> None:
         """End this client's subshells, while it is still open."""

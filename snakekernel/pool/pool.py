@@ -16,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..client.hearing import OnOutput, OnProgress
+from ..client.mapping import mapped
 from ..client.payload import Target
 from ..errors import InvalidRequest, ReplyTimeout, WorkerLost
 from .events import CallAsked, Done, Drain, Resize, SessionAsked, SessionClosed, Tick
@@ -258,24 +259,11 @@ class KernelPool(Performing):
             concurrency: calls at once; as many as the pool may serve where it is not given.
             kwargs: keyword arguments of each call. returns, timeout: as for ``call``.
         """
-        results: dict[int, Any] = {}
-        source = enumerate(zip(*iterables, strict=False))
-
-        async def work() -> None:
-            for index, args in source:
-                results[index] = await self.call(
-                    target, args=args, kwargs=kwargs, returns=returns, timeout=timeout
-                )
-
-        most = concurrency or self.maximum * self.calls_per_kernel
-        workers = [asyncio.ensure_future(work()) for _ in range(most)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-        return [results[index] for index in range(len(results))]
+        return await mapped(
+            lambda args: self.call(target, args=args, kwargs=kwargs, returns=returns, timeout=timeout),
+            iterables,
+            concurrency or self.maximum * self.calls_per_kernel,
+        )
 
     # -- sessions ----------------------------------------------------------------------------------
 
