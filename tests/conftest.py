@@ -21,13 +21,15 @@ from snakekernel.provisioners.forking import close_zygotes
 
 #: Files of these marks take longest and come first: where files are shared out, none is left for the end.
 _LONGEST = ("cluster", "ui", "outside", "kernel")
+#: One that runs other files' tests once more is longer than any.
+_AGAIN = "test_stock_path.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks: dict[Path, int] = {}
     for item in items:
         marks = (number for number, name in enumerate(_LONGEST) if item.get_closest_marker(name))
-        rank = next(marks, len(_LONGEST))
+        rank = -1 if item.path.name == _AGAIN else next(marks, len(_LONGEST))
         ranks[item.path] = min(rank, ranks.get(item.path, rank))
     items.sort(key=lambda item: ranks[item.path])
 
