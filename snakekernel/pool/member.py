@@ -24,7 +24,7 @@ from ..client.aio import AsyncClient
 from ..client.connection import find
 from ..client.link import Link
 from ..client.payload import whole
-from ..errors import KernelLost, SnakeError, WorkerLost
+from ..errors import Denied, KernelLost, SnakeError, WorkerLost
 from ..memory.exchange import FROM_BYTES
 from ..wire.frame import unpack_object
 from .kernels import PoolKernels
@@ -33,6 +33,8 @@ from .publishing import FarClient
 
 #: Seconds between two questions to a provisioner whether its kernel lives.
 _EVERY: Final = 1.0
+#: Seconds between two looks at a process group that ends.
+_MOMENT: Final = 0.005
 #: Lines of what a kernel wrote that tell why it did not start.
 _LINES: Final = 10
 #: Seconds for a kernel to say how much memory it has.
@@ -160,6 +162,9 @@ class Member:
                 await self._greet(timeout)
                 # Served where calls are, and what the first request loads is loaded.
                 await self.client._send("ping", {}, whole, None, None, channel="shell")
+                # So is what the first call loads; where a policy denies this one, with its first user.
+                with suppress(Denied):
+                    await self.client.call("builtins.bool", returns="none")
                 for name in preload:
                     await self.client.call("importlib.import_module", args=[name], returns="none")
                 if self.is_ending:
@@ -318,6 +323,7 @@ class Member:
 
     async def _kill(self, provisioner: Any) -> None:
         # Of one that has ended, others of its process group may still run.
+        group = provisioner.pgid if isinstance(provisioner, LocalProvisioner) else None
         await provisioner.kill()
         while (status := await provisioner.poll()) is None:
             with suppress(TimeoutError):
@@ -327,3 +333,15 @@ class Member:
         if self._abandoned is not None:
             self._abandoned.detach()
         await provisioner.wait()
+        if group is not None and group != os.getpgrp():
+            await _emptied(group)
+
+
+async def _emptied(group: int) -> None:
+    """Wait until nothing is left of a process group that was killed: to end takes a process a moment."""
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(_EVERY):
+            while True:
+                # Raises where there is no such group any more.
+                os.killpg(group, 0)
+                await asyncio.sleep(_MOMENT)
