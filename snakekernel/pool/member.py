@@ -23,7 +23,6 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from ..client.aio import AsyncClient
 from ..client.connection import find
 from ..client.link import Link
-from ..client.payload import whole
 from ..errors import Denied, KernelLost, SnakeError, WorkerLost
 from ..memory.exchange import FROM_BYTES
 from ..wire.frame import unpack_object
@@ -99,7 +98,8 @@ class Member:
         self._pidfd = -1
         #: Whether it is used no more, and why.
         self.is_ending = False
-        #: Whether it was to be stopped before it had started.
+        #: Whether its start has taken its first step, and whether it was to be stopped before the last.
+        self.has_begun = False
         self.is_unwanted = False
         self.why = ""
         #: What its process ended with, as of ``subprocess``.
@@ -160,9 +160,8 @@ class Member:
                 await self._kernels.start_kernel(kernel_name="", kernel_id=self.kernel_id)
                 self._watch()
                 await self._greet(timeout)
-                # Served where calls are, and what the first request loads is loaded.
-                await self.client._send("ping", {}, whole, None, None, channel="shell")
-                # So is what the first call loads; where a policy denies this one, with its first user.
+                # What a first call loads is loaded before somebody waits for it. A policy may deny it, which
+                # is an answer from where calls are served, too.
                 with suppress(Denied):
                     await self.client.call("builtins.bool", returns="none")
                 for name in preload:

@@ -94,8 +94,6 @@ class Performing(PoolOptions):
         self._tick_at = _NEVER
         self._tasks: set[asyncio.Task[Any]] = set()
         self._starts: dict[int, asyncio.Task[None]] = {}
-        #: The kernels whose start has taken its first step.
-        self._begun: set[int] = set()
         #: Sessions that are being opened in their kernels.
         self._opening: set[asyncio.Future[Any]] = set()
         self._why_not_started = ""
@@ -306,7 +304,7 @@ class Performing(PoolOptions):
         self._starts[action.kernel] = self._spawn(self._start_member(member))
 
     async def _start_member(self, member: Member) -> None:
-        self._begun.add(member.number)
+        member.has_begun = True
         try:
             if member.is_unwanted:
                 raise asyncio.CancelledError
@@ -341,7 +339,7 @@ class Performing(PoolOptions):
             if not member.is_ending:
                 member.is_unwanted = True
                 # A task that is cancelled before its first step would never take one.
-                if action.kernel in self._begun:
+                if member.has_begun:
                     start.cancel()
             return
         text = f"Pool {self.name} stops {member!r}: {action.reason}"
@@ -365,7 +363,6 @@ class Performing(PoolOptions):
     def _gone(self, member: Member) -> None:
         del self._members[member.number]
         self._starts.pop(member.number, None)
-        self._begun.discard(member.number)
         self._tell(Gone(member.number))
         self._changed.set()
 
