@@ -80,6 +80,8 @@ def test_a_widget_has_room_for_rows_beside_the_details(alone: Front) -> None:
     alone.run("import snakekernel\nstored.one = [1]\nsnakekernel.panel(height='300px')")
     _widget(alone).get_by_role("treeitem", name="one").first.click()
     expect(_widget(alone).locator(".snk-details")).to_contain_text("[1]")
+    # The front-end lays out only those cells that are in sight.
+    _widget(alone).scroll_into_view_if_needed()
     tree = _widget(alone).get_by_role("tree")
     alone.until(lambda: tree.evaluate("(one) => one.offsetHeight") >= 4 * 24, "room for four rows")
     assert _widget(alone).evaluate("(one) => getComputedStyle(one).resize") == "vertical"
