@@ -66,7 +66,7 @@ promises: $(VENV)/.test
 FUZZ_SECONDS ?= 3600
 
 fuzz: $(VENV)/.test
-	@$(BIN)/python -m tests.fuzz --seconds=$(FUZZ_SECONDS) $(ARGS)
+	@$(BIN)/python tests/fuzz --seconds=$(FUZZ_SECONDS) $(ARGS)
 
 SOAK_SECONDS ?= 3600
 
