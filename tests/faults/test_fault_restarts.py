@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import psutil
 import pytest
 from jupyter_core.paths import jupyter_runtime_dir
@@ -31,7 +30,7 @@ CYCLES: Final = int(os.environ.get("SOAK_CYCLES", "50"))
 PLAIN: Final = max(1, CYCLES // 50)
 PATIENCE: Final = 60.0
 #: Enough to go through shared memory.
-_ARRAY: Final = np.arange(1 << 18)
+_DATA: Final = os.urandom(2 << 20)
 
 
 @pytest.fixture
@@ -44,11 +43,11 @@ def forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def _use(snake: Client) -> int:
-    """Have big arrays go both ways, by a kernel that may still start; returns its process."""
+    """Have big data go both ways, by a kernel that may still start; returns its process."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            assert (snake.call("numpy.negative", args=[_ARRAY], timeout=PATIENCE) == -_ARRAY).all()
+            assert snake.call("builtins.bytes", args=[_DATA], timeout=PATIENCE) == _DATA
             pid: int = snake.call("os.getpid", timeout=PATIENCE)
             return pid
         except OutcomeUnknown:
