@@ -48,6 +48,8 @@ class Requests(ABC):
     _keeper: Any = None
     #: Whether results are awaitables.
     _is_async = False
+    #: Whether what is sent through this view may run again in another kernel.
+    _is_idempotent = False
     #: How objects of some types go into requests, before every codec.
     _extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
 
@@ -142,7 +144,8 @@ class Requests(ABC):
             content.setdefault("session_id", session_id)
         link = self._link
         # A retry by call_id must not run in a kernel that was started since; a new request may.
-        epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
+        is_bound = "call_id" in content and not self._is_idempotent
+        epoch = None if link is None else link.last_epoch if is_bound else link.epoch
         if epoch is not None:
             content.setdefault("epoch", epoch)
         functions = None if link is None else link.functions
