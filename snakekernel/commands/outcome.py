@@ -53,6 +53,9 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Look the id up, and wait for the end of what it names."""
+    if scope.steps_follow:
+        # What it gives refers to buffers of a reply that is its own.
+        raise InvalidRequest("outcome is a request of its own, and no step of a pipeline.", at="$.op")
     if request.call_id is None:
         raise InvalidRequest("outcome names the request by its call_id.", at="$.call_id")
     runtime, call_id = scope.runtime, request.call_id
