@@ -63,6 +63,10 @@ class Fetching(Requests):
         return _awaited(ask, call_id, until) if self._is_async else _waited(ask, call_id, until)
 
     def _ask(self, call_id: str, finish: Finish, epoch: str | None, seconds: float) -> Any:
+        link = self._link
+        if epoch is None and link is not None:
+            # Asking is no use of the id: it may still be called in a kernel that starts later.
+            epoch = link.epochs.known(call_id, link.last_epoch)
         fields = {"call_id": call_id, "timeout": seconds, "epoch": epoch}
         return self._send("outcome", fields, finish, None, seconds + _PATIENCE, channel="control")
 

@@ -26,6 +26,7 @@ from ..memory.exchange import SEGMENTS
 from ..wire.frame import DELIMITER, BadFrame, Headers, Signer
 from .connection import Connection
 from .door import Door, open_door
+from .epochs import Epochs
 from .listening import Listening
 from .message import Channel, Message, Received, Slot, event_type
 from .monitor import Monitor
@@ -91,6 +92,8 @@ class Link:
         self.epoch: str | None = None
         #: The last one known, for requests that must not run in another.
         self.last_epoch: str | None = None
+        #: Those that calls with an id were sent to.
+        self.epochs = Epochs()
         #: Counts the losses: what a reply says of the kernel holds in its own generation only.
         self._generation = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
