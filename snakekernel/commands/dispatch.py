@@ -156,7 +156,8 @@ class Run:
             if frame.buffers or frame.metadata != b"{}":
                 frame = self._receive()
             if request.call_id is not None and command.idempotent:
-                self._replay = await self._first_outcome(request.call_id)
+                concurrent = getattr(request, "concurrent", False)
+                self._replay = await self._first_outcome(request.call_id, concurrent=concurrent)
                 if self._replay is not None:
                     return Outcome({}, [])
             if self.interrupts.reason is not None:
@@ -223,8 +224,11 @@ class Run:
             self.frame = frame = msgspec.structs.replace(frame, buffers=buffers)
         return frame
 
-    async def _first_outcome(self, call_id: str) -> Packed | None:
-        """The outcome of the first request of this id; None where that is this one."""
+    async def _first_outcome(self, call_id: str, *, concurrent: bool) -> Packed | None:
+        """The outcome of the first request of this id; None where that is this one.
+
+        ``concurrent``: others are served on the main shell while it is waited for.
+        """
         slot = Slot(self.op, digest_of(self.frame))
         # Noted before it is anybody's first: an interrupt may strike between any two lines, and whoever
         # waits for this one is told all the same.
@@ -236,7 +240,7 @@ class Run:
         if not first.is_over:
             if self._door not in ("shell", "subshell"):
                 raise OutcomeUnknown(f"Call {call_id!r} is still running; ask again later.", at="$.call_id")
-            failed = await suspend(first.ended())
+            failed = await suspend(first.ended(), concurrent)
             if isinstance(failed, Failed):
                 if isinstance(failed.error, SnakeError):
                     raise failed.error
