@@ -363,7 +363,7 @@ class AsyncClient(AsyncParallel):
 
     def _opened(self) -> tuple[Link, Post]:
         if self._link is None or self._post is None:
-            raise KernelLost("This client is not open: enter it with `async with`, or await it.")
+            raise KernelLost.unsent("This client is not open: enter it with `async with`, or await it.")
         if self._watch is not None:
             self._watch.check()
         return self._link, self._post

@@ -142,6 +142,8 @@ class Runtime:
     cancel: Callable[[str | None, str | None, str], State | Coroutine[Any, Any, State]] = (
         lambda msg_id, call_id, sender: "unknown"
     )
+    #: Whether a request with this call id has come and waits for its turn.
+    waits: Callable[[str], bool] = lambda call_id: False
     #: Has a request stopped after so many seconds; what it returns calls that off.
     stop_after: Callable[[Interrupts, float], Callable[[], None]] = lambda interrupts, seconds: lambda: None
     started: float = 0.0

@@ -157,6 +157,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
             cancel=self.stopping.cancel,
+            waits=self.stopping.has_waiting,
             stop_after=self.stopping.after,
             on_seen=changes.seen,
             leases=Leasing(self._call_later_on_control).leases,
