@@ -6,7 +6,7 @@ Rules: it belongs to the event loop it was opened on; any number of tasks of tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
@@ -67,13 +67,18 @@ class AsyncClient(AsyncParallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        sandbox: bool | Mapping[str, Any] = False,
         **manager_options: Any,
     ) -> AsyncClient:
         """As ``Client.start``; the kernel starts when the client is entered or awaited."""
 
         async def open(client: AsyncClient) -> None:
             launch = client._launch = Launch(
-                kernel_name, transport, asynchronous=True, manager_options=manager_options
+                kernel_name,
+                transport,
+                asynchronous=True,
+                sandbox=sandbox,
+                manager_options=manager_options,
             )
             await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
             link = Link(find(launch.manager), shared_memory)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -106,6 +106,7 @@ class Client(Parallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        sandbox: bool | Mapping[str, Any] = False,
         **manager_options: Any,
     ) -> Client:
         """Start a kernel and connect to it; leaving the ``with`` block shuts it down.
@@ -118,9 +119,13 @@ class Client(Parallel):
             output: what its process writes to stdout and stderr, outside of any call, goes to this file.
             shared_memory: bytes from which a buffer goes through shared memory, where the kernel is on this
                 host; None for never.
+            sandbox: True for a kernel that sees next to nothing of this machine (Linux, bubblewrap); a
+                mapping has settings, such as ``{"read_only": ["/data"]}``.
             manager_options: traits of jupyter_client's KernelManager.
         """
-        launch = Launch(kernel_name, transport, asynchronous=False, manager_options=manager_options)
+        launch = Launch(
+            kernel_name, transport, asynchronous=False, sandbox=sandbox, manager_options=manager_options
+        )
         client = None
         try:
             launch.manager.start_kernel(**launch.process_options(env, cwd, output))
