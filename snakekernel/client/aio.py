@@ -6,7 +6,7 @@ Rules: it belongs to the event loop it was opened on; any number of tasks of tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
@@ -215,10 +215,14 @@ class AsyncClient(AsyncParallel):
 
     @asynccontextmanager
     async def session(
-        self, session_id: str | None = None, *, ttl: float | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
     ) -> AsyncIterator[AsyncClient]:
         """A view of this client in a session of its own, closed with the ``async with`` block."""
-        opened: str = await self.create_session(session_id, ttl=ttl)
+        opened: str = await self.create_session(session_id, ttl=ttl, quota=quota)
         try:
             yield self._in_session(opened)
         finally:

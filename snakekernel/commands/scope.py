@@ -65,6 +65,7 @@ class Scope:
         "_received",
         "_run",
         "_task",
+        "account",
         "buffers",
         "client",
         "door",
@@ -111,6 +112,8 @@ class Scope:
         self._task: Task | None = None
         self.static = door == "control"
         self.session = session
+        #: What is counted against a quota; None where there is none.
+        self.account = runtime.account if session is None else session.account
         self.writer = writer
         self.sender = sender
         self.interrupts = interrupts or Interrupts()
@@ -161,18 +164,21 @@ class Scope:
 
     # -- names and objects -------------------------------------------------------------------------
 
-    def put(self, name: str, obj: Any, *, ttl: float | None = None) -> Entry:
-        """Store an object in this request's namespace; raises SessionExpired where that was closed."""
+    def put(self, name: str, obj: Any, *, ttl: float | None = None, at: str = "$.id") -> Entry:
+        """Store an object in this request's namespace.
+
+        Raises SessionExpired where that was closed, and LimitExceeded where it has no room.
+        """
         self._check_open()
         return self.runtime.store.put(
-            self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl, by=self.maker
+            self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl, by=self.maker, at=at
         )
 
-    def put_anonymous(self, obj: Any) -> Entry:
+    def put_anonymous(self, obj: Any, *, at: str = "$.returns") -> Entry:
         """Store an object under a fresh anonymous name."""
         self._check_open()
         return self.runtime.store.put_anonymous(
-            self.space, obj, writer=self.writer, now=self.now, by=self.maker
+            self.space, obj, writer=self.writer, now=self.now, by=self.maker, at=at
         )
 
     def _check_open(self) -> None:

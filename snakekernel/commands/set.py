@@ -39,7 +39,7 @@ async def run(request: Request, scope: Scope) -> Reply:
             assign, (owner, target.steps[-1], value), {"at": "$.target"}, at="$.target", trusted=True
         )
     elif target.root == "stored":
-        scope.put(target.name, value)
+        scope.put(target.name, value, at="$.target")
     else:
         scope.runtime.user_namespace()[target.name] = value
     return Reply(message=f"{target} set")
