@@ -220,10 +220,14 @@ class AsyncClient(AsyncParallel):
 
     @asynccontextmanager
     async def session(
-        self, session_id: str | None = None, *, ttl: float | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
     ) -> AsyncIterator[AsyncClient]:
         """A view of this client in a session of its own, closed with the ``async with`` block."""
-        opened: str = await self.create_session(session_id, ttl=ttl)
+        opened: str = await self.create_session(session_id, ttl=ttl, quota=quota)
         try:
             yield self._in_session(opened)
         finally:

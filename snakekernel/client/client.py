@@ -274,9 +274,15 @@ class Client(Parallel):
         return f"<snakekernel client of {self._link.connection!r}{session}>"
 
     @contextmanager
-    def session(self, session_id: str | None = None, *, ttl: float | None = None) -> Iterator[Client]:
+    def session(
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
+    ) -> Iterator[Client]:
         """A view of this client in a session of its own, closed with the ``with`` block."""
-        opened: str = self.create_session(session_id, ttl=ttl)
+        opened: str = self.create_session(session_id, ttl=ttl, quota=quota)
         try:
             yield self._in_session(opened)
         finally:

@@ -366,10 +366,20 @@ class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing
     # -- sessions ----------------------------------------------------------------------------------
 
     def create_session(
-        self, session_id: str | None = None, *, ttl: float | None = None, timeout: float | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
+        timeout: float | None = None,
     ) -> Any:
-        """Open a session and return its id; ``ttl`` in seconds, renewed by every use."""
-        fields = {"session_id": session_id, "ttl": ttl}
+        """Open a session and return its id.
+
+        Args:
+            ttl: in seconds, renewed by every use.
+            quota: what it may use: ``objects``, ``bytes``, ``calls``, ``concurrent``.
+        """
+        fields = {"session_id": session_id, "ttl": ttl, "quota": quota}
         return self._send("create_session", fields, field("session_id"), None, timeout)
 
     def close_session(self, session_id: str, *, timeout: float | None = None) -> Any:

@@ -20,6 +20,7 @@ from ..memory.attachments import Attachments
 from ..memory.publications import Publications
 from ..objects.leases import Leases
 from ..objects.policy import TargetPolicy
+from ..objects.quotas import Account
 from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
 from ..objects.store import Entry, Store
@@ -107,6 +108,8 @@ class Runtime:
     sessions: SessionTable
     secrets: Secrets = field(default_factory=Secrets)
     policy: TargetPolicy = field(default_factory=TargetPolicy)
+    #: Of the kernel-wide namespace; None where it has no quota.
+    account: Account | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)
@@ -153,6 +156,9 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+        self.sessions.on_account = self.store.open_account
+        if self.account is not None:
+            self.store.open_account(None, self.account)
 
     @cached_property
     def orders(self) -> inspection.Orders:
@@ -188,7 +194,9 @@ class Runtime:
     def forget(self, session: Session, *, writer: str) -> int:
         """Clear what is left of a session that is over; returns how many objects there were."""
         self.publications.clear(session.space)
-        return self.store.clear(session.space, writer=writer)
+        count = self.store.clear(session.space, writer=writer)
+        self.store.close_account(session.space)
+        return count
 
     def expire(self, now: float) -> None:
         """Clean up the sessions and entries whose time ended."""
