@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from os import PathLike
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import KernelLost, ReplyTimeout
@@ -67,6 +68,8 @@ class AsyncClient(AsyncParallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        durable: str | PathLike[str] | None = None,
+        restore: bool = False,
         **manager_options: Any,
     ) -> AsyncClient:
         """As ``Client.start``; the kernel starts when the client is entered or awaited."""
@@ -75,7 +78,7 @@ class AsyncClient(AsyncParallel):
             launch = client._launch = Launch(
                 kernel_name, transport, asynchronous=True, manager_options=manager_options
             )
-            await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
+            await launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
             link = Link(find(launch.manager), shared_memory)
             client._attach(link)
             client._watch_process(launch.manager, link)

@@ -19,10 +19,11 @@ from .payload import Finish, Target, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .published import Publishing
+from .saving import Saving
 from .streaming import Streaming
 
 
-class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streaming):
+class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Saving, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
@@ -115,11 +116,15 @@ class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streamin
         value: Any,
         *,
         ttl: float | None = None,
+        durable: bool = False,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
-        """Keep a value under a name, for ``ttl`` seconds or for ever; returns how many names there are."""
-        fields = {"id": id, "value": value, "ttl": ttl}
+        """Keep a value under a name, for ``ttl`` seconds or for ever; returns how many names there are.
+
+        ``durable``: it is also on the disk before this returns, where the kernel keeps a file of them.
+        """
+        fields = {"id": id, "value": value, "ttl": ttl, "durable": durable or None}
         return self._send("store", fields, field("stored_objects"), session_id, timeout)
 
     def retrieve(

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .. import inspection
+from ..durable.kept import Durable
 from ..inspection.variables import variables
 from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
@@ -112,6 +113,8 @@ class Runtime:
     attachments: Attachments = field(default_factory=Attachments)
     #: What was published for other kernels.
     publications: Publications = field(default_factory=Publications)
+    #: The objects that are also on the disk.
+    durable: Durable = field(default_factory=Durable)
     #: What clients hold for as long as they are heard of.
     leases: Leases = field(default_factory=Leases)
     #: The streams under way.
@@ -186,7 +189,8 @@ class Runtime:
     def forget(self, session: Session, *, writer: str) -> int:
         """Clear what is left of a session that is over; returns how many objects there were."""
         self.publications.clear(session.space)
-        return self.store.clear(session.space, writer=writer)
+        with self.durable.together():
+            return self.store.clear(session.space, writer=writer)
 
     def expire(self, now: float) -> None:
         """Clean up the sessions and entries whose time ended."""
@@ -195,7 +199,8 @@ class Runtime:
             return
         for session in self.sessions.expire(now):
             self.forget(session, writer="expiry")
-        self.store.expire(now)
+        with self.durable.together():
+            self.store.expire(now)
 
     def next_expiry(self) -> float | None:
         """When ``expire`` next has something to do, or None."""

@@ -174,19 +174,20 @@ class Scope:
 
     def put(self, name: str, obj: Any, *, ttl: float | None = None) -> Entry:
         """Store an object in this request's namespace; raises SessionExpired where that was closed."""
-        self._check_open()
+        self.check_open()
         return self.runtime.store.put(
             self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl, by=self.maker
         )
 
     def put_anonymous(self, obj: Any) -> Entry:
         """Store an object under a fresh anonymous name."""
-        self._check_open()
+        self.check_open()
         return self.runtime.store.put_anonymous(
             self.space, obj, writer=self.writer, now=self.now, by=self.maker
         )
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise SessionExpired where this request's session was closed."""
         if self.session is not None and self.session.closed:
             raise SessionExpired(
                 f"The session {self.session.id!r} was closed while this request ran.", at="$.session_id"
