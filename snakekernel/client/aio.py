@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from os import PathLike
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import KernelLost, ReplyTimeout
@@ -68,6 +69,8 @@ class AsyncClient(AsyncParallel):
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
         sandbox: bool | Mapping[str, Any] = False,
+        durable: str | PathLike[str] | None = None,
+        restore: bool = False,
         **manager_options: Any,
     ) -> AsyncClient:
         """As ``Client.start``; the kernel starts when the client is entered or awaited."""
@@ -80,7 +83,7 @@ class AsyncClient(AsyncParallel):
                 sandbox=sandbox,
                 manager_options=manager_options,
             )
-            await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
+            await launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
             link = Link(find(launch.manager), shared_memory)
             client._attach(link)
             client._watch_process(launch.manager, link)

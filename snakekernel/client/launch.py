@@ -158,9 +158,20 @@ class Launch:
 
     @staticmethod
     def process_options(
-        env: dict[str, str] | None, cwd: str | None, output: int | IO[Any] | None
+        env: dict[str, str] | None,
+        cwd: str | None,
+        output: int | IO[Any] | None,
+        durable: str | os.PathLike[str] | None = None,
+        restore: bool = False,
     ) -> dict[str, Any]:
         """Options of the kernel's process, as its manager's ``start_kernel`` takes them."""
+        if durable is not None or restore:
+            env = dict(os.environ if env is None else env)
+            if durable is not None:
+                # A name stays one; a path is meant from here, not from the kernel's folder.
+                text = os.fspath(durable)
+                env["SNAKEKERNEL_DURABLE"] = os.path.abspath(text) if os.path.basename(text) != text else text
+            env["SNAKEKERNEL_RESTORE"] = "1" if restore else "0"
         options: dict[str, Any] = {"env": env, "cwd": cwd, "stdout": output, "stderr": output}
         return {name: value for name, value in options.items() if value is not None}
 
