@@ -1,10 +1,10 @@
 """What the fuzzer calls: bytes in, messages out of them, each through the kernel's own way to its reply.
 
-An input holds up to eight messages for one kernel, divided by empty lines. A message is lines: where it comes in
-(s, u, c or m: shell, subshell, control, comm) with ``+`` where it is signed rightly and ``-`` where the second
-line is its signature; then that signature, the header, the parent header, the metadata, the content, and any
-buffers. A header such as ``call m1`` stands for a whole one. So an input can be read, and a mutation of it is
-most often a message again.
+An input holds up to eight messages for one kernel, divided by empty lines. A message is lines: where it
+comes in (s, u, c or m: shell, subshell, control, comm) with ``+`` where it is signed rightly and ``-`` where
+the second line is its signature; then that signature, the header, the parent header, the metadata, the
+content, and any buffers. A header such as ``call m1`` stands for a whole one. So an input can be read, and a
+mutation of it is most often a message again.
 
 What has to hold, whatever the bytes are:
 
