@@ -19,12 +19,13 @@ from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .calls_back import ThreadFunctions
 from .connection import find
+from .ending import words
 from .future import Future
 from .hearing import Outputs, begin_heard, stop_hearing
 from .keeper import ThreadKeeper
 from .lanes import Spare
 from .launch import Launch
-from .link import GONE, Link
+from .link import Link
 from .message import Channel, Message
 from .parallel import Parallel
 from .payload import Finish, whole
@@ -43,7 +44,11 @@ CONTROL_TIMEOUT: Final = 30.0
 _CONNECT_TIMEOUT, _SERVER_TIMEOUT = 10.0, 60.0
 #: Seconds before a kernel that does not answer ours is asked what it is.
 _ASK_AFTER: Final = 0.5
-_NOT_STARTED: Final = "The kernel's process ended before it answered; what it wrote tells why."
+
+
+def not_started(error: KernelLost) -> KernelLost:
+    """What is raised of a kernel that was lost before it answered."""
+    return KernelLost(f"The kernel's process ended before it answered.{words(error.end)}", end=error.end)
 
 
 def patience(timeout: float | None, bridge: Bridge | None) -> float:
@@ -87,7 +92,7 @@ class Client(Parallel):
     def __init__(self, link: Link, launch: Launch | None = None) -> None:
         self._link = link
         self._launch = launch
-        self._turns = Turns(link, None if launch is None else launch.manager)
+        self._turns = Turns(link, launch)
         self._keeper = ThreadKeeper(link, self._turns)
         self._functions = link.functions = ThreadFunctions(self, link, self._turns)
         self._spare = Spare()
@@ -127,8 +132,8 @@ class Client(Parallel):
             client = cls(Link(find(launch.manager), shared_memory), launch)
             try:
                 client._greet(timeout, launch.manager.is_alive)
-            except KernelLost:
-                raise KernelLost(_NOT_STARTED) from None
+            except KernelLost as error:
+                raise not_started(error) from None
             return client
         except BaseException:
             # Whatever stops us, an interrupt included, no kernel is left behind.
@@ -210,7 +215,7 @@ class Client(Parallel):
             if asked is not None and asked.done():
                 check_kernel_info(asked.result())
             if not is_alive():
-                raise KernelLost(GONE)
+                raise self._link.lost()
             if left <= 0:
                 raise ReplyTimeout(f"No kernel answers at {self._link.connection!r} within {timeout} s.")
             if asked is None:

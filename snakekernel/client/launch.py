@@ -14,11 +14,16 @@ import tempfile
 import uuid
 import weakref
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
-from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_core.paths import jupyter_runtime_dir
+
+from .ending import Stderr, kept
+
+#: Provisioners whose kernels are processes of this machine that take over descriptors of ours.
+_LOCAL: Final = ("local-provisioner", "snakekernel-zygote", "snakekernel-sandbox")
 
 
 def kernel_spec() -> dict[str, Any]:
@@ -89,6 +94,8 @@ class Launch:
         manager_options: dict[str, Any],
     ) -> None:
         self._pid = os.getpid()
+        #: What the kernel's process writes to its standard error, where that can be read.
+        self.stderr: Stderr | None = None
         options = dict(manager_options)
         if transport is None:
             transport = "tcp" if sys.platform == "win32" or "transport_encryption" in options else "ipc"
@@ -105,13 +112,25 @@ class Launch:
         if kernel_name is None:
             self.manager._kernel_spec = KernelSpec(**kernel_spec())
 
-    @staticmethod
     def process_options(
-        env: dict[str, str] | None, cwd: str | None, output: int | IO[Any] | None
+        self, env: dict[str, str] | None, cwd: str | None, output: int | IO[Any] | None
     ) -> dict[str, Any]:
         """Options of the kernel's process, as its manager's ``start_kernel`` takes them."""
         options: dict[str, Any] = {"env": env, "cwd": cwd, "stdout": output, "stderr": output}
+        if self._keeps_words():
+            self.stderr = kept(output)
+            if self.stderr is not None and self.stderr.is_ours:
+                options["stderr"] = self.stderr.descriptor
         return {name: value for name, value in options.items() if value is not None}
+
+    def _keeps_words(self) -> bool:
+        """Whether the kernel's process is one that its provisioner gives our descriptors."""
+        try:
+            stanza = self.manager.kernel_spec.metadata.get("kernel_provisioner", {})
+        except NoSuchKernel:
+            # Told by whoever starts it.
+            return False
+        return stanza.get("provisioner_name", _LOCAL[0]) in _LOCAL
 
     @property
     def is_ours(self) -> bool:
@@ -121,6 +140,8 @@ class Launch:
     def clean_up(self) -> None:
         """Remove the connection file and the folder of the sockets. Idempotent."""
         self._files.clean_up()
+        if self.stderr is not None:
+            self.stderr.close()
 
 
 def _remove(pid: int, connection_file: str, folder: Path | None) -> None:
