@@ -64,9 +64,9 @@ class RemoteError(Raised):
     """The called code raised. ``ename``, ``evalue`` and ``traceback`` are the remote exception's."""
 
 
-#: Why a kernel is gone: a signal, its own exit, a shutdown that somebody asked for, this side ended it
-#: because it hung; or the connection is all that is known to be lost.
-Cause = Literal["signal", "exit", "shutdown", "hung", "connection"]
+#: Why a kernel is gone: a signal, its own exit, a shutdown that somebody asked for, this side killed it; or the
+#: connection is all that is known to be lost.
+Cause = Literal["signal", "exit", "shutdown", "killed", "connection"]
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,16 @@ class End:
     sizes: Mapping[str, int] = field(default_factory=dict)
 
     def asked_for(self) -> End:
-        """The same of a kernel that somebody had end, but for one that was ended because it hung."""
-        return self if self.cause == "hung" else replace(self, cause="shutdown", memory=False)
+        """The same of a kernel that somebody had end, but for one that this side killed."""
+        return self if self.cause == "killed" else replace(self, cause="shutdown", memory=False)
 
 
 class KernelLost(OutcomeUnknown, ConnectionError):
     """The connection to the kernel ended: whether pending requests ran cannot be told.
 
     Attributes:
-        cause: ``"signal"``, ``"exit"``, ``"shutdown"`` (it was asked to end), ``"hung"`` (this side ended
-            it), or ``"connection"``: no more is known, for the kernel is no child of this process.
+        cause: ``"signal"``, ``"exit"``, ``"shutdown"`` (it was asked to end), ``"killed"`` (by this
+            client or pool), or ``"connection"``: no more is known, for it is no child of this process.
         signal: the name of the signal that ended it, such as ``"SIGSEGV"``, or None.
         exit_code: what it exited with, or None.
         stderr: what its process wrote to stderr last, at most 200 lines and 16 KiB.

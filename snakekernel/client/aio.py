@@ -27,6 +27,7 @@ from .client import (
 )
 from .connection import find
 from .future import read_reply
+from .hanging import AsyncHanging, OnHang
 from .hearing import Outputs, stop_hearing
 from .keeper import LoopKeeper
 from .lanes import Spare
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from .websocket import Bridge
 
 
-class AsyncClient(AsyncParallel):
+class AsyncClient(AsyncHanging, AsyncParallel):
     """An asyncio client of one kernel: ``async with AsyncClient.start() as snake: await snake.call(…)``."""
 
     _is_async = True
@@ -76,6 +77,7 @@ class AsyncClient(AsyncParallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        on_hang: OnHang = "tell",
         **manager_options: Any,
     ) -> AsyncClient:
         """As ``Client.start``; the kernel starts when the client is entered or awaited."""
@@ -88,6 +90,7 @@ class AsyncClient(AsyncParallel):
             link = Link(find(launch.manager), shared_memory)
             client._attach(link)
             client._watch_process(launch, link)
+            client._on_hang = on_hang
             try:
                 await client._greet(timeout, launch.manager.is_alive)
             except KernelLost as error:
@@ -391,10 +394,10 @@ class AsyncClient(AsyncParallel):
         link, post = self._opened()
         return post.send(link.message(msg_type, b"{}", channel="control"))
 
-    def _opened(self) -> tuple[Link, Post]:
+    def _opened(self, *, is_checked: bool = True) -> tuple[Link, Post]:
         if self._link is None or self._post is None:
             raise KernelLost("This client is not open: enter it with `async with`, or await it.")
-        if self._watch is not None:
+        if is_checked and self._watch is not None:
             self._watch.check()
         return self._link, self._post
 

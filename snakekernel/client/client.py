@@ -21,6 +21,7 @@ from .calls_back import ThreadFunctions
 from .connection import find
 from .ending import words
 from .future import Future
+from .hanging import Hanging, OnHang
 from .hearing import Outputs, begin_heard, stop_hearing
 from .keeper import ThreadKeeper
 from .lanes import Spare
@@ -79,7 +80,7 @@ def check_kernel_info(content: dict[str, Any]) -> None:
     check_identity(content[FEATURE])
 
 
-class Client(Parallel):
+class Client(Hanging, Parallel):
     """A blocking client of one kernel; made by ``start`` or ``connect``.
 
     A signal handler may use it while its thread waits. Where the handler breaks into the sending or reading
@@ -111,6 +112,7 @@ class Client(Parallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        on_hang: OnHang = "tell",
         **manager_options: Any,
     ) -> Client:
         """Start a kernel and connect to it; leaving the ``with`` block shuts it down.
@@ -123,6 +125,8 @@ class Client(Parallel):
             output: what its process writes to stdout and stderr, outside of any call, goes to this file.
             shared_memory: bytes from which a buffer goes through shared memory, where the kernel is on this
                 host; None for never.
+            on_hang: what becomes of a kernel that does not stop a call at its deadline: ``"tell"`` raises
+                KernelHung alone, ``"kill"`` interrupts the kernel and kills it where that does not help.
             manager_options: traits of jupyter_client's KernelManager.
         """
         launch = Launch(kernel_name, transport, asynchronous=False, manager_options=manager_options)
@@ -130,6 +134,7 @@ class Client(Parallel):
         try:
             launch.manager.start_kernel(**launch.process_options(env, cwd, output))
             client = cls(Link(find(launch.manager), shared_memory), launch)
+            client._on_hang = on_hang
             try:
                 client._greet(timeout, launch.manager.is_alive)
             except KernelLost as error:

@@ -60,8 +60,8 @@ def quoted(text: str) -> str:
 def words(end: End) -> str:
     """A sentence on how a kernel ended; empty where nothing is known."""
     told = ""
-    if end.cause == "hung":
-        told = " It was killed, for it did not stop a call at its deadline."
+    if end.cause == "killed":
+        told = " It was killed from here."
     elif end.cause == "shutdown":
         told = " It was shut down."
     elif end.signal is not None:
@@ -169,8 +169,8 @@ class Process:
             self._resident = sum(map(resident, tree(self.pid))) or self._resident
             self._limit = address_limit(self.pid) or self._limit
 
-    def end(self, stderr: str, *, hung: bool = False) -> End:
-        """What became of it; ``stderr`` is its last words, ``hung`` whether this side ended it for that."""
+    def end(self, stderr: str, *, was_killed: bool = False) -> End:
+        """What became of it; ``stderr`` is its last words, ``was_killed`` whether by this side."""
         peak = _peak(self.pid) if self._process is not None else 0
         status = self._status()
         code = status if status is not None and status >= 0 else None
@@ -186,11 +186,11 @@ class Process:
             sizes["limit"] = min(filter(None, (self._limit, self._group.limit())), default=0)
         told: Cause = "connection" if status is None else "exit" if name is None else "signal"
         return End(
-            cause="hung" if hung else told,
+            cause="killed" if was_killed else told,
             signal=name,
             exit_code=code,
             stderr=stderr,
-            memory=name == "SIGKILL" and not hung,
+            memory=name == "SIGKILL" and not was_killed,
             sizes={**{key: size for key, size in sizes.items() if size}, "oom_kills": killed},
         )
 

@@ -52,8 +52,8 @@ class Watch:
         self._process: Process | None = None
         #: What became of the process, once it has ended.
         self._end: End | None = None
-        #: Whether this side ends it because it hangs.
-        self.hangs = False
+        #: Whether this side killed it.
+        self.was_killed = False
         #: The descriptor watched, or -1.
         self.descriptor = -1
 
@@ -76,7 +76,7 @@ class Watch:
             if self._pid is not None and self._stderr is not None:
                 # What the process before it wrote is not its.
                 self._stderr.last()
-            self._pid, self._end, self.hangs = pid, None, False
+            self._pid, self._end, self.was_killed = pid, None, False
             self._process = Process(pid, process)
             descriptor = -1
             if hasattr(os, "pidfd_open"):
@@ -106,7 +106,9 @@ class Watch:
 
     def _note(self) -> None:
         assert self._process is not None
-        end = self._process.end("" if self._stderr is None else self._stderr.last(), hung=self.hangs)
+        end = self._process.end(
+            "" if self._stderr is None else self._stderr.last(), was_killed=self.was_killed
+        )
         # A kernel that ends in order removes its connection file; one that is made to exit does not.
         in_order = end.exit_code == 0 and not os.path.exists(self._manager.connection_file)
         self._end = end.asked_for() if in_order or self._manager.shutting_down else end

@@ -100,7 +100,7 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         """As stock, and have a crash tell where it was; stock leaves that to whoever knows of it."""
         super().patch_io()
         # Where the process's own go: the descriptor of that number leads to a thread that has crashed too.
-        faulthandler.enable(getattr(sys.stderr, "_original_stdstream_copy", sys.__stderr__))
+        faulthandler.enable(getattr(sys.stderr, "_original_stdstream_copy", 2))
 
     def init_iopub(self, context: Any) -> None:
         """As stock; the thread that publishes is not taken for ended while it runs."""

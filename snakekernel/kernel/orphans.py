@@ -1,8 +1,8 @@
 """A kernel ends with the process that started it, whatever it does then, and so does its process group.
 
-Rules: who watches is a process of its own, forked before the kernel has threads, memory or limits: ipykernel's own
-thread looks once a second and needs the interpreter, which C code may hold. It watches processes: a thread
-of the starter's that ends means nothing. It is no child of the kernel, whose code may wait for its own
+Rules: who watches is a process of its own, forked before the kernel has threads, memory or limits.
+ipykernel's thread looks once a second and needs the interpreter, which C code may hold. A thread
+of the starter's that ends means nothing. The guard is no child of the kernel, whose code may wait for its own
 children; it holds nothing that the kernel has open, and ends with it. Where nobody claims the kernel (a
 manager's ``independent``, a shell) there is no such process.
 """
