@@ -64,8 +64,8 @@ class RemoteError(Raised):
     """The called code raised. ``ename``, ``evalue`` and ``traceback`` are the remote exception's."""
 
 
-#: Why a kernel is gone: a signal, its own exit, a shutdown that somebody asked for, this side killed it; or the
-#: connection is all that is known to be lost.
+#: Why a kernel is gone: a signal, its own exit, a shutdown that somebody asked for, this side killed it; or
+#: the connection is all that is known to be lost.
 Cause = Literal["signal", "exit", "shutdown", "killed", "connection"]
 
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import weakref
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any, Final
 
 from ..errors import Cause, End
@@ -43,6 +44,13 @@ _CURRENT: Final = re.compile(r"^(Current thread|Stack \(most recent)")
 def tail(text: bytes) -> str:
     """The last lines of what a process wrote, bounded in lines and bytes."""
     return "\n".join(text[-_BYTES:].decode(errors="replace").splitlines()[-_LINES:])
+
+
+def tail_of(file: Path) -> str:
+    """The last lines of a file, bounded as those. Raises OSError."""
+    with file.open("rb") as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - _BYTES))
+        return tail(opened.read())
 
 
 def quoted(text: str) -> str:

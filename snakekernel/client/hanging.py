@@ -40,6 +40,9 @@ _ENDING: Final = 5.0
 _PING: Final = request_type("ping")
 #: Seconds between two tries to reach a kernel that was started anew.
 _AGAIN: Final = 0.02
+_CANCELLED: Final = "it was cancelled, and may still run"
+_FREED: Final = "it was interrupted"
+KILLED: Final = "the kernel was killed"
 _NOT_OURS: Final = "This client did not start the kernel, so it does not end it; ask whoever did."
 
 
@@ -67,13 +70,12 @@ def _kill(launch: Launch, watch: Watch | None) -> None:
             process.wait(_ENDING)
 
 
-def _hung(deadline: float, *, control: bool, is_killed: bool) -> KernelHung:
+def hung(deadline: float, *, control: bool, then: str = _CANCELLED) -> KernelHung:
     what = "the kernel answers on control" if control else "control does not answer: something holds the GIL"
-    then = "the kernel was killed" if is_killed else "it was cancelled, and may still run"
     return KernelHung(
         f"The call did not stop at its deadline of {deadline:g} s; {what}, {then}.",
         control=control,
-        is_killed=is_killed,
+        is_killed=then is KILLED,
     )
 
 
@@ -82,6 +84,8 @@ class Hanging:
 
     _launch: Launch | None
     _on_hang: OnHang = "tell"
+    #: Of a pool's kernel: ends it where not even control answers.
+    on_hung: Callable[[], object] | None = None
     _turns: Turns
     _link: Link
     _on_control: Callable[[str], Any]
@@ -98,15 +102,18 @@ class Hanging:
         except ReplyTimeout:
             pass
         control = self._answers(self._on_control(_PING), _PROBE)
-        is_killed = False
-        launch = self._launch
-        if self._on_hang == "kill" and launch is not None and launch.is_ours:
+        then, launch = _CANCELLED, self._launch
+        if not control and self.on_hung is not None:
+            self.on_hung()
+            then = KILLED
+        elif self._on_hang == "kill" and launch is not None and launch.is_ours:
             free = self._turns.request(self._link.message(_PING, b"{}"), _PING, whole)
             _signal(launch, signal.SIGINT)
+            then = _FREED
             if not self._answers(free, _INTERRUPT):
                 self.kill()
-                is_killed = True
-        raise _hung(deadline, control=control, is_killed=is_killed)
+                then = KILLED
+        raise hung(deadline, control=control, then=then)
 
     def _answers(self, asked: Any, seconds: float) -> bool:
         came: bool = self._turns.wait(asked, seconds)
@@ -153,6 +160,8 @@ class AsyncHanging:
 
     _launch: Launch | None
     _on_hang: OnHang = "tell"
+    #: Of a pool's kernel: ends it where not even control answers.
+    on_hung: Callable[[], object] | None = None
     _opened: Callable[..., tuple[Any, Any]]
     _watch: Watch | None
     _on_control: Callable[[str], Any]
@@ -173,20 +182,23 @@ class AsyncHanging:
         except ReplyTimeout:
             pass
         control = await self._answers(self._on_control(_PING), _PROBE)
-        raise _hung(deadline, control=control, is_killed=await self._end_hung(control))
+        raise hung(deadline, control=control, then=await self._end_hung(control))
 
-    async def _end_hung(self, control: bool) -> bool:
-        """End the kernel that hangs, where that was asked for; whether it was killed."""
+    async def _end_hung(self, control: bool) -> str:
+        """End the kernel that hangs, where that was asked for; says what became of the call."""
+        if not control and self.on_hung is not None:
+            self.on_hung()
+            return KILLED
         launch = self._launch
         if self._on_hang != "kill" or launch is None or not launch.is_ours:
-            return False
+            return _CANCELLED
         link, post = self._opened()
         free = post.send(link.message(_PING, b"{}"))
         _signal(launch, signal.SIGINT)
         if await self._answers(free, _INTERRUPT):
-            return False
+            return _FREED
         await self.kill()
-        return True
+        return KILLED
 
     async def _answers(self, asked: asyncio.Future[Any], seconds: float) -> bool:
         await asyncio.wait([asked], timeout=seconds)

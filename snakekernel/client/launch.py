@@ -23,7 +23,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from .ending import Stderr, kept
 
 #: Provisioners whose kernels are processes of this machine that take over descriptors of ours.
-_LOCAL: Final = ("local-provisioner", "snakekernel-zygote", "snakekernel-sandbox")
+KEEPS_WORDS: Final = ("local-provisioner", "snakekernel-zygote", "snakekernel-sandbox")
 
 
 def kernel_spec() -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Launch:
         except NoSuchKernel:
             # Told by whoever starts it.
             return False
-        return stanza.get("provisioner_name", _LOCAL[0]) in _LOCAL
+        return stanza.get("provisioner_name", KEEPS_WORDS[0]) in KEEPS_WORDS
 
     @property
     def is_ours(self) -> bool:
