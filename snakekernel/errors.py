@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from .wire.errors import (
     BY_CODE,
@@ -23,6 +23,7 @@ from .wire.errors import (
     Raised,
     SessionExpired,
     SnakeError,
+    StorageFailed,
     UnknownOperation,
     Unresolvable,
     Unserializable,
@@ -51,6 +52,7 @@ __all__ = [
     "ReplyTimeout",
     "SessionExpired",
     "SnakeError",
+    "StorageFailed",
     "UnknownOperation",
     "Unresolvable",
     "Unserializable",
@@ -89,6 +91,7 @@ class KernelLost(OutcomeUnknown, ConnectionError):
     """The connection to the kernel ended: whether pending requests ran cannot be told.
 
     Attributes:
+        sent: False where it is certain that the request was not sent, so that it did not run.
         cause: ``"signal"``, ``"exit"``, ``"shutdown"`` (it was asked to end), ``"killed"`` (by this
             client or pool), or ``"connection"``: no more is known, for it is no child of this process.
         signal: the name of the signal that ended it, such as ``"SIGSEGV"``, or None.
@@ -100,11 +103,20 @@ class KernelLost(OutcomeUnknown, ConnectionError):
             processes of its control group the system ended for want of memory while it ran.
     """
 
+    sent = True
+
     def __init__(self, message: str, *, end: End | None = None, **details: Any) -> None:
         super().__init__(message, **details)
         end = self.end = end or End()
         self.cause, self.signal, self.exit_code = end.cause, end.signal, end.exit_code
         self.stderr, self.memory, self.sizes = end.stderr, end.memory, dict(end.sizes)
+
+    @classmethod
+    def unsent(cls, message: str, end: End | None = None) -> Self:
+        """The error for a request that was not sent."""
+        error = cls(message, end=end)
+        error.sent = False
+        return error
 
 
 class WorkerLost(KernelLost):

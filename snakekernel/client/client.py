@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
+from os import PathLike
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
@@ -113,6 +114,9 @@ class Client(Hanging, Parallel):
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
         on_hang: OnHang = "tell",
+        sandbox: bool | Mapping[str, Any] = False,
+        durable: str | PathLike[str] | None = None,
+        restore: bool = False,
         **manager_options: Any,
     ) -> Client:
         """Start a kernel and connect to it; leaving the ``with`` block shuts it down.
@@ -127,12 +131,18 @@ class Client(Hanging, Parallel):
                 host; None for never.
             on_hang: what becomes of a kernel that does not stop a call at its deadline: ``"tell"`` raises
                 KernelHung alone, ``"kill"`` interrupts the kernel and kills it where that does not help.
+            sandbox: True for a kernel that sees next to nothing of this machine (Linux, bubblewrap); a
+                mapping has settings, such as ``{"read_only": ["/data"]}``.
+            durable: the file of durable objects, a name or a path; None: what the environment says, or none.
+            restore: whether what that file holds is stored again when the kernel starts, and restarts.
             manager_options: traits of jupyter_client's KernelManager.
         """
-        launch = Launch(kernel_name, transport, asynchronous=False, manager_options=manager_options)
+        launch = Launch(
+            kernel_name, transport, asynchronous=False, sandbox=sandbox, manager_options=manager_options
+        )
         client = None
         try:
-            launch.manager.start_kernel(**launch.process_options(env, cwd, output))
+            launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
             client = cls(Link(find(launch.manager), shared_memory), launch)
             client._on_hang = on_hang
             try:
@@ -279,9 +289,15 @@ class Client(Hanging, Parallel):
         return f"<snakekernel client of {self._link.connection!r}{session}>"
 
     @contextmanager
-    def session(self, session_id: str | None = None, *, ttl: float | None = None) -> Iterator[Client]:
+    def session(
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
+    ) -> Iterator[Client]:
         """A view of this client in a session of its own, closed with the ``with`` block."""
-        opened: str = self.create_session(session_id, ttl=ttl)
+        opened: str = self.create_session(session_id, ttl=ttl, quota=quota)
         try:
             yield self._in_session(opened)
         finally:

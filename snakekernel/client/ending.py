@@ -37,6 +37,8 @@ _WAITID: Final = {"x86_64": 247, "aarch64": 95, "riscv64": 95}
 _P_PID: Final = 1
 #: Where ``ru_maxrss``, in KiB, stands among the numbers of ``struct rusage``.
 _MAXRSS: Final = 4
+#: In the frame that called the called code.
+_OURS: Final = os.path.join("snakekernel", "commands", "calling.py")
 #: What faulthandler writes above the stack of the thread that failed.
 _CURRENT: Final = re.compile(r"^(Current thread|Stack \(most recent)")
 
@@ -59,7 +61,9 @@ def quoted(text: str) -> str:
     fatal = next((n for n, line in enumerate(lines) if line.startswith("Fatal Python error")), None)
     if fatal is not None:
         stack = next((n for n in range(fatal, len(lines)) if _CURRENT.match(lines[n])), fatal + 1)
-        lines = [lines[fatal], *lines[stack : stack + _SHOWN]]
+        # Below the called code are the kernel's own frames.
+        ours = next((n for n in range(stack, len(lines)) if _OURS in lines[n]), len(lines))
+        lines = [lines[fatal], *lines[stack : min(ours, stack + _SHOWN)]]
     else:
         lines = lines[-_SHOWN:]
     return "".join(["\nIt wrote:", *(f"\n  {line}" for line in lines)]) if lines else ""

@@ -27,6 +27,7 @@ from ..wire.frame import DELIMITER, BadFrame, Headers, Signer
 from .connection import Connection
 from .door import Door, open_door
 from .ending import words
+from .epochs import Epochs
 from .listening import Listening
 from .message import Channel, Message, Received, Slot, event_type
 from .monitor import Monitor
@@ -96,6 +97,8 @@ class Link:
         self.epoch: str | None = None
         #: The last one known, for requests that must not run in another.
         self.last_epoch: str | None = None
+        #: Those that calls with an id were sent to.
+        self.epochs = Epochs()
         #: Counts the losses: what a reply says of the kernel holds in its own generation only.
         self._generation = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -230,6 +233,11 @@ class Link:
         if self._is_within():
             raise RuntimeError(_BROKE_IN)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is sent any more, whatever becomes of the kernel."""
+        return self._closed or self._ended is not None
+
     def is_foreign(self) -> bool:
         """Whether this is a forked child: the sockets are its parent's."""
         return os.getpid() != self._pid
@@ -237,17 +245,20 @@ class Link:
     def check_process(self) -> None:
         """Raise KernelLost in a forked child."""
         if self.is_foreign():
-            raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
+            raise KernelLost.unsent(
+                "This client belongs to the process that opened it; open another after a fork."
+            )
 
     def _check_open(self) -> None:
         if self._ended is not None:
-            raise self._lost(self._ended)
+            raise self._lost(self._ended, sent=False)
         if self._closed:
-            raise KernelLost("This client is closed; nothing was sent.")
+            raise KernelLost.unsent("This client is closed; nothing was sent.")
         self._monitor.look()
         if self._monitor.is_lost:
             why = self._why()
-            raise self._lost(_NOT_SENT if why is GONE else f"{why} This request was not sent.")
+            reason = _NOT_SENT if why is GONE else f"{why} This request was not sent."
+            raise self._lost(reason, sent=False)
 
     def learn(self, content: Mapping[str, Any], generation: int) -> None:
         """Take the kernel process's epoch from a reply, and offer shared memory to a new one.
@@ -381,16 +392,18 @@ class Link:
             self._end = self.inquire()
             return self._lost(GONE)
 
-    def _lost(self, reason: str) -> KernelLost:
-        return self.loss(reason if self._end is None else reason + words(self._end), end=self._end)
+    def _lost(self, reason: str, *, sent: bool = True) -> KernelLost:
+        make = self.loss if sent else self.loss.unsent
+        return make(reason if self._end is None else reason + words(self._end), end=self._end)
 
     def _fail_all(self, reason: str) -> None:
         self._attachment.detach()
         if reason is GONE:
             self._end = self.inquire()
         # Taken out once they are told: what breaks in between leaves them to be told again.
+        unsent = {message.number for message in self._outbox}
         for number, slot in list(self._slots.items()):
-            slot(self._lost(reason))
+            slot(self._lost(reason, sent=number not in unsent))
             self._slots.pop(number, None)
         if self.listening is not None:
             self.listening.fail(self._lost(reason))

@@ -64,8 +64,8 @@ class Watch:
         if pid is not None and pid != self._pid:
             self._watch(pid, provisioner.process)
         if self._end is not None:
-            raise KernelLost(
-                f"The kernel's process has ended; nothing was sent.{words(self._end)}", end=self._end
+            raise KernelLost.unsent(
+                f"The kernel's process has ended; nothing was sent.{words(self._end)}", self._end
             )
 
     def _watch(self, pid: int, process: Any) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .publishing import Carrier
 
 #: Short names of our own provisioners.
-_OURS: Final = {name: f"snakekernel-{name}" for name in ("zygote", "ray", "dask")}
+_OURS: Final = {name: f"snakekernel-{name}" for name in ("zygote", "sandbox", "ray", "dask")}
 #: Where Jupyter finds provisioners.
 _GROUP: Final = "jupyter_client.kernel_provisioners"
 _LOCAL: Final = "local-provisioner"
