@@ -154,7 +154,8 @@ def test_threads_together_do_not_exceed_it() -> None:
                 stored += 1
             except LimitExceeded:
                 pass
-            assert account.objects <= 50 and account.bytes <= 100_000
+            assert account.objects <= 50
+            assert account.bytes <= 100_000
             try:
                 with account.call():
                     called += 1
