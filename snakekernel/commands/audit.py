@@ -1,6 +1,7 @@
 """The audit log: who asked for what, when, for how long, and how it ended.
 
-Rules: one record for each request, made as its reply is packed, and one for each cell. A record holds names
+Rules: one record for each request, made as its reply is packed, and one for each cell; what clients send by
+themselves to keep what they hold has none. A record holds names
 and figures, never values, arguments, code or what an error says; names are bounded and scrubbed of secrets. A
 record that cannot be written is lost, and the request is answered all the same.
 """
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger(__name__)
 
+#: What clients send by themselves all the time; recorded where it fails.
+_HOUSEKEEPING: Final = frozenset({"renew", "credit"})
 #: Characters of a name, of the client's own object, and steps of a pipeline that a record tells.
 _LONGEST: Final = 300
 _CLIENT: Final = 1_000
@@ -58,6 +61,8 @@ class Audit:
 
     def request(self, run: Run, content: Reply | dict[str, Any], packed: Packed) -> None:
         """A request ended; never raises."""
+        if run.op in _HOUSEKEEPING and isinstance(content, Reply):
+            return
         try:
             self._record(self._of_request(run, content, packed))
         except Exception:  # whatever is wrong with a record, the reply goes out
