@@ -88,7 +88,7 @@ def test_who_asked_for_what_when_and_how_it_ended(stock: Stock, snake: snakekern
     stock.ok("pipeline", {"steps": [{"target": "builtins.int"}, {"op": "list_stored"}], "call_id": "steps"})
     assert of(log, call_id="steps")["steps"] == ["builtins.int", "list_stored"]
     assert stock.fails("call", {"no_such": 1, "call_id": "bad"})["code"] == "invalid_request"
-    assert records(log)[-1]["code"] == "invalid_request"
+    assert of(log, code="invalid_request")["status"] == "error"
     assert stock.fails("no_such_operation", {})["code"] == "unknown_operation"
     assert of(log, op="no_such_operation")["code"] == "unknown_operation"
 
