@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from os import PathLike
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import KernelLost, ReplyTimeout
@@ -67,15 +68,22 @@ class AsyncClient(AsyncParallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        sandbox: bool | Mapping[str, Any] = False,
+        durable: str | PathLike[str] | None = None,
+        restore: bool = False,
         **manager_options: Any,
     ) -> AsyncClient:
         """As ``Client.start``; the kernel starts when the client is entered or awaited."""
 
         async def open(client: AsyncClient) -> None:
             launch = client._launch = Launch(
-                kernel_name, transport, asynchronous=True, manager_options=manager_options
+                kernel_name,
+                transport,
+                asynchronous=True,
+                sandbox=sandbox,
+                manager_options=manager_options,
             )
-            await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
+            await launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
             link = Link(find(launch.manager), shared_memory)
             client._attach(link)
             client._watch_process(launch.manager, link)
@@ -367,7 +375,7 @@ class AsyncClient(AsyncParallel):
 
     def _opened(self) -> tuple[Link, Post]:
         if self._link is None or self._post is None:
-            raise KernelLost("This client is not open: enter it with `async with`, or await it.")
+            raise KernelLost.unsent("This client is not open: enter it with `async with`, or await it.")
         if self._watch is not None:
             self._watch.check()
         return self._link, self._post

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .. import inspection
+from ..durable.kept import Durable
 from ..inspection.variables import variables
 from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
@@ -118,6 +119,8 @@ class Runtime:
     attachments: Attachments = field(default_factory=Attachments)
     #: What was published for other kernels.
     publications: Publications = field(default_factory=Publications)
+    #: The objects that are also on the disk.
+    durable: Durable = field(default_factory=Durable)
     #: What clients hold for as long as they are heard of.
     leases: Leases = field(default_factory=Leases)
     #: The streams under way.
@@ -148,6 +151,8 @@ class Runtime:
     cancel: Callable[[str | None, str | None, str], State | Coroutine[Any, Any, State]] = (
         lambda msg_id, call_id, sender: "unknown"
     )
+    #: Whether a request with this call id has come and waits for its turn.
+    waits: Callable[[str], bool] = lambda call_id: False
     #: Has a request stopped after so many seconds; what it returns calls that off.
     stop_after: Callable[[Interrupts, float], Callable[[], None]] = lambda interrupts, seconds: lambda: None
     started: float = 0.0
@@ -195,7 +200,8 @@ class Runtime:
     def forget(self, session: Session, *, writer: str) -> int:
         """Clear what is left of a session that is over; returns how many objects there were."""
         self.publications.clear(session.space)
-        count = self.store.clear(session.space, writer=writer)
+        with self.durable.together():
+            count = self.store.clear(session.space, writer=writer)
         self.store.close_account(session.space)
         return count
 
@@ -206,7 +212,8 @@ class Runtime:
             return
         for session in self.sessions.expire(now):
             self.forget(session, writer="expiry")
-        self.store.expire(now)
+        with self.durable.together():
+            self.store.expire(now)
 
     def next_expiry(self) -> float | None:
         """When ``expire`` next has something to do, or None."""

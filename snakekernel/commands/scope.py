@@ -169,19 +169,20 @@ class Scope:
 
         Raises SessionExpired where that was closed, and LimitExceeded where it has no room.
         """
-        self._check_open()
+        self.check_open()
         return self.runtime.store.put(
             self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl, by=self.maker, at=at
         )
 
     def put_anonymous(self, obj: Any, *, at: str = "$.returns") -> Entry:
         """Store an object under a fresh anonymous name."""
-        self._check_open()
+        self.check_open()
         return self.runtime.store.put_anonymous(
             self.space, obj, writer=self.writer, now=self.now, by=self.maker, at=at
         )
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise SessionExpired where this request's session was closed."""
         if self.session is not None and self.session.closed:
             raise SessionExpired(
                 f"The session {self.session.id!r} was closed while this request ran.", at="$.session_id"

@@ -50,6 +50,7 @@ from .dropping import Dropping
 from .expiry import Expiry
 from .incoming import Incoming, split
 from .inspector import Inspector
+from .keeping import KeepsObjects, restore_all
 from .lane import Lane, LaneSelector, unusable
 from .leasing import Leasing
 from .logs import keep_secrets_out
@@ -70,7 +71,7 @@ from .watching import Watching
 T = TypeVar("T")
 
 
-class SnakeKernel(AnswersForStored, DebuggerOnDemand):
+class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
     """A Python notebook kernel that also serves the snake protocol."""
 
     implementation = "snakekernel"
@@ -150,7 +151,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
         #: Widgets of this process, told what clients are told; called on the control thread.
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
-        changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
+        durable = self.durable_objects()
+        changes = ChangeFeed(self._call_later_on_control, self._publish_changed, durable.changed)
         installed = Installed()
         self.subshells = Subshells(self)
         self.callbacks = Callbacks(self, self._call_later_on_control)
@@ -181,8 +183,10 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
             cancel=self.stopping.cancel,
+            waits=self.stopping.has_waiting,
             stop_after=self.stopping.after,
             on_seen=changes.seen,
+            durable=durable,
             leases=Leasing(self._call_later_on_control).leases,
             subshells=self.subshells,
             callbacks=self.callbacks,
@@ -232,6 +236,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
                 self.log.warning("The fast lane is not used: %s.", reason)
         self.stopping.install()
         self.subshells.start()
+        if self.restore_at_start:
+            restore_all(self.runtime)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
         self.main_loop = self.expiry.loop = self.io_loop.asyncio_loop
 
@@ -420,4 +426,5 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.inspector.close()
         self.watching.close()
         self.activities.close()
+        self.runtime.durable.close()
         return super().do_shutdown(restart)

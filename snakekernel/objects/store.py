@@ -76,6 +76,8 @@ class Change:
     session_id: str | None
     writer: str
     version: int
+    #: Of the session; 0 for the kernel-wide namespace.
+    serial: int = 0
 
 
 class Store:
@@ -412,7 +414,8 @@ class Store:
         version: int,
     ) -> None:
         if self._on_change is not None:
-            self._on_change(Change(action, name, None if space is None else space[0], writer, version))
+            session_id, serial = (None, 0) if space is None else space
+            self._on_change(Change(action, name, session_id, writer, version, serial))
 
     def _drop(self, gone: list[Any]) -> None:
         if self._on_drop is not None and gone:

@@ -242,7 +242,7 @@ class Performing(PoolOptions):
         if reason == "late":
             return QueueTimeout(f"No kernel of the pool {self.name!r} was free in time; nothing was sent.")
         if reason == "failed":
-            return KernelLost(
+            return KernelLost.unsent(
                 f"Kernels of the pool {self.name!r} do not start; nothing was sent. {self._why_not_started}"
             )
         return PoolClosed(f"The pool {self.name!r} takes nothing any more; nothing was sent.")

@@ -112,7 +112,7 @@ class PoolSession:
             if self._is_let_go:
                 raise RuntimeError("This handle was let go while it was opened.")
             if found.is_over:
-                raise WorkerLost(f"The session {found.id!r} has just ended; nothing was sent.")
+                raise WorkerLost.unsent(f"The session {found.id!r} has just ended; nothing was sent.")
         except BaseException:
             self._pool._let_go(found, self, self._ticket)
             raise

@@ -120,6 +120,7 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     ],
     "close_session": [({}, "$.session_id")],
     "cancel": [({}, "$"), ({"msg_id": "a", "call_id": "b"}, "$"), ({"msg_id": 1}, "$.msg_id")],
+    "outcome": [({}, "$.call_id"), ({"call_id": "c", "timeout": 61}, "$.timeout")],
     "open_subshells": [({"count": 0}, "$.count"), ({"count": 65}, "$.count"), ({"reuse": [1]}, "$.reuse[0]")],
     "close_subshells": [({}, "$"), ({"subshells": "x"}, "$.subshells")],
 }
@@ -156,7 +157,7 @@ for _op, _command in own_commands().items():
 
 def test_every_builtin_is_exercised() -> None:
     """A command that joins the table brings samples; these need more than a runtime to go well."""
-    assert set(BUILTINS) - set(GOOD) == {"configure", "open_subshells"}
+    assert set(BUILTINS) - set(GOOD) == {"configure", "open_subshells", "outcome"}
 
 
 def test_the_table_refuses_two_commands_of_one_name() -> None:
