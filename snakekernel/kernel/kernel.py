@@ -38,6 +38,7 @@ from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from . import threads
 from .activity import Activities
+from .audit import audit_cells, audit_of
 from .awaiting import awaited
 from .callbacks import Callbacks
 from .changes import ChangeFeed
@@ -101,6 +102,9 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
     ).tag(config=True)
     deny_targets = List(
         Unicode(), [], help="Shell patterns of importable targets that may not be called."
+    ).tag(config=True)
+    audit_log = Unicode(
+        "", help="File that gets a line of JSON for each request and each cell; empty for none."
     ).tag(config=True)
 
     fast_lane = Bool(
@@ -189,6 +193,9 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
             publications=Publications(most_bytes=self.max_published_bytes),
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
+        self.runtime.audit = audit_of(self.audit_log, secrets, self.runtime.epoch)
+        if self.runtime.audit is not None:
+            audit_cells(self, self.runtime.audit)
         notebook = Notebook(self, self._own_shell)
         self.stored = StoredNamespace(self.runtime.store, time.time, notebook.writer, notebook.maker)
         self._offer_stored()
