@@ -18,6 +18,7 @@ from .install import InstallApp
 from .kernels import PingApp, StartApp
 from .objects import DeleteApp, InspectApp, ListApp, RetrieveApp, StoreApp
 from .pool import PoolApp
+from .saving import CheckpointApp, RestoreApp
 from .serve import ServeApp
 from .show import show_error
 
@@ -35,6 +36,8 @@ _SUBCOMMANDS: dict[str, type[Command]] = {
     "list": ListApp,
     "delete": DeleteApp,
     "inspect": InspectApp,
+    "checkpoint": CheckpointApp,
+    "restore": RestoreApp,
     "pipeline": PipelineApp,
     "execute": ExecuteApp,
     "ping": PingApp,

@@ -22,10 +22,11 @@ from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .published import Publishing
 from .retrying import retried, retried_later
+from .saving import Saving
 from .streaming import Streaming
 
 
-class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing, Streaming):
+class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing, Saving, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
@@ -150,11 +151,15 @@ class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing
         value: Any,
         *,
         ttl: float | None = None,
+        durable: bool = False,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
-        """Keep a value under a name, for ``ttl`` seconds or for ever; returns how many names there are."""
-        fields = {"id": id, "value": value, "ttl": ttl}
+        """Keep a value under a name, for ``ttl`` seconds or for ever; returns how many names there are.
+
+        ``durable``: it is also on the disk before this returns, where the kernel keeps a file of them.
+        """
+        fields = {"id": id, "value": value, "ttl": ttl, "durable": durable or None}
         return self._send("store", fields, field("stored_objects"), session_id, timeout)
 
     def retrieve(
@@ -366,10 +371,20 @@ class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing
     # -- sessions ----------------------------------------------------------------------------------
 
     def create_session(
-        self, session_id: str | None = None, *, ttl: float | None = None, timeout: float | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
+        timeout: float | None = None,
     ) -> Any:
-        """Open a session and return its id; ``ttl`` in seconds, renewed by every use."""
-        fields = {"session_id": session_id, "ttl": ttl}
+        """Open a session and return its id.
+
+        Args:
+            ttl: in seconds, renewed by every use.
+            quota: what it may use: ``objects``, ``bytes``, ``calls``, ``concurrent``.
+        """
+        fields = {"session_id": session_id, "ttl": ttl, "quota": quota}
         return self._send("create_session", fields, field("session_id"), None, timeout)
 
     def close_session(self, session_id: str, *, timeout: float | None = None) -> Any:

@@ -295,6 +295,7 @@ class KernelPool(Performing):
         session_id: str | None = None,
         *,
         ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
         queue_timeout: float | None = None,
     ) -> PoolSession:
         """A session on a kernel of its own: ``async with pool.session("alice") as snake: …``.
@@ -304,9 +305,10 @@ class KernelPool(Performing):
         Args:
             session_id: made up where it is not given.
             ttl: seconds that it lives on while nobody holds it; None for the pool's ``session_ttl``.
+            quota: what it may use, where this opens it: ``objects``, ``bytes``, ``calls``, ``concurrent``.
             queue_timeout: as for ``call``.
         """
-        return PoolSession(self, session_id, ttl, queue_timeout)
+        return PoolSession(self, session_id, ttl, queue_timeout, quota)
 
     async def close_session(self, session_id: str) -> None:
         """End a session, whoever holds it; its kernel ends with it. Does nothing where there is none."""
@@ -316,11 +318,15 @@ class KernelPool(Performing):
             self._forget(found)
 
     async def _check_out(
-        self, session_id: str, ttl: float | None, queue_timeout: float | None
+        self,
+        session_id: str,
+        ttl: float | None,
+        queue_timeout: float | None,
+        quota: Mapping[str, int] | None,
     ) -> tuple[int, OpenSession]:
         self._check_open()
         ticket = next(self._tickets)
-        self._asked[ticket] = session_id
+        self._asked[ticket] = session_id, quota
         try:
             self._tell(SessionAsked(ticket, session_id, ttl, self._deadline(queue_timeout)))
             found: Any = self._given.pop(ticket, None)
