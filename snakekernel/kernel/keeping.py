@@ -1,6 +1,6 @@
 """The kernel's durable objects: its settings, and what it restores before it serves.
 
-Rules: nothing that fails to be restored stops the start; it is listed, to be asked for by ``list_checkpoint``.
+Rules: nothing that fails to be restored stops the start; it is listed, and ``list_checkpoint`` tells it.
 """
 
 from __future__ import annotations
