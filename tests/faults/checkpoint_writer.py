@@ -1,8 +1,8 @@
 """Writes states into a file of objects, in children that are killed; commands come on stdin, one a line.
 
 ``write N``: write states N, N + 1, … until killed; tells the child's id, then ``done N`` of each that is on
-the disk, and ``ended`` when it is gone. ``limit N BYTES``: write state N where a file that grows beyond so many
-bytes ends the child; tells ``ended`` and its status.
+the disk, and ``ended`` when it is gone. ``limit N BYTES``: write state N where a file that grows beyond so
+many bytes ends the child; tells ``ended`` and its status.
 """
 
 from __future__ import annotations
