@@ -33,7 +33,17 @@ def structures() -> str:
     """The objects that fields of requests are made of."""
     schemas = protocol()["$defs"]
     parts = []
-    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter", "Stream", "Tagged", "Published", "Segment"):
+    for name in (
+        "SignatureSpec",
+        "FieldSpec",
+        "Quota",
+        "Sort",
+        "Filter",
+        "Stream",
+        "Tagged",
+        "Published",
+        "Segment",
+    ):
         parts += [f"### {name}", _plain(schemas[name]["description"]), _fields(schemas[name], ())]
     return "\n\n".join(parts)
 

@@ -7,7 +7,7 @@ a name from the wire is never looked up anywhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from .wire.errors import (
     BY_CODE,
@@ -64,7 +64,20 @@ class RemoteError(Raised):
 
 
 class KernelLost(OutcomeUnknown, ConnectionError):
-    """The connection to the kernel ended: whether pending requests ran cannot be told."""
+    """The connection to the kernel ended: whether pending requests ran cannot be told.
+
+    Attributes:
+        sent: False where it is certain that the request was not sent, so that it did not run.
+    """
+
+    sent = True
+
+    @classmethod
+    def unsent(cls, message: str) -> Self:
+        """The error for a request that was not sent."""
+        error = cls(message)
+        error.sent = False
+        return error
 
 
 class WorkerLost(KernelLost):

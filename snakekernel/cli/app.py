@@ -12,7 +12,7 @@ from jupyter_core.application import NoStart
 from rich.console import Console
 
 from ..wire.errors import InvalidRequest, SnakeError
-from .calls import CallApp, ExecuteApp, PipelineApp
+from .calls import CallApp, ExecuteApp, OutcomeApp, PipelineApp
 from .command import Command, CommandLine, print_json
 from .install import InstallApp
 from .kernels import PingApp, StartApp
@@ -30,6 +30,7 @@ _SUBCOMMANDS: dict[str, type[Command]] = {
     "start": StartApp,
     "serve": ServeApp,
     "call": CallApp,
+    "outcome": OutcomeApp,
     "store": StoreApp,
     "retrieve": RetrieveApp,
     "list": ListApp,

@@ -6,7 +6,7 @@ Rules: it belongs to the event loop it was opened on; any number of tasks of tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from os import PathLike
@@ -68,6 +68,7 @@ class AsyncClient(AsyncParallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        sandbox: bool | Mapping[str, Any] = False,
         durable: str | PathLike[str] | None = None,
         restore: bool = False,
         **manager_options: Any,
@@ -76,7 +77,11 @@ class AsyncClient(AsyncParallel):
 
         async def open(client: AsyncClient) -> None:
             launch = client._launch = Launch(
-                kernel_name, transport, asynchronous=True, manager_options=manager_options
+                kernel_name,
+                transport,
+                asynchronous=True,
+                sandbox=sandbox,
+                manager_options=manager_options,
             )
             await launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
             link = Link(find(launch.manager), shared_memory)
@@ -218,10 +223,14 @@ class AsyncClient(AsyncParallel):
 
     @asynccontextmanager
     async def session(
-        self, session_id: str | None = None, *, ttl: float | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
     ) -> AsyncIterator[AsyncClient]:
         """A view of this client in a session of its own, closed with the ``async with`` block."""
-        opened: str = await self.create_session(session_id, ttl=ttl)
+        opened: str = await self.create_session(session_id, ttl=ttl, quota=quota)
         try:
             yield self._in_session(opened)
         finally:
@@ -366,7 +375,7 @@ class AsyncClient(AsyncParallel):
 
     def _opened(self) -> tuple[Link, Post]:
         if self._link is None or self._post is None:
-            raise KernelLost("This client is not open: enter it with `async with`, or await it.")
+            raise KernelLost.unsent("This client is not open: enter it with `async with`, or await it.")
         if self._watch is not None:
             self._watch.check()
         return self._link, self._post

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -107,6 +107,7 @@ class Client(Parallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        sandbox: bool | Mapping[str, Any] = False,
         durable: str | PathLike[str] | None = None,
         restore: bool = False,
         **manager_options: Any,
@@ -121,11 +122,15 @@ class Client(Parallel):
             output: what its process writes to stdout and stderr, outside of any call, goes to this file.
             shared_memory: bytes from which a buffer goes through shared memory, where the kernel is on this
                 host; None for never.
+            sandbox: True for a kernel that sees next to nothing of this machine (Linux, bubblewrap); a
+                mapping has settings, such as ``{"read_only": ["/data"]}``.
             durable: the file of durable objects, a name or a path; None: what the environment says, or none.
             restore: whether what that file holds is stored again when the kernel starts, and restarts.
             manager_options: traits of jupyter_client's KernelManager.
         """
-        launch = Launch(kernel_name, transport, asynchronous=False, manager_options=manager_options)
+        launch = Launch(
+            kernel_name, transport, asynchronous=False, sandbox=sandbox, manager_options=manager_options
+        )
         client = None
         try:
             launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
@@ -274,9 +279,15 @@ class Client(Parallel):
         return f"<snakekernel client of {self._link.connection!r}{session}>"
 
     @contextmanager
-    def session(self, session_id: str | None = None, *, ttl: float | None = None) -> Iterator[Client]:
+    def session(
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
+    ) -> Iterator[Client]:
         """A view of this client in a session of its own, closed with the ``with`` block."""
-        opened: str = self.create_session(session_id, ttl=ttl)
+        opened: str = self.create_session(session_id, ttl=ttl, quota=quota)
         try:
             yield self._in_session(opened)
         finally:

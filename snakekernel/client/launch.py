@@ -13,12 +13,20 @@ import sys
 import tempfile
 import uuid
 import weakref
+from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_core.paths import jupyter_runtime_dir
+from traitlets import TraitError
+
+from ..errors import InvalidRequest, Unsupported
+
+#: The provisioner of kernels in a sandbox.
+SANDBOX: Final = "snakekernel-sandbox"
 
 
 def kernel_spec() -> dict[str, Any]:
@@ -30,6 +38,39 @@ def kernel_spec() -> dict[str, Any]:
         "metadata": {"debugger": True, "supported_encryption": ["curve"]},
         "kernel_protocol_version": "5.5",
     }
+
+
+def confined(spec: Any, settings: bool | Mapping[str, Any]) -> KernelSpec:
+    """A kernelspec whose kernels start in a sandbox, with these settings of its provisioner if any.
+
+    Raises InvalidRequest where there is no such setting.
+    """
+    config = {} if isinstance(settings, bool) else dict(settings)
+    placed = {"provisioner_name": SANDBOX, "config": config}
+    check_settings(SANDBOX, config)
+    # The caller's own, for Jupyter keeps the ones that it has found.
+    copy = KernelSpec(**spec.to_dict(), resource_dir=spec.resource_dir)
+    copy.metadata = {**spec.metadata, "kernel_provisioner": placed}
+    return copy
+
+
+def check_settings(name: str, config: Mapping[str, Any]) -> None:
+    """Have a provisioner's class take settings. Raises InvalidRequest where it does not, Unsupported where
+    this installation has no such provisioner."""
+    found = entry_points(group="jupyter_client.kernel_provisioners", name=name)
+    if not found:
+        raise Unsupported(f"This installation of snakekernel does not announce {name!r}; install it again.")
+    kind = next(iter(found)).load()
+    settings = kind.class_traits(config=True)
+    for option, value in config.items():
+        if option not in settings:
+            raise InvalidRequest(
+                f"{name} has no setting {option!r}. Settings: {', '.join(sorted(settings))}."
+            )
+        try:
+            kind(**{option: value})
+        except TraitError as error:
+            raise InvalidRequest(str(error)) from None
 
 
 class Files:
@@ -77,6 +118,8 @@ class Launch:
         kernel_name: an installed kernelspec; None starts a kernel in this interpreter's environment.
         transport: ``"ipc"`` or ``"tcp"``; None is ipc where the platform has it.
         asynchronous: whether the manager's methods are coroutines.
+        sandbox: whether the kernel sees next to nothing of this machine; a mapping has the provisioner's
+            settings.
         manager_options: traits of the kernel manager, such as ``transport_encryption="required"``.
     """
 
@@ -86,6 +129,7 @@ class Launch:
         transport: str | None,
         *,
         asynchronous: bool,
+        sandbox: bool | Mapping[str, Any] = False,
         manager_options: dict[str, Any],
     ) -> None:
         self._pid = os.getpid()
@@ -104,6 +148,13 @@ class Launch:
             raise
         if kernel_name is None:
             self.manager._kernel_spec = KernelSpec(**kernel_spec())
+        # With no settings it is one as well.
+        if sandbox is not False:
+            try:
+                self.manager._kernel_spec = confined(self.manager.kernel_spec, sandbox)
+            except BaseException:  # as above
+                self.clean_up()
+                raise
 
     @staticmethod
     def process_options(

@@ -26,6 +26,7 @@ from ..memory.exchange import SEGMENTS
 from ..wire.frame import DELIMITER, BadFrame, Headers, Signer
 from .connection import Connection
 from .door import Door, open_door
+from .epochs import Epochs
 from .listening import Listening
 from .message import Channel, Message, Received, Slot, event_type
 from .monitor import Monitor
@@ -91,6 +92,8 @@ class Link:
         self.epoch: str | None = None
         #: The last one known, for requests that must not run in another.
         self.last_epoch: str | None = None
+        #: Those that calls with an id were sent to.
+        self.epochs = Epochs()
         #: Counts the losses: what a reply says of the kernel holds in its own generation only.
         self._generation = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -225,6 +228,11 @@ class Link:
         if self._is_within():
             raise RuntimeError(_BROKE_IN)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is sent any more, whatever becomes of the kernel."""
+        return self._closed or self._ended is not None
+
     def is_foreign(self) -> bool:
         """Whether this is a forked child: the sockets are its parent's."""
         return os.getpid() != self._pid
@@ -232,17 +240,19 @@ class Link:
     def check_process(self) -> None:
         """Raise KernelLost in a forked child."""
         if self.is_foreign():
-            raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
+            raise KernelLost.unsent(
+                "This client belongs to the process that opened it; open another after a fork."
+            )
 
     def _check_open(self) -> None:
         if self._ended is not None:
-            raise self.loss(self._ended)
+            raise self.loss.unsent(self._ended)
         if self._closed:
-            raise KernelLost("This client is closed; nothing was sent.")
+            raise KernelLost.unsent("This client is closed; nothing was sent.")
         self._monitor.look()
         if self._monitor.is_lost:
             why = self._why()
-            raise self.loss(_NOT_SENT if why is GONE else f"{why} This request was not sent.")
+            raise self.loss.unsent(_NOT_SENT if why is GONE else f"{why} This request was not sent.")
 
     def learn(self, content: Mapping[str, Any], generation: int) -> None:
         """Take the kernel process's epoch from a reply, and offer shared memory to a new one.
@@ -373,8 +383,9 @@ class Link:
     def _fail_all(self, reason: str) -> None:
         self._attachment.detach()
         # Taken out once they are told: what breaks in between leaves them to be told again.
+        unsent = {message.number for message in self._outbox}
         for number, slot in list(self._slots.items()):
-            slot(self.loss(reason))
+            slot(self.loss.unsent(reason) if number in unsent else self.loss(reason))
             self._slots.pop(number, None)
         if self.listening is not None:
             self.listening.fail(self.loss(reason))

@@ -48,6 +48,8 @@ class Requests(ABC):
     _keeper: Any = None
     #: Whether results are awaitables.
     _is_async = False
+    #: Whether what is sent through this view may run again in another kernel.
+    _is_idempotent = False
     #: How objects of some types go into requests, before every codec.
     _extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
 
@@ -141,14 +143,27 @@ class Requests(ABC):
         if session_id is not None:
             content.setdefault("session_id", session_id)
         link = self._link
-        # A retry by call_id must not run in a kernel that was started since; a new request may.
-        epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
+        epoch = None if link is None else link.epoch
+        if "call_id" in content and "epoch" not in content and link is not None:
+            epoch = self._epoch_of(content["call_id"])
         if epoch is not None:
             content.setdefault("epoch", epoch)
         functions = None if link is None else link.functions
         if functions is not None and functions.any and (call := functions.within()) is not None:
             content.setdefault("callback_call", call)
         return pack_json(content)
+
+    def _epoch_of(self, call_id: Any) -> str | None:
+        """The kernel process that a call of this id must run in, or None for any."""
+        link = self._link
+        if not isinstance(call_id, str):
+            # The kernel says what is wrong with it.
+            return None
+        if self._is_idempotent:
+            link.epochs.forget(call_id)
+        # A repetition must not run in a kernel that was started since.
+        first: str | None = link.epochs.first(call_id, link.epoch if self._is_idempotent else link.last_epoch)
+        return first
 
     # -- results -----------------------------------------------------------------------------------
 

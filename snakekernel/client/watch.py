@@ -50,7 +50,7 @@ class Watch:
         if pid is not None and pid != self._pid:
             self._watch(pid)
         if self._is_over:
-            raise KernelLost("The kernel's process has ended; nothing was sent.")
+            raise KernelLost.unsent("The kernel's process has ended; nothing was sent.")
 
     def _watch(self, pid: int) -> None:
         with self._lock:

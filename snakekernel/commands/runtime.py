@@ -21,6 +21,7 @@ from ..memory.attachments import Attachments
 from ..memory.publications import Publications
 from ..objects.leases import Leases
 from ..objects.policy import TargetPolicy
+from ..objects.quotas import Account
 from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
 from ..objects.store import Entry, Store
@@ -108,6 +109,8 @@ class Runtime:
     sessions: SessionTable
     secrets: Secrets = field(default_factory=Secrets)
     policy: TargetPolicy = field(default_factory=TargetPolicy)
+    #: Of the kernel-wide namespace; None where it has no quota.
+    account: Account | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)
@@ -145,6 +148,8 @@ class Runtime:
     cancel: Callable[[str | None, str | None, str], State | Coroutine[Any, Any, State]] = (
         lambda msg_id, call_id, sender: "unknown"
     )
+    #: Whether a request with this call id has come and waits for its turn.
+    waits: Callable[[str], bool] = lambda call_id: False
     #: Has a request stopped after so many seconds; what it returns calls that off.
     stop_after: Callable[[Interrupts, float], Callable[[], None]] = lambda interrupts, seconds: lambda: None
     started: float = 0.0
@@ -154,6 +159,9 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+        self.sessions.on_account = self.store.open_account
+        if self.account is not None:
+            self.store.open_account(None, self.account)
 
     @cached_property
     def orders(self) -> inspection.Orders:
@@ -190,7 +198,9 @@ class Runtime:
         """Clear what is left of a session that is over; returns how many objects there were."""
         self.publications.clear(session.space)
         with self.durable.together():
-            return self.store.clear(session.space, writer=writer)
+            count = self.store.clear(session.space, writer=writer)
+        self.store.close_account(session.space)
+        return count
 
     def expire(self, now: float) -> None:
         """Clean up the sessions and entries whose time ended."""

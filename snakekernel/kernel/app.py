@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import zmq
@@ -15,6 +17,7 @@ from ipykernel.kernelapp import IPKernelApp
 from traitlets import Dict, Integer, TraitError, Type, Unicode, default
 
 from . import threads
+from .confined import GivenHeartbeat, settle
 from .fence import guard
 from .kernel import SnakeKernel
 from .lane import LaneLoop, LaneSelector
@@ -33,6 +36,8 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
 
     #: Of the main loop, where that is ours.
     selector: LaneSelector | None = None
+    #: Descriptors of sockets that listen already, by their ports.
+    given: Mapping[int, int] = MappingProxyType({})
 
     limits = Dict(
         key_trait=Unicode(),
@@ -66,6 +71,7 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
     def initialize(self, argv: Any = None) -> None:
         """Undo what a parent may have left us with, then start as ipykernel does."""
         guard()
+        self.given = settle()
         if sys.platform != "win32":
             # Some launchers block SIGINT, and children inherit the mask: interrupts would be lost.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -84,7 +90,20 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
             # At its high-water mark a ROUTER drops what it sends. Replies are as many as requests and items
             # as many as were granted, so what waits for a slow client is bounded by that client.
             s.sndhwm = 0
+        if port in self.given:
+            s.setsockopt(zmq.USE_FD, self.given[port])
         return super()._bind_socket(s, port)
+
+    def init_heartbeat(self) -> None:
+        """As stock; on its given socket where there is one."""
+        if self.hb_port not in self.given:
+            super().init_heartbeat()
+            return
+        keys = {"curve_publickey": self.curve_publickey, "curve_secretkey": self.curve_secretkey}
+        # In a context of its own, as stock: the interpreter's lock must not keep it from answering.
+        self.heartbeat = GivenHeartbeat(zmq.Context(), (self.transport, self.ip, self.hb_port), **keys)
+        self.heartbeat.descriptor = self.given[self.hb_port]
+        self.heartbeat.start()
 
     def close(self) -> None:
         """As stock; the lane lets go of the shell socket first."""

@@ -1,6 +1,6 @@
 """The kernel's durable objects: its settings, and what it restores before it serves.
 
-Rules: nothing that fails to be restored stops the start; it is listed, and ``list_checkpoint`` tells it.
+Rules: nothing that fails to be restored stops the start; it is listed for ``list_checkpoint``.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ipykernel.subshell_manager import UnknownSubshellError
-from traitlets import Bool, Float, Integer, List, Unicode
+from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 
+from .. import inspection
 from .._version import __version__
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
@@ -28,6 +29,7 @@ from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES
 from ..memory.publications import Publications
 from ..objects.policy import TargetPolicy
+from ..objects.quotas import Account, Quota
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
@@ -79,6 +81,16 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
     ).tag(config=True)
     max_sessions = Integer(10_000, help="How many sessions there may be at once.").tag(config=True)
     max_objects = Integer(1_000_000, help="How many objects may be stored at once.").tag(config=True)
+    session_quota = Dict(
+        key_trait=Enum(Quota.__struct_fields__),
+        value_trait=Integer(min=0),
+        help='What each session may use: {"objects": 1000, "bytes": 10**9, "calls": 10**6, "concurrent": 4}.',
+    ).tag(config=True)
+    kernel_quota = Dict(
+        key_trait=Enum(Quota.__struct_fields__),
+        value_trait=Integer(min=0),
+        help="What the kernel-wide namespace may use, as for session_quota.",
+    ).tag(config=True)
     auto_sessions = Bool(
         True, help="Whether naming an unknown session in call, store or pipeline opens it."
     ).tag(config=True)
@@ -145,12 +157,20 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
             clock=time.time,
-            store=Store(on_drop=Dropping(self), on_change=changes, max_objects=self.max_objects),
+            store=Store(
+                on_drop=Dropping(self),
+                on_change=changes,
+                max_objects=self.max_objects,
+                # Loaded when it is needed.
+                estimate=lambda obj: inspection.estimate(obj),
+            ),
             sessions=SessionTable(
                 default_ttl=self.default_session_ttl,
                 max_sessions=self.max_sessions,
                 on_change=changes.session,
+                quota=Quota(**self.session_quota),
             ),
+            account=Account(Quota(**self.kernel_quota)) if self.kernel_quota else None,
             secrets=secrets,
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
@@ -159,6 +179,7 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
             cancel=self.stopping.cancel,
+            waits=self.stopping.has_waiting,
             stop_after=self.stopping.after,
             on_seen=changes.seen,
             durable=durable,

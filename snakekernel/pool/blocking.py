@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from inspect import CORO_CREATED, getcoroutinestate
@@ -154,10 +154,11 @@ class BlockingKernelPool:
         session_id: str | None = None,
         *,
         ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
         queue_timeout: float | None = None,
     ) -> Iterator[Client]:
         """As of ``KernelPool``: ``with pool.session("alice") as snake: …``, with a blocking client."""
-        handle = self.pool.session(session_id, ttl=ttl, queue_timeout=queue_timeout)
+        handle = self.pool.session(session_id, ttl=ttl, quota=quota, queue_timeout=queue_timeout)
         try:
             client = Client(self._do(self._check_out(handle)))
             try:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .publishing import Carrier
 
 #: Short names of our own provisioners.
-_OURS: Final = {name: f"snakekernel-{name}" for name in ("zygote", "ray", "dask")}
+_OURS: Final = {name: f"snakekernel-{name}" for name in ("zygote", "sandbox", "ray", "dask")}
 #: Where Jupyter finds provisioners.
 _GROUP: Final = "jupyter_client.kernel_provisioners"
 _LOCAL: Final = "local-provisioner"
@@ -106,7 +106,7 @@ class PoolKernels(AsyncMultiKernelManager):
         if is_ipc:
             manager.transport = "ipc"
             manager.ip = manager.files.ip
-            if provisioner_name(self.spec) == _LOCAL:
+            if provisioner_name(self.spec) in (_LOCAL, _OURS["sandbox"]):
                 manager.output = Path(manager.ip).with_name("output")
         if not self.is_local:
             manager.transport_encryption = "required"
