@@ -107,9 +107,7 @@ def test_a_streams_items_are_printed_one_a_line(kernel: Client, run: Run) -> Non
     assert "division by zero" in ran.err
 
 
-def test_saving_and_restoring(
-    kernel: Client, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_saving_and_restoring(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAKEKERNEL_DURABLE_FOLDER", str(tmp_path))
     with Client.start(durable="own") as client:
         where = f"--existing={client.connection_file}"
@@ -124,8 +122,8 @@ def test_saving_and_restoring(
         assert run("restore", where, "evening", "--overwrite").out.startswith("1 restored")
         path = str(tmp_path / "another.db")
         assert run("checkpoint", where, "--json", path, "kept").document["path"] == path
-    refused = run("restore", "--existing", "../evening", "--json")
-    assert (refused.status, refused.document["code"]) == (1, "not_found")
+        refused = run("restore", where, "./nothing.db", "--json")
+        assert (refused.status, refused.document["code"]) == (1, "not_found")
 
 
 def test_the_life_of_an_object(kernel: Client, run: Run) -> None:

@@ -143,6 +143,27 @@ def test_the_kernel_is_killed_while_it_writes(
         assert after.retrieve("a") == "durable"
 
 
+def test_one_that_is_stopped(snake: snakekernel.Client, stock: Stock) -> None:
+    snake.store("a", "before")
+    snake.checkpoint("stopped", ids=["a"])
+    snake.store("a", "after")
+    stock.cell(
+        "import time\n"
+        "class Slow:\n"
+        "    def __reduce__(self):\n"
+        "        print('pickling', flush=True)\n"
+        "        time.sleep(600)\n"
+        "stored['slow'] = Slow()"
+    )
+    msg_id = stock.send("checkpoint", {"name": "stopped", "ids": ["a", "slow"]})
+    stock.until(lambda: any("pickling" in str(m["content"]) for m in stock.came(msg_id, "iopub")), "pickling")
+    stock.ok("cancel", {"msg_id": msg_id}, channel="control")
+    assert stock.reply(msg_id)["content"]["code"] == "cancelled"
+    snake.delete_stored("slow")
+    assert snake.restore("stopped", overwrite=True)["restored"] == ["a"]
+    assert snake.retrieve("a") == "before"
+
+
 class Writer:
     """The process of ``checkpoint_writer.py``."""
 
