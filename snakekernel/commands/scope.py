@@ -28,7 +28,7 @@ from ..wire.errors import (
     UnknownOperation,
     Unsupported,
 )
-from ..wire.model import Reply, Request
+from ..wire.model import Reply
 from ..wire.names import Door
 from ..wire.path import Ref, Step
 from .calling import caller
@@ -388,9 +388,3 @@ class Scope:
         request = to_request(content, command.request)
         self.op, self.label = op, None
         return await command.run(request, self)
-
-    def refuse(self, request: Request, *fields: str) -> None:
-        """Raise Unsupported where the request uses a field that this build does not serve yet."""
-        for field in fields:
-            if getattr(request, field) not in (None, False):
-                raise Unsupported(f"This build does not serve {field!r} yet.", at=f"$.{field}")
