@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections.abc import Coroutine
+from contextlib import ExitStack
 from typing import Any, Final
 
 import msgspec
 
 from ..objects.secrets import is_key_name
 from ..objects.target import Target
-from ..wire.errors import InvalidRequest
+from ..wire.errors import InvalidRequest, LimitExceeded, SnakeError
 from ..wire.model import NewName, Returns, Seconds
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
@@ -55,11 +57,26 @@ class Reply(BaseReply, kw_only=True):
     closed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-async def run(request: Request, scope: Scope) -> Reply:
+def run(request: Request, scope: Scope) -> Coroutine[Any, Any, Reply]:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
-    if request.deadline is not None:
-        with scope.limited(request.deadline):
-            return await run(msgspec.structs.replace(request, deadline=None), scope)
+    # Not awaited here: most calls have no bound, and are to pay for none.
+    if request.deadline is None and scope.account is None:
+        return _run(request, scope)
+    return _bounded(request, scope)
+
+
+async def _bounded(request: Request, scope: Scope) -> Reply:
+    with ExitStack() as bounds:
+        if scope.account is not None:
+            bounds.enter_context(scope.account.call())
+            if request.store_as is not None:
+                scope.runtime.store.check_room(scope.space, request.store_as, at="$.store_as")
+        if request.deadline is not None:
+            bounds.enter_context(scope.limited(request.deadline))
+        return await _run(request, scope)
+
+
+async def _run(request: Request, scope: Scope) -> Reply:
     target = scope.target(request.target)
     scope.label = request.target
     args, kwargs = request.args, request.kwargs
@@ -91,7 +108,10 @@ async def run(request: Request, scope: Scope) -> Reply:
     scope.produced = result
     stored_as = request.store_as
     if stored_as is not None:
-        scope.put(stored_as, result)
+        try:
+            scope.put(stored_as, result, at="$.store_as")
+        except LimitExceeded as error:
+            raise _not_kept(error, result, scope) from None
     if request.returns in REFERENCES:
         reply = reference(scope, result, request.returns, stored_as)
         if stored_as is None and type(reply["value"]) is dict:
@@ -99,6 +119,16 @@ async def run(request: Request, scope: Scope) -> Reply:
     else:
         reply = scope.result(result, request.returns, preview=stored_as is not None)
     return Reply(result=reply, stored_as=stored_as, target=request.target)
+
+
+def _not_kept(error: LimitExceeded, result: Any, scope: Scope) -> LimitExceeded:
+    """The error of a call that ran, and whose result found no room: it says so, and what the result was."""
+    try:
+        shown = scope.result(result, "preview")
+    except SnakeError:  # the object's own code fails, or was stopped
+        shown = scope.kind(result)
+    message = f"The call ran, and its result was not kept. {error.message}"
+    return LimitExceeded(message, at=error.at, reply={"result": shown})
 
 
 async def _streamed(

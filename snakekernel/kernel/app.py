@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import json
 import os
@@ -113,6 +114,12 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
                 lane.stop()
         finally:
             super().close()
+
+    def patch_io(self) -> None:
+        """As stock, and have a crash tell where it was; stock leaves that to whoever knows of it."""
+        super().patch_io()
+        # Where the process's own go: the descriptor of that number leads to a thread that has crashed too.
+        faulthandler.enable(getattr(sys.stderr, "_original_stdstream_copy", 2))
 
     def init_iopub(self, context: Any) -> None:
         """As stock; the thread that publishes is not taken for ended while it runs."""

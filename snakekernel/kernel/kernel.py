@@ -17,8 +17,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ipykernel.subshell_manager import UnknownSubshellError
-from traitlets import Bool, Float, Integer, List, Unicode
+from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 
+from .. import inspection
 from .._version import __version__
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
@@ -28,6 +29,7 @@ from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES
 from ..memory.publications import Publications
 from ..objects.policy import TargetPolicy
+from ..objects.quotas import Account, Quota
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
@@ -47,6 +49,7 @@ from .dropping import Dropping
 from .expiry import Expiry
 from .incoming import Incoming, split
 from .inspector import Inspector
+from .keeping import KeepsObjects, restore_all
 from .lane import Lane, LaneSelector, unusable
 from .leasing import Leasing
 from .logs import keep_secrets_out
@@ -67,7 +70,7 @@ from .watching import Watching
 T = TypeVar("T")
 
 
-class SnakeKernel(AnswersForStored, DebuggerOnDemand):
+class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
     """A Python notebook kernel that also serves the snake protocol."""
 
     implementation = "snakekernel"
@@ -78,6 +81,16 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     ).tag(config=True)
     max_sessions = Integer(10_000, help="How many sessions there may be at once.").tag(config=True)
     max_objects = Integer(1_000_000, help="How many objects may be stored at once.").tag(config=True)
+    session_quota = Dict(
+        key_trait=Enum(Quota.__struct_fields__),
+        value_trait=Integer(min=0),
+        help='What each session may use: {"objects": 1000, "bytes": 10**9, "calls": 10**6, "concurrent": 4}.',
+    ).tag(config=True)
+    kernel_quota = Dict(
+        key_trait=Enum(Quota.__struct_fields__),
+        value_trait=Integer(min=0),
+        help="What the kernel-wide namespace may use, as for session_quota.",
+    ).tag(config=True)
     auto_sessions = Bool(
         True, help="Whether naming an unknown session in call, store or pipeline opens it."
     ).tag(config=True)
@@ -134,7 +147,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
         #: Widgets of this process, told what clients are told; called on the control thread.
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
-        changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
+        durable = self.durable_objects()
+        changes = ChangeFeed(self._call_later_on_control, self._publish_changed, durable.changed)
         installed = Installed()
         self.subshells = Subshells(self)
         self.callbacks = Callbacks(self, self._call_later_on_control)
@@ -143,12 +157,20 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
             clock=time.time,
-            store=Store(on_drop=Dropping(self), on_change=changes, max_objects=self.max_objects),
+            store=Store(
+                on_drop=Dropping(self),
+                on_change=changes,
+                max_objects=self.max_objects,
+                # Loaded when it is needed.
+                estimate=lambda obj: inspection.estimate(obj),
+            ),
             sessions=SessionTable(
                 default_ttl=self.default_session_ttl,
                 max_sessions=self.max_sessions,
                 on_change=changes.session,
+                quota=Quota(**self.session_quota),
             ),
+            account=Account(Quota(**self.kernel_quota)) if self.kernel_quota else None,
             secrets=secrets,
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
@@ -157,8 +179,10 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
             cancel=self.stopping.cancel,
+            waits=self.stopping.has_waiting,
             stop_after=self.stopping.after,
             on_seen=changes.seen,
+            durable=durable,
             leases=Leasing(self._call_later_on_control).leases,
             subshells=self.subshells,
             callbacks=self.callbacks,
@@ -205,6 +229,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
                 self.log.warning("The fast lane is not used: %s.", reason)
         self.stopping.install()
         self.subshells.start()
+        if self.restore_at_start:
+            restore_all(self.runtime)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
         self.main_loop = self.expiry.loop = self.io_loop.asyncio_loop
 
@@ -393,4 +419,5 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.inspector.close()
         self.watching.close()
         self.activities.close()
+        self.runtime.durable.close()
         return super().do_shutdown(restart)

@@ -24,7 +24,7 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import default
 
-from ..client.launch import Files, kernel_spec, runtime_folder
+from ..client.launch import KEEPS_WORDS, Files, kernel_spec, runtime_folder
 
 if TYPE_CHECKING:
     from .publishing import Carrier
@@ -106,7 +106,7 @@ class PoolKernels(AsyncMultiKernelManager):
         if is_ipc:
             manager.transport = "ipc"
             manager.ip = manager.files.ip
-            if provisioner_name(self.spec) in (_LOCAL, _OURS["sandbox"]):
+            if provisioner_name(self.spec) in KEEPS_WORDS:
                 manager.output = Path(manager.ip).with_name("output")
         if not self.is_local:
             manager.transport_encryption = "required"

@@ -72,6 +72,19 @@ def test_call_stores_and_describes(kernel: Client, run: Run) -> None:
     assert "stored.~" in run("call", "--existing", "builtins.object", "--returns=ref").out
 
 
+def test_an_outcome_is_fetched_by_its_id(kernel: Client, run: Run) -> None:
+    words = ("call", "--existing", "uuid.uuid4", "--call-id=of a line")
+    first = run(*words)
+    assert (first.status, run(*words).out) == (0, first.out)
+    assert run("outcome", "--existing", "of a line").out == first.out
+    document = run("outcome", "--existing", "of a line", "--json").document
+    assert document["result"]["type"] == "UUID"
+    run("call", "--existing", "math.sqrt", "[]", "--call-id=failed")
+    ran = run("outcome", "--existing", "failed", "--json")
+    assert (ran.status, ran.document["ename"]) == (1, "TypeError")
+    assert run("outcome", "--existing", "never seen", "--json").document["code"] == "not_found"
+
+
 def test_output_of_a_call_is_passed_on(kernel: Client, run: Run) -> None:
     ran = run("call", "--existing", "builtins.print", "hello")
     assert (ran.out, ran.err) == ("hello\nNone\n", "")

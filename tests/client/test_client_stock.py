@@ -40,6 +40,8 @@ REQUESTS: list[tuple[str, dict[str, Any], str, Any]] = [
     ("list_variables", {"prefix": "no such"}, "variables", []),
     ("watch", {"stored": [["stock", "x"]], "lease": 0}, "expires_at", None),
     ("cancel", {"msg_id": "no such"}, "cancelled", False),
+    ("call", {"target": "math.sqrt", "args": [9], "call_id": "three"}, "status", "ok"),
+    ("outcome", {"call_id": "three"}, "state", "done"),
     ("summarize", {"target": ["stored", "x"], "session_id": "stock"}, "status", "ok"),
     ("preview", {"target": ["stored", "x"], "session_id": "stock"}, "preview", None),
     ("rename_stored", {"id": "n", "to": "count", "session_id": "stock"}, "status", "ok"),

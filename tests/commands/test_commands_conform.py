@@ -63,7 +63,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     "ping": [{}],
     "renew": [{}, {"release": ["~1"], "lease": 5}],
     "attach": [{"pid": 1, "descriptor": 0, "name": "0" * 32}],
-    "create_session": [{"session_id": "new"}, {"ttl": 5}],
+    "create_session": [{"session_id": "new"}, {"ttl": 5}, {"quota": {"objects": 5}}],
     "close_session": [{"session_id": "s"}],
     "close_subshells": [{"subshells": []}, {"subshells": ["gone"]}],
     "list_sessions": [{}, {"session_id": "s"}],
@@ -113,9 +113,14 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "inspect": [({"target": "json.dumps", "limit": 10_000}, "$.limit"), ({}, "$")],
     "configure": [({"framework": "x", "config": []}, "$.config"), ({}, "$")],
     "renew": [({"release": [""]}, "$.release[0]"), ({"lease": -1}, "$.lease")],
-    "create_session": [({"ttl": -1}, "$.ttl"), ({"session_id": "s"}, "$.session_id")],
+    "create_session": [
+        ({"ttl": -1}, "$.ttl"),
+        ({"session_id": "s"}, "$.session_id"),
+        ({"quota": {"objets": 1}}, "$.quota.objets"),
+    ],
     "close_session": [({}, "$.session_id")],
     "cancel": [({}, "$"), ({"msg_id": "a", "call_id": "b"}, "$"), ({"msg_id": 1}, "$.msg_id")],
+    "outcome": [({}, "$.call_id"), ({"call_id": "c", "timeout": 61}, "$.timeout")],
     "open_subshells": [({"count": 0}, "$.count"), ({"count": 65}, "$.count"), ({"reuse": [1]}, "$.reuse[0]")],
     "close_subshells": [({}, "$"), ({"subshells": "x"}, "$.subshells")],
 }
@@ -152,7 +157,7 @@ for _op, _command in own_commands().items():
 
 def test_every_builtin_is_exercised() -> None:
     """A command that joins the table brings samples; these need more than a runtime to go well."""
-    assert set(BUILTINS) - set(GOOD) == {"configure", "open_subshells"}
+    assert set(BUILTINS) - set(GOOD) == {"configure", "open_subshells", "outcome"}
 
 
 def test_the_table_refuses_two_commands_of_one_name() -> None:
