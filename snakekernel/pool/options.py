@@ -101,8 +101,8 @@ class PoolOptions(LoggingConfigurable):
         [Unicode(), Dict()],
         default_value=None,
         allow_none=True,
-        help='What starts kernels: "zygote", "ray", "dask", the name of any other of Jupyter\'s, or '
-        '{"name": …, "config": {…}}. Without one, that of the kernelspec.',
+        help='What starts kernels: "zygote", "sandbox", "ray", "dask", the name of any other of Jupyter\'s, '
+        'or {"name": …, "config": {…}}. Without one, that of the kernelspec.',
     ).tag(config=True)
     env = Dict(
         key_trait=Unicode(), value_trait=Unicode(), help="Environment variables added to the kernels'."
