@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ipykernel.subshell_manager import UnknownSubshellError
@@ -131,7 +132,13 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.envelope: Any = self.session
         self._own_shell: Any = self.shell
         if self.session is not None:
-            KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+            session = KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+            connection_file = getattr(self.parent, "abs_connection_file", None)
+            if connection_file is not None:
+                try:
+                    session.outlive(Path(connection_file))
+                except OSError as error:
+                    self.log.warning("Messages seen are not known after a restart: %s.", error)
         #: Widgets of this process, told what clients are told; called on the control thread.
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from time import time
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, fla
 from .activity import Activities
 from .copies import copied
 from .digests import Digests
+from .seen import SeenFile
 
 #: Calls a function with interrupts held back until its end.
 After = Callable[..., Any]
@@ -50,6 +52,24 @@ class KernelSession(Session):
         session.digest_history = Digests(session.digest_history_size)
         return session
 
+    def outlive(self, connection_file: Path) -> None:
+        """Know the messages that earlier processes with this connection file took; tell the next of ours.
+
+        Raises OSError where there can be no file for it.
+        """
+        history = self.digest_history
+        assert isinstance(history, Digests)
+        if self.auth is not None and self.digest_history_size > 0:
+            history.outlive(SeenFile(connection_file, self.key, history.generation))
+
+    def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> dict[str, Any]:
+        """As stock, which remembers signatures before it looks at them: wrong ones would push out others."""
+        if self.auth is not None and content:
+            parts = [bytes(part if copy else part.bytes) for part in msg_list[:5]]
+            if len(parts) < 5 or not self._signer.check(parts[0], parts[1:]):
+                raise ValueError("The signature is wrong.")
+        return super().deserialize(msg_list, content, copy)
+
     def clone(self) -> KernelSession:
         """As stock: for one more connection to the same kernel."""
         copy = super().clone()
@@ -72,9 +92,8 @@ class KernelSession(Session):
         signature = signed[0]
         if not self._signer.check(signature, signed[1:]):
             raise BadFrame("signature")
-        if signature in self.digest_history:
+        if self.digest_history_size and not self.digest_history.take(signature):  # type: ignore[attr-defined]
             raise BadFrame("replayed signature")
-        self._add_digest(signature)
 
     def reply_parts(
         self,
