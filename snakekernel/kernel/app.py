@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, Final
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
@@ -19,6 +19,9 @@ from .fence import guard
 from .kernel import SnakeKernel
 from .lane import LaneLoop, LaneSelector
 from .limits import set_limits
+
+#: Bytes of the longest subscription.
+_SMALL: Final = 64 << 10
 
 
 class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -48,6 +51,13 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         except ValueError as error:
             raise TraitError(f"SNAKEKERNEL_LIMITS is no JSON: {error}") from None
         return found
+
+    max_frame_bytes = Integer(
+        4 << 30,
+        min=1 << 20,
+        help="Bytes of one part of a message that may be sent to the kernel. The connection of who announces "
+        "more is closed before any memory is taken.",
+    ).tag(config=True)
 
     # As stock, but named by a string it would be imported at every start.
     blocking_class = Type(klass=object)
@@ -84,6 +94,10 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
             # At its high-water mark a ROUTER drops what it sends. Replies are as many as requests and items
             # as many as were granted, so what waits for a slow client is bounded by that client.
             s.sndhwm = 0
+            s.maxmsgsize = self.max_frame_bytes
+        else:
+            # Nothing but subscriptions and heartbeats comes there.
+            s.maxmsgsize = _SMALL
         return super()._bind_socket(s, port)
 
     def close(self) -> None:

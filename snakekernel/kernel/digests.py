@@ -3,7 +3,7 @@
 Rules: two generations. When the younger is full it becomes the older, and the older is let go; so the newest
 ``size / 2`` to ``size`` signatures are known, each at the same cost. Stock keeps one set and culls it by a
 random sample, for which the kernel stands still every few thousand messages. With a file they are known to
-the kernel's next process, too. Only signatures that were found right may be added: others would push these out.
+the kernel's next process, too. Only signatures that were found right are added: others would push these out.
 """
 
 from __future__ import annotations
@@ -39,11 +39,10 @@ class Digests(set[bytes]):
 
     def outlive(self, file: SeenFile) -> None:
         """Know what the file tells of earlier processes, and write down what comes from now on."""
-        last = -1
-        for last, digest in file.digests(file.younger):
-            self._younger.add(digest)
+        places = dict(file.digests(file.younger))
+        self._younger.update(places.values())
         self._older.update(digest for _, digest in file.digests(1 - file.younger))
-        self._places = itertools.count(last + 1)
+        self._places = itertools.count(max(places, default=-1) + 1)
         self._file = file
 
     def add(self, signature: bytes) -> None:

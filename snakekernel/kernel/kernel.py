@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ipykernel.subshell_manager import UnknownSubshellError
@@ -133,12 +132,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self._own_shell: Any = self.shell
         if self.session is not None:
             session = KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
-            connection_file = getattr(self.parent, "abs_connection_file", None)
-            if connection_file is not None:
-                try:
-                    session.outlive(Path(connection_file))
-                except OSError as error:
-                    self.log.warning("Messages seen are not known after a restart: %s.", error)
+            session.on_drop = self._count_dropped
+            session.outlive(getattr(self.parent, "abs_connection_file", None), self.log)
         #: Widgets of this process, told what clients are told; called on the control thread.
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
@@ -345,13 +340,15 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         try:
             return split(msg)
         except BadFrame:
-            # Stock dispatch drops it too; it is counted here.
-            self.runtime.frames_dropped += 1
+            # Stock dispatch drops it, too.
             return None
+
+    def _count_dropped(self) -> None:
+        self.runtime.frames_dropped += 1
 
     def dropped(self, error: BadFrame) -> None:
         """Count and log a message that cannot be trusted."""
-        self.runtime.frames_dropped += 1
+        self._count_dropped()
         self.log.error("Dropped a frame: %s", error)
 
     def _is_busy(self) -> bool:
