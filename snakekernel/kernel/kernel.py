@@ -233,7 +233,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     async def shell_channel_thread_main(self, msg: list[Any]) -> None:
         """Route ours by their header: whoever serves a message verifies it, once."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame as error:
+            self.dropped(error)
+            return
         if incoming is None:
             await super().shell_channel_thread_main(msg)
             return
@@ -253,7 +257,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self, msg: list[Any], /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
         """Serve ours here, all else the stock way."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame:
+            # What ipykernel tells a subshell's thread, such as to end.
+            incoming = None
         if incoming is None:
             if not self.subshells.is_end(subshell_id, msg):
                 await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
@@ -301,7 +309,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     async def process_control(self, msg: list[Any]) -> None:
         """Serve ours here, without any status, all else the stock way."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame as error:
+            self.dropped(error)
+            return
         if incoming is None:
             await super().process_control(msg)
         elif not self.callbacks.takes(incoming):
@@ -335,13 +347,6 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     def _reply_on_control(self, incoming: Incoming, run: Run, packed: Packed) -> None:
         send_on_control(self, frames_to(self, incoming, run.frame.session, run.reply_type, packed))
         self.expiry.arm()
-
-    def _ours(self, msg: list[Any]) -> Incoming | None:
-        try:
-            return split(msg)
-        except BadFrame:
-            # Stock dispatch drops it, too.
-            return None
 
     def _count_dropped(self) -> None:
         self.runtime.frames_dropped += 1

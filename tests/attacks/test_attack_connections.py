@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -185,11 +183,67 @@ def _connections(pool: Any) -> list[dict[str, Any]]:
     return [manager.get_connection_info() for manager in pool.pool._kernels.made.values()]
 
 
-def _thief(context: zmq.Context[zmq.Socket[bytes]], port: int, identity: bytes) -> zmq.Socket[bytes]:
-    door = context.socket(zmq.DEALER)
-    door.routing_id = identity
-    events = door.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
-    door.connect(f"tcp://127.0.0.1:{port}")
-    assert events.poll(PATIENCE * 1000)
-    door.disable_monitor()
-    return door
+@pytest.fixture(scope="module")
+def open_kernel() -> Iterator[snakekernel.Client]:
+    """A kernel that anybody on this machine can connect to."""
+    with snakekernel.start(transport="tcp") as client:
+        yield client
+
+
+def _thieves(
+    context: zmq.Context[zmq.Socket[bytes]], info: dict[str, Any], identities: set[bytes]
+) -> list[zmq.Socket[bytes]]:
+    """Connections without the key, each under one of the identities, on shell and on control."""
+    doors = []
+    for channel in ("shell", "control"):
+        for identity in identities:
+            door = context.socket(zmq.DEALER)
+            door.routing_id = identity
+            events = door.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            door.connect(f"tcp://{info['ip']}:{info[f'{channel}_port']}")
+            assert events.poll(PATIENCE * 1000), "the thief is not let in"
+            door.disable_monitor()
+            events.close(0)
+            # The kernel has it among its clients now.
+            door.send_multipart([b"anything"])
+            doors.append(door)
+    return doors
+
+
+def _overheard(info: dict[str, Any], context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    ear = context.socket(zmq.SUB)
+    ear.subscribe(b"")
+    ear.connect(f"tcp://{info['ip']}:{info['iopub_port']}")
+    assert ear.poll(PATIENCE * 1000), "no welcome came"
+    return ear
+
+
+@pytest.mark.promise("attack-7")
+def test_a_thief_of_identities_gets_nothing_of_our_clients(
+    open_kernel: snakekernel.Client, tmp_path: Path
+) -> None:
+    info = open_kernel.manager.get_connection_info()
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with snakekernel.connect(open_kernel.connection_file) as victim:
+        ear = _overheard(info, context)
+        # It runs, and tells of it on iopub, until the thieves are in place.
+        future = victim.submit(
+            "builtins.exec", args=[f"print('begun', flush=True)\nresult = open({str(go)!r}).read()"]
+        )
+        told: dict[str, Any] = {}
+        while told.get("msg_type") != "snake_call_request":
+            assert ear.poll(PATIENCE * 1000), "nothing was told of the call"
+            frames = ear.recv_multipart()
+            told = json.loads(frames[frames.index(b"<IDS|MSG>") + 3])
+        # All that whoever listens learns of the victim, and what zmq would call it.
+        known = {told["session"].encode(), told["msg_id"].encode(), told["username"].encode()}
+        thieves = _thieves(context, info, known)
+        go.write_text("x")
+        assert future.result(PATIENCE) is None
+        # Ours alone has another identity at each connection, which nobody is told.
+        assert victim.call("operator.add", args=[1, 2]) == 3
+        assert victim.ping()["status"] == "ok"
+        assert not [door for door in thieves if door.poll(0)]
+    context.destroy(linger=0)
