@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
-from traitlets import Dict, Integer, TraitError, Type, Unicode, default
+from traitlets import Bool, Dict, Integer, TraitError, Type, Unicode, default
 
 from . import threads
 from .fence import guard
@@ -59,6 +59,13 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         "more is closed before any memory is taken.",
     ).tag(config=True)
 
+    identity_handover = Bool(
+        True,
+        help="Whether a client that connects under the identity of a connected one takes its place and gets "
+        "its replies. Without the key, on plain TCP, that is theft; off, the second one is not heard. But a "
+        "stock client that connects again at once may be the second for a moment, and has to do it anew.",
+    ).tag(config=True)
+
     # As stock, but named by a string it would be imported at every start.
     blocking_class = Type(klass=object)
 
@@ -99,6 +106,13 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
             # Nothing but subscriptions and heartbeats comes there.
             s.maxmsgsize = _SMALL
         return super()._bind_socket(s, port)
+
+    def init_sockets(self) -> None:
+        """As stock, which lets identities be taken over."""
+        super().init_sockets()
+        if not self.identity_handover:
+            for socket in (self.shell_socket, self.stdin_socket, self.control_socket):
+                socket.router_handover = 0
 
     def close(self) -> None:
         """As stock; the lane lets go of the shell socket first."""

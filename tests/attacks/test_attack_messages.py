@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+import zmq
 from needs import TOLD
 from stock_client import PATIENCE, Stock, check_error
 
@@ -32,7 +33,9 @@ def snake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[snakekernel.Clie
     home = tmp_path_factory.mktemp("ipython")
     (home / "profile_default").mkdir()
     config = home / "profile_default" / "snakekernel_kernel_config.py"
-    config.write_text(f"c.SnakeKernelApp.max_frame_bytes = {LONGEST}\n")
+    config.write_text(
+        f"c.SnakeKernelApp.max_frame_bytes = {LONGEST}\nc.SnakeKernelApp.identity_handover = False\n"
+    )
     with snakekernel.start(transport="tcp", env={**os.environ, "IPYTHONDIR": str(home)}) as client:
         yield client
 
@@ -169,3 +172,31 @@ def test_beyond_loopback_buffers_must_be_bound() -> None:
             assert client.call("builtins.bytes", args=[b"abc"]) == b"abc"
         finally:
             stock.close()
+
+
+@pytest.mark.promise("attack-7")
+def test_an_identity_that_is_in_use_is_nobody_elses(snake: Any, stock: Stock, tmp_path: Path) -> None:
+    """Stock clients have the identity of their session, which iopub tells: here the option protects them."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    content = {"target": "builtins.exec", "args": [f"print('begun', flush=True); open({str(gate)!r}).read()"]}
+    msg_id = stock.send("call", content)
+    stock.until_it_prints(msg_id)
+    info = snake.manager.get_connection_info()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    thieves = []
+    for channel in ("shell", "control"):
+        door = context.socket(zmq.DEALER)
+        door.routing_id = stock.session.bsession
+        events = door.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        door.connect(f"tcp://{info['ip']}:{info[f'{channel}_port']}")
+        assert events.poll(PATIENCE * 1000)
+        door.disable_monitor()
+        events.close(0)
+        door.send_multipart([b"anything"])
+        thieves.append(door)
+    gate.write_text("x")
+    assert stock.only_reply(msg_id)["content"]["status"] == "ok"
+    assert stock.ok("ping", channel="control")["status"] == "ok"
+    assert not [door for door in thieves if door.poll(0)]
+    context.destroy(linger=0)
