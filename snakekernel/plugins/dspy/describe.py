@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from ...inspection.text import clip
-from ...objects.secrets import is_secret_name
+from ...objects.secret_names import is_secret_name
 from ...values import Encoder, Limits, NotLossless
 from ...wire.errors import LimitExceeded
 
