@@ -195,6 +195,8 @@ class Run:
             reply = await command.run(request, scope)
             if not isinstance(reply, Reply):
                 raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
+            if scope.lossy:
+                reply.lossy = True
             is_done = command.op != "pipeline"
             return Outcome(reply, scope.buffers)
         except SnakeError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final, Literal
 
 #: What is shown in a secret's place.
@@ -17,36 +18,42 @@ MASK: Final = "[secret]"
 #: Whether a name means a secret: ``maybe`` where only what has the looks of a key is one.
 Meaning = Literal["secret", "maybe", "harmless"]
 
-_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SECRET: Final = frozenset(
-    "password passwords passwd passphrase pwd secret secrets credential credentials authorization apikey apikeys "
-    "privatekey secretkey accesskey".split()
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SECRET: Final = _words(
+    "password passwords passwd passphrase pwd secret secrets credential credentials authorization "
+    "apikey apikeys privatekey secretkey accesskey"
 )
 #: Before ``key`` or ``keys``.
-_KEYS: Final = frozenset("api private secret access signing encryption auth account master hmac".split())
+_KEYS: Final = _words("api private secret access signing encryption auth account master hmac")
 #: Before ``token`` or ``tokens``.
-_TOKENS: Final = frozenset(
-    "api access auth refresh bearer oauth session csrf xsrf secret bot id login security user personal deploy jwt "
-    "github gitlab hf hub slack jupyter".split()
+_TOKENS: Final = _words(
+    "api access auth refresh bearer oauth session csrf xsrf secret bot id login security user personal "
+    "deploy jwt github gitlab hf hub slack jupyter"
 )
 #: Before ``token``: what language models cut texts into.
-_PIECES: Final = frozenset(
-    "max min n num per next prev first last start end begin stop special eos bos pad unk sep cls mask prompt "
-    "completion input output total cached reasoning new image audio text time".split()
+_PIECES: Final = _words(
+    "max min n num per next prev first last start end begin stop special eos bos pad unk sep cls mask "
+    "prompt completion input output total cached reasoning new image audio text time"
 )
-_MAYBE: Final = frozenset({"token", "cookie", "bearer", "pass", "sig", "signature"})
+_MAYBE: Final = _words("token cookie bearer pass sig signature")
 #: At the end: it is not the secret itself.
-_ABOUT: Final = frozenset(
-    "env name names file filename path dir folder id ids type kind count counts length len size limit limits hint "
-    "policy field url uri expiry expires ttl at manager provider store version usage strength required enabled "
-    "header index column prefix".split()
+_ABOUT: Final = _words(
+    "env name names file filename path dir folder id ids type kind count counts length len size limit "
+    "limits hint policy field url uri expiry expires ttl at manager provider store version usage strength "
+    "required enabled header index column prefix"
 )
 
 
 @lru_cache(maxsize=4_096)
 def meaning_of(name: str) -> Meaning:
     """Whether a value of this name is a secret: ``api_key``, ``dbPassword``, ``X-Auth-Token``."""
-    words = [word.lower() for word in _WORDS.findall(name[:200])]
+    words = [word.lower() for word in _WORD.findall(name[:200])]
     if not words or words[-1] in _ABOUT:
         return "harmless"
     before = words[-2] if len(words) > 1 else ""
@@ -57,7 +64,7 @@ def meaning_of(name: str) -> Meaning:
             return "harmless"
         return "maybe"
     if not _SECRET.isdisjoint(words) or any(
-        key in ("key", "keys") and word in _KEYS for word, key in zip(words, words[1:], strict=False)
+        key in ("key", "keys") and word in _KEYS for word, key in pairwise(words)
     ):
         return "secret"
     return "maybe" if words[-1] in _MAYBE else "harmless"
@@ -84,7 +91,7 @@ def hides(name: object, text: Any) -> bool:
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether a text is made like a key, not like a word: long, unbroken, with figures in it or mixed case."""
+    """Whether a text is made like a key, not like a word: long, unbroken, with figures or mixed case."""
     if len(text) < 8 or any(one.isspace() for one in text[:200]):
         return False
     figures = sum(one.isdigit() for one in text[:200])

@@ -18,7 +18,8 @@ from .secret_names import MASK, is_secret_name, meaning_of
 
 _SHORTEST: Final = 6
 _PLACEHOLDERS: Final = frozenset(
-    "EMPTY not-needed no-key-required dummy ollama lm-studio disabled enabled default password changeme".split()
+    {"EMPTY", "not-needed", "no-key-required", "dummy", "ollama", "lm-studio"}
+    | {"disabled", "enabled", "default", "password", "changeme"}
 )
 #: Secrets that nobody named, but that were found in objects: beyond, each message would cost too much.
 _MOST_FOUND: Final = 256
