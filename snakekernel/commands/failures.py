@@ -14,6 +14,7 @@ import traceback
 from types import TracebackType
 from typing import Any, Final
 
+from ..objects.secret_names import MASK, scrubbed
 from ..objects.target import UserCodeRaised
 from ..wire.errors import Raised, SnakeError
 from .interrupts import Reason, stopped
@@ -31,7 +32,9 @@ def text_of(error: BaseException) -> str:
         text = str(error)
     except BaseException as failure:  # a hostile __str__ may raise anything
         return f"<the text of this {type(error).__name__} cannot be had: {type(failure).__name__}>"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters in all)"
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}… ({len(text)} characters in all)"
+    return scrubbed(text)
 
 
 def _is_shown(filename: str) -> bool:
@@ -70,11 +73,11 @@ def traceback_of(error: BaseException) -> list[str]:
         frames = _user_frames(one.__traceback__)
         if frames:
             lines.append("Traceback (most recent call last):")
-            lines += [line.rstrip("\n") for line in frames]
+            lines += [scrubbed(line.rstrip("\n")) for line in frames]
         text = text_of(one)
         lines.append(f"{type(one).__name__}: {text}" if text else type(one).__name__)
         for note in getattr(one, "__notes__", None) or ():
-            lines.append(str(note)[:_LONGEST])
+            lines.append(scrubbed(str(note)[:_LONGEST]))
     return lines
 
 
@@ -118,11 +121,13 @@ def from_our_bug(error: BaseException) -> SnakeError:
 
 def content_of(error: SnakeError) -> dict[str, Any]:
     """The fields of an error reply, the common ones apart."""
+    told = error.traceback or [f"{error.ename}: {error.evalue}"]
     return {
         "status": "error",
+        "lossy": any(MASK in line for line in told),
         "ename": error.ename,
         "evalue": error.evalue,
-        "traceback": error.traceback or [f"{error.ename}: {error.evalue}"],
+        "traceback": told,
         "code": error.code,
         "error": error.message,
         "at": error.at,
