@@ -278,7 +278,8 @@ class Run:
         if isinstance(content, Reply):
             content.timestamp, content.epoch, content.output = timestamp, epoch, output
         else:
-            content = {**content, "timestamp": timestamp, "epoch": epoch, "output": output}
+            told = {"timestamp": timestamp, "epoch": epoch, "output": output}
+            content = {"lossy": False, **content, **told}
         packed = Packed(pack_json(content), buffers)
         return _scrubbed(packed, content, runtime.secrets) if runtime.secrets else packed
 

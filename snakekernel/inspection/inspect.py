@@ -13,6 +13,7 @@ from snakekernel.inspection.parameters import parameters
 from snakekernel.inspection.parts import Part
 from snakekernel.inspection.text import clip, nearest
 from snakekernel.inspection.views import view_of
+from snakekernel.objects.secret_names import hides
 from snakekernel.wire.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ def _page(obj: Any, answer: Answer, offset: int, limit: int) -> tuple[list[Part]
 
 def _child(part: Part, answer: Answer, visits: int, name: str | None) -> dict[str, Any]:
     short = answer.budget.short
-    text, _ = answer.texts.outline(part.value, short, nearest(part.label, name))
-    known = answer.facts(part.value, ask=False)
+    name = nearest(part.label, name)
+    text, _ = answer.texts.outline(part.value, short, name)
+    known = facts.Facts() if hides(name, part.value) else answer.facts(part.value, ask=False)
     plain = type(part.label) is str
     return {
         "key": part.key,

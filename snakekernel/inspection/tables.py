@@ -229,17 +229,13 @@ def _arrow_block(source: Source, rows: Rows, columns: Range, labels: list[Any], 
     as_cells = read(lambda: source.cells(rows, columns), clock) if columns_read is None else None
     built = []
     for n, column in enumerate(columns_read or as_cells or []):
-        # Objects in the column may have hooks of their own for Arrow.
         # Where a cell of it may not be shown it becomes a column of texts.
-        is_secret = type(labels[n]) is str and meaning_of(labels[n]) == "secret"
-        made = (
-            None
-            if is_secret
-            else timed.attempt(functools.partial(_arrow_column, pyarrow, column), clock.left())
-        )
-        if made is not None and made.ok:
-            built.append(made.value)
-            continue
+        if type(labels[n]) is not str or meaning_of(labels[n]) != "secret":
+            # Objects in the column may have hooks of their own for Arrow.
+            made = timed.attempt(functools.partial(_arrow_column, pyarrow, column), clock.left())
+            if made.ok:
+                built.append(made.value)
+                continue
         at = columns[0] + n
         cut = as_cells[n] if as_cells else read(functools.partial(_cells_of, source, rows, at), clock)
         cells.truncated = True

@@ -49,7 +49,6 @@ from .incoming import Incoming, split
 from .inspector import Inspector
 from .lane import Lane, LaneSelector, unusable
 from .leasing import Leasing
-from .logs import keep_secrets_out
 from .magics import StoredMagics
 from .namespace import StoredNamespace
 from .notebook import Notebook
@@ -57,6 +56,7 @@ from .outgoing import RequesterOf, frames_to, send_on_control
 from .overlapping import Overlapping
 from .parents import Parents
 from .reports import Reports
+from .secret_sources import guard
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .stopping import Stopping
@@ -123,7 +123,7 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             os.register_at_fork(after_in_child=self._forked)
         self.binds_buffers = is_plain_tcp(self.parent)
         secrets = Secrets()
-        keep_secrets_out(secrets)
+        guard(secrets, self.shell)
         #: Requests on control that wait for something.
         self._on_control: set[asyncio.Task[None]] = set()
         self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
