@@ -27,7 +27,7 @@ from snakekernel.inspection.table_records import Range, Rows, numbered
 from snakekernel.inspection.table_sources import Source, source_of
 from snakekernel.inspection.task import Task
 from snakekernel.inspection.text import clip
-from snakekernel.objects.secret_names import meaning_of
+from snakekernel.objects.secret_names import hides, meaning_of
 from snakekernel.wire.errors import InvalidRequest, Unsupported
 
 
@@ -229,15 +229,20 @@ def _arrow_block(source: Source, rows: Rows, columns: Range, labels: list[Any], 
     as_cells = read(lambda: source.cells(rows, columns), clock) if columns_read is None else None
     built = []
     for n, column in enumerate(columns_read or as_cells or []):
+        at = columns[0] + n
+        cut: list[Any] | None = as_cells[n] if as_cells else None
+        named = type(labels[n]) is str and meaning_of(labels[n]) != "harmless"
+        if named and cut is None:
+            cut = read(functools.partial(_cells_of, source, rows, at), clock)
         # Where a cell of it may not be shown it becomes a column of texts.
-        if type(labels[n]) is not str or meaning_of(labels[n]) != "secret":
+        if not named or not any(hides(labels[n], cell) for cell in cut or ()):
             # Objects in the column may have hooks of their own for Arrow.
             made = timed.attempt(functools.partial(_arrow_column, pyarrow, column), clock.left())
             if made.ok:
                 built.append(made.value)
                 continue
-        at = columns[0] + n
-        cut = as_cells[n] if as_cells else read(functools.partial(_cells_of, source, rows, at), clock)
+        if cut is None:
+            cut = read(functools.partial(_cells_of, source, rows, at), clock)
         cells.truncated = True
         texts = [_cell_text(cell) for cell in cells.column(labels[n], cut)]
         built.append(pyarrow.array(texts, type=pyarrow.string()))
