@@ -53,7 +53,6 @@ from .inspector import Inspector
 from .keeping import KeepsObjects, restore_all
 from .lane import Lane, LaneSelector, unusable
 from .leasing import Leasing
-from .logs import keep_secrets_out
 from .magics import StoredMagics
 from .namespace import StoredNamespace
 from .notebook import Notebook
@@ -61,6 +60,7 @@ from .outgoing import RequesterOf, frames_to, send_on_control
 from .overlapping import Overlapping
 from .parents import Parents
 from .reports import Reports
+from .secret_sources import guard
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .stopping import Stopping
@@ -140,7 +140,7 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
             os.register_at_fork(after_in_child=self._forked)
         self.binds_buffers = is_plain_tcp(self.parent)
         secrets = Secrets()
-        keep_secrets_out(secrets)
+        guard(secrets, self.shell)
         #: Requests on control that wait for something.
         self._on_control: set[asyncio.Task[None]] = set()
         self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
