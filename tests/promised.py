@@ -143,4 +143,4 @@ def _cell(text: str) -> str:
 def rows(page: str) -> dict[str, tuple[str, ...]]:
     """The rows of promises of a page, by number: what is done, the criterion, the result and the tests."""
     found = (line.strip("| \n").split(" | ") for line in page.splitlines() if line.startswith("| "))
-    return {cells[0]: tuple(cells[1:]) for cells in found if len(cells) == 5 and cells[0]}
+    return {cells[0]: tuple(cells[1:]) for cells in found if len(cells) == 5 and cells[0] != "---"}
