@@ -18,15 +18,19 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import IO, Any, Final
 
-from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_core.paths import jupyter_runtime_dir
 from traitlets import TraitError
 
 from ..errors import InvalidRequest, Unsupported
+from .ending import Stderr, kept
 
 #: The provisioner of kernels in a sandbox.
 SANDBOX: Final = "snakekernel-sandbox"
+
+#: Provisioners whose kernels are processes of this machine that take over descriptors of ours.
+KEEPS_WORDS: Final = ("local-provisioner", "snakekernel-zygote", "snakekernel-sandbox")
 
 
 def kernel_spec() -> dict[str, Any]:
@@ -133,6 +137,8 @@ class Launch:
         manager_options: dict[str, Any],
     ) -> None:
         self._pid = os.getpid()
+        #: What the kernel's process writes to its standard error, where that can be read.
+        self.stderr: Stderr | None = None
         options = dict(manager_options)
         if transport is None:
             transport = "tcp" if sys.platform == "win32" or "transport_encryption" in options else "ipc"
@@ -156,8 +162,8 @@ class Launch:
                 self.clean_up()
                 raise
 
-    @staticmethod
     def process_options(
+        self,
         env: dict[str, str] | None,
         cwd: str | None,
         output: int | IO[Any] | None,
@@ -173,7 +179,20 @@ class Launch:
                 env["SNAKEKERNEL_DURABLE"] = os.path.abspath(text) if os.path.basename(text) != text else text
             env["SNAKEKERNEL_RESTORE"] = "1" if restore else "0"
         options: dict[str, Any] = {"env": env, "cwd": cwd, "stdout": output, "stderr": output}
+        if self._keeps_words():
+            self.stderr = kept(output)
+            if self.stderr is not None and self.stderr.is_ours:
+                options["stderr"] = self.stderr.descriptor
         return {name: value for name, value in options.items() if value is not None}
+
+    def _keeps_words(self) -> bool:
+        """Whether the kernel's process is one that its provisioner gives our descriptors."""
+        try:
+            stanza = self.manager.kernel_spec.metadata.get("kernel_provisioner", {})
+        except NoSuchKernel:
+            # Told by whoever starts it.
+            return False
+        return stanza.get("provisioner_name", KEEPS_WORDS[0]) in KEEPS_WORDS
 
     @property
     def is_ours(self) -> bool:
@@ -183,12 +202,17 @@ class Launch:
     def clean_up(self) -> None:
         """Remove the connection file and the folder of the sockets. Idempotent."""
         self._files.clean_up()
+        if self.stderr is not None:
+            self.stderr.close()
 
 
 def _remove(pid: int, connection_file: str, folder: Path | None) -> None:
     if os.getpid() != pid:
         # A forked child that ends must not take its parent's files along.
         return
-    Path(connection_file).unlink(missing_ok=True)
+    path = Path(connection_file)
+    path.unlink(missing_ok=True)
+    # What the kernel knew of signatures (``kernel.seen``).
+    path.with_name(f".{path.name}.seen").unlink(missing_ok=True)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -74,6 +74,7 @@ class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing
 
         Raises:
             Cancelled, DeadlineExceeded, Interrupted: it was stopped.
+            KernelHung: it did not stop at its deadline; told within two seconds of it.
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
@@ -87,7 +88,14 @@ class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing
         if on_output is None and on_progress is None:
             return self._send("call", fields, finish, session_id, timeout)
         content, buffers, finish = self._encoded("call", fields, finish, session_id)
-        return self._listened("call", content, buffers, finish, Outputs(on_output, on_progress), timeout)
+        outputs = Outputs(on_output, on_progress)
+        if deadline is None:
+            return self._listened("call", content, buffers, finish, outputs, timeout)
+        return self._by_deadline(
+            lambda seconds: self._listened("call", content, buffers, finish, outputs, seconds),
+            deadline,
+            timeout,
+        )
 
     def _retried(
         self,

@@ -106,14 +106,21 @@ class Requests(ABC):
     ) -> Any:
         """Send a request of these fields; None among them is left out, but in those to be kept."""
         content, buffers, finish = self._encoded(op, fields, finish, session_id, keep_none)
-        return self._submit(
-            op,
-            content,
-            buffers,
-            finish,
-            channel=channel or ("control" if op in _ON_CONTROL else "shell"),
-            timeout=timeout,
+        channel = channel or ("control" if op in _ON_CONTROL else "shell")
+        deadline = fields.get("deadline")
+        if deadline is None:
+            return self._submit(op, content, buffers, finish, channel=channel, timeout=timeout)
+        return self._by_deadline(
+            lambda seconds: self._submit(op, content, buffers, finish, channel=channel, timeout=seconds),
+            deadline,
+            timeout,
         )
+
+    @abstractmethod
+    def _by_deadline(
+        self, submit: Callable[[float | None], Any], deadline: float, timeout: float | None
+    ) -> Any:
+        """Send a request that has a deadline by ``submit(timeout)``, and be told where it hangs."""
 
     def _encoded(
         self,

@@ -370,7 +370,7 @@ class Performing(PoolOptions):
 
     def _out_of_reach(self, member: Member) -> None:
         """A kernel that nobody asked to end cannot be used any more."""
-        text = f"Pool {self.name} lost {member!r}: {member.why}.{member.told()}"
+        text = f"Pool {self.name} lost {member!r}: {member.why}.{member.how_it_ended()}"
         self._note(logging.WARNING, "kernel_lost", text, member, reason=member.why)
         self._tell(Unreachable(member.number))
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from ..client.hearing import OnOutput, OnProgress
 from ..client.mapping import mapped
 from ..client.payload import Target
-from ..errors import InvalidRequest, ReplyTimeout, WorkerLost
+from ..errors import InvalidRequest, KernelHung, ReplyTimeout, WorkerLost
 from .events import CallAsked, Done, Drain, Resize, SessionAsked, SessionClosed, Tick
 from .freeing import Freeing
 from .kernels import PoolKernels, runs_here, spec_of
@@ -71,6 +71,7 @@ class KernelPool(Performing):
         self._kernels = PoolKernels(parent=self)
         self._kernels.spec = spec
         self._kernels.is_local = runs_here(spec)
+        self._kernels.is_encrypted = self.transport_encryption is not None
         self._kernels.carrier = Carrier(self._members)
         self._loop = asyncio.get_running_loop()
         self._freeing = Freeing(self._loop, lambda ticket: self._tell(Done(ticket)), self._stuck)
@@ -205,6 +206,7 @@ class KernelPool(Performing):
 
         Raises:
             PoolFull, QueueTimeout, PoolClosed: it got no kernel; nothing was sent.
+            KernelHung: it did not stop at its deadline; its kernel is replaced if it does not stop soon.
             WorkerLost: its kernel is gone; whether it ran cannot be told.
             KernelLost: no kernel starts. SnakeError: as of ``AsyncClient.call``.
         """
@@ -247,7 +249,7 @@ class KernelPool(Performing):
                 on_output=on_output,
                 on_progress=on_progress,
             )
-        except (asyncio.CancelledError, ReplyTimeout):
+        except (asyncio.CancelledError, KernelHung, ReplyTimeout):
             # It may run on for a moment: the place is free when the kernel is.
             self.counts.calls["given_up"] += 1
             grace = self.cancel_timeout if self.calls_per_kernel == 1 else None
