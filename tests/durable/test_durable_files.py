@@ -199,7 +199,7 @@ def test_a_log_cut_at_any_byte_leaves_one_of_two_states(tmp_path: Path) -> None:
     found = set()
     frame = 16_384 + 24
     ends = {32 + n * frame + near for n in range(len(written) // frame + 1) for near in (-1, 0, 1)}
-    for length in sorted({*range(0, len(written), 307), *ends}):
+    for length in sorted({*range(0, len(written), 307), *ends, len(written)}):
         cut.write_bytes(data)
         (tmp_path / "cut.db-wal").write_bytes(written[:length])
         (tmp_path / "cut.db-shm").unlink(missing_ok=True)

@@ -233,7 +233,7 @@ def test_ends_at_any_byte(
     path = tmp_path / "x.db"
     state = kills = 0
     # Until the child can write all of it: the bytes of the log, then of the file.
-    for limit in [*range(1, 330_000, 7_103), 10_000_000]:
+    for limit in [*range(1, 330_000, 5_003), 10_000_000]:
         writer.ask(f"limit {state + 1} {limit}")
         (ended,) = writer.lines_until_ended()
         status = int(ended.split()[1])
