@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from needs import TOLD, skip_unless_ci
+from needs import MEASURED, skip_unless_ci
 from saved_files import read
 from stock_client import Stock
 
@@ -244,4 +244,4 @@ def test_ends_at_any_byte(
         state = found
     assert state > 0
     assert kills > 20
-    record_property(TOLD, f"fault 16: {kills} ends at other bytes of a write, each with one whole state")
+    record_property(MEASURED, f"{kills} ends at different bytes of a write, each leaving one whole state")
