@@ -74,7 +74,7 @@ class Promised:
         if report.skipped and in_ci() and item.get_closest_marker(_ID) is not None:
             report.outcome = "failed"
             report.longrepr = f"this shows a promise and must run in CI: {report.longrepr}"
-        return report  # noqa: B901 - what a wrapper of pytest's returns
+        return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of one test is over, in this process or in another."""

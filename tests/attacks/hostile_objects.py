@@ -20,12 +20,7 @@ def forever(self, *args, **kwargs):
         time.sleep(0.01)
 
 
-_NAMES = (
-    "__repr__ __str__ __len__ __iter__ __hash__ __eq__ __bool__ __sizeof__ __reduce__ __reduce_ex__ __getitem__ "
-    "__contains__ __dir__ __format__ __call__ __getstate__ __deepcopy__ __array__ __float__ __index__ __fspath__ "
-    "__next__ __enter__ __get__ __set_name__ _repr_html_ _repr_mimebundle_ _repr_png_ "
-    "_ipython_display_ _ipython_key_completions_ __arrow_c_array__ __dataframe__"
-).split()
+_NAMES = ["__repr__", "__str__", "__len__", "__iter__", "__hash__", "__eq__", "__bool__", "__sizeof__", "__reduce__", "__reduce_ex__", "__getitem__", "__contains__", "__dir__", "__format__", "__call__", "__getstate__", "__deepcopy__", "__array__", "__float__", "__index__", "__fspath__", "__next__", "__enter__", "__get__", "__set_name__", "_repr_html_", "_repr_mimebundle_", "_repr_png_", "_ipython_display_", "_ipython_key_completions_", "__arrow_c_array__", "__dataframe__"]
 
 
 def closed(name, method, **more):

@@ -70,7 +70,9 @@ def _there() -> dict[str, int]:
     process = psutil.Process()
     below = process.children(recursive=True)
     files = [*Path(tempfile.gettempdir()).rglob("snakekernel-*"), *Path(jupyter_runtime_dir()).rglob("*")]
-    ports = [c for p in (process, *below) for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    ports = [
+        c for p in (process, *below) for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN
+    ]
     return {
         "descriptors": process.num_fds(),
         "threads": process.num_threads(),

@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import statistics
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -85,7 +84,9 @@ async def test_eight_clients_and_kernels_killed_at_random(
     with KernelPool.blocking(**_OPTIONS) as blocking, ThreadPoolExecutor(CLIENTS) as threads:
         async with KernelPool(**_OPTIONS) as pool:
             disturbance = Disturbance([blocking.status, pool.status])
-            works = [threads.submit(blocking_client, blocking, ledger, goes_on) for ledger in ledgers[:CLIENTS]]
+            works = [
+                threads.submit(blocking_client, blocking, ledger, goes_on) for ledger in ledgers[:CLIENTS]
+            ]
             await asyncio.gather(
                 disturbance.go_on(goes_on),
                 *(async_client(pool, ledger, goes_on) for ledger in ledgers[CLIENTS:]),
