@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from ..objects.secrets import MASK, Secrets, is_secret_name
+from ..objects.secret_names import MASK, is_secret_name
+from ..objects.secrets import Secrets
 from ..wire.model import Reply
 
 if TYPE_CHECKING:

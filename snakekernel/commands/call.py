@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..objects.secrets import is_key_name
+from ..objects.secret_names import is_key_name
 from ..objects.target import Target
 from ..wire.errors import InvalidRequest, LimitExceeded, SnakeError
 from ..wire.model import NewName, Returns, Seconds

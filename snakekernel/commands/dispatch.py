@@ -202,6 +202,8 @@ class Run:
             reply = await command.run(request, scope)
             if not isinstance(reply, Reply):
                 raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
+            if scope.lossy:
+                reply.lossy = True
             is_done = command.op != "pipeline"
             return Outcome(reply, scope.buffers)
         except SnakeError as error:
@@ -308,7 +310,8 @@ class Run:
         if isinstance(content, Reply):
             content.timestamp, content.epoch, content.output = timestamp, epoch, output
         else:
-            content = {**content, "timestamp": timestamp, "epoch": epoch, "output": output, "lossy": False}
+            told = {"timestamp": timestamp, "epoch": epoch, "output": output}
+            content = {"lossy": False, **content, **told}
         packed = Packed(pack_json(content), buffers)
         return _scrubbed(packed, content, runtime.secrets) if runtime.secrets else packed
 

@@ -39,7 +39,6 @@ from .bubblewrap import (
     find_bwrap,
     in_memory,
     init_of,
-    places_of,
     zero_ended,
 )
 from .confining import (
@@ -119,7 +118,7 @@ class SandboxProvisioner(LocalProvisioner):
             raise Unsupported(
                 "A kernel in a sandbox ends with the program that started it: no independent=True."
             )
-        await asyncio.to_thread(check_bwrap, find_bwrap())
+        find_bwrap()
         manager: Any = self.parent
         if self._folder is None:
             self._folder = tempfile.mkdtemp(prefix="snakekernel-")
@@ -136,7 +135,6 @@ class SandboxProvisioner(LocalProvisioner):
         env = dict(kwargs.get("env") or os.environ)
         streams = {name: kwargs.get(name) for name in ("stdout", "stderr")}
         command = self._command(cmd)
-        await asyncio.to_thread(places_of, command[0])
         start = started(lambda: self._start(command, env, kwargs.get("cwd"), streams))
         await asyncio.wrap_future(start)
         return self.connection_info
@@ -153,6 +151,7 @@ class SandboxProvisioner(LocalProvisioner):
     ) -> Confined:
         manager: Any = self.parent
         bwrap = find_bwrap()
+        check_bwrap(bwrap)
         # Whoever is no superuser is one user, inside as outside.
         user = self._user() if os.geteuid() == 0 and ids(_FREE_USERS) else None
         with ExitStack() as ours:
