@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ..objects.store import Change, Space
+from ..objects.entries import Change, Space
 from ..wire.errors import NotFound, SnakeError
 from .checkpoint import Report, check_room
 from .database import PATIENCE, Database, Writing
