@@ -29,7 +29,11 @@ def store_durably(scope: Scope, name: str, obj: Any, ttl: float | None) -> Entry
     """Store an object that is on the disk before. Raises what pickling it raises, and StorageFailed."""
     durable = scope.runtime.durable
     durable.path("$.durable")
-    whole = scope.invoke(pickled, (obj, scope.runtime.secrets), at="$.value", trusted=True)
+    try:
+        whole = pickler(scope)(obj)
+    except SnakeError as error:
+        error.at = "$.value"
+        raise
     scope.check_open()
     now = scope.now
     expires_at = None if ttl is None else now + ttl

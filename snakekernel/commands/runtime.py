@@ -26,6 +26,7 @@ from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
 from ..objects.store import Entry, Store
 from ..values import Limits
+from .audit import Audit
 from .callbacks import Callbacks
 from .command import Command
 from .flow import Flows
@@ -111,6 +112,8 @@ class Runtime:
     policy: TargetPolicy = field(default_factory=TargetPolicy)
     #: Of the kernel-wide namespace; None where it has no quota.
     account: Account | None = None
+    #: Told of each request as it ends; None where nobody asks.
+    audit: Audit | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)

@@ -144,6 +144,9 @@ def restore(
         except (*_OWN, InvalidRequest, LimitExceeded, StorageFailed) as error:
             report.fail(name, session, kind, error)
             continue
+        except MemoryError:
+            report.fail(name, session, kind, LimitExceeded("There is not enough memory for it."))
+            continue
         report.done.append(name)
         report.bytes += row.size
     return report

@@ -129,7 +129,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "type": entry.type,
         "module": entry.module,
-        **inspection.glance(entry.obj),
+        **inspection.glance(entry.obj, entry.name),
         "created": entry.created,
         "made_by": made_by(entry.by),
     }
