@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..durable.pickles import Pickled, pickled
+from ..objects.entries import Entry
 from ..objects.static import module_name, type_name
-from ..objects.store import Entry
 from ..wire.errors import SnakeError
 
 if TYPE_CHECKING:

@@ -19,12 +19,13 @@ from ..inspection.variables import variables
 from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
 from ..memory.publications import Publications
+from ..objects.entries import Entry
 from ..objects.leases import Leases
 from ..objects.policy import TargetPolicy
 from ..objects.quotas import Account
 from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
-from ..objects.store import Entry, Store
+from ..objects.store import Store
 from ..values import Limits
 from .audit import Audit
 from .callbacks import Callbacks

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from .. import inspection
 from ..inspection.task import Task
+from ..objects.entries import Entry, Space
 from ..objects.provenance import Maker
 from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
-from ..objects.store import Entry, Space
 from ..objects.target import Target, parse
 from ..values import PLAIN, Callback, Decoder, Published
 from ..values.published import opened

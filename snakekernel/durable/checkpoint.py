@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from ..objects.store import Entry
+from ..objects.entries import Entry
 from ..wire.errors import (
     InvalidRequest,
     LimitExceeded,
