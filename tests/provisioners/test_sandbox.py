@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -162,6 +163,15 @@ async def test_a_pool_has_sandboxed_kernels() -> None:
         assert await pool.call("os.getpid") == 2
         limit = await pool.call("resource.getrlimit", args=[9], returns="value")
         assert list(limit) == [3 << 30, 3 << 30]
+
+
+async def test_encryption_and_the_network_are_there_where_asked_for() -> None:
+    async with snakekernel.AsyncClient.start(
+        sandbox={"network": True}, transport_encryption="required"
+    ) as snake:
+        assert snake.manager.get_connection_info()["curve_publickey"]
+        ours = [list(one) for one in socket.if_nameindex()]
+        assert [list(one) for one in await snake.call("socket.if_nameindex", returns="value")] == ours
 
 
 def test_what_cannot_be_is_said_before_anything_starts(shared: Path) -> None:
