@@ -108,9 +108,12 @@ def test_a_stock_manager_runs_cells_interrupts_and_restarts_it(tmp_path: Path) -
             # There is no way for TCP.
             assert manager.transport == "ipc"
             _use(manager)
-            before = manager.provisioner.pid
+            before, seen = manager.provisioner.pid, _signatures(manager)
             manager.restart_kernel()
             assert manager.provisioner.pid != before
+            # What it took before is known to the next one, so that nothing of it is taken again.
+            assert seen
+            assert seen <= _signatures(manager)
             # By a message, and not by a signal any more.
             manager.kernel_spec.interrupt_mode = "message"
             _use(manager)
@@ -120,6 +123,11 @@ def test_a_stock_manager_runs_cells_interrupts_and_restarts_it(tmp_path: Path) -
     assert not Path(manager.ip).parent.exists()
     # Passed on by a thread, until its process's end.
     wait_for(lambda: (tmp_path / "output").read_text().count("from its process") == 2)
+
+
+def _signatures(manager: KernelManager) -> set[bytes]:
+    text = os.pread(manager.provisioner._signatures, 1 << 21, 0)[64:]
+    return {text[at : at + 16] for at in range(0, len(text), 16)} - {bytes(16)}
 
 
 def _use(manager: KernelManager) -> None:
