@@ -71,9 +71,9 @@ fuzz: $(VENV)/.test
 SOAK_SECONDS ?= 3600
 
 soak: $(VENV)/.test
-	@SOAK_CYCLES=200 SOAK_AT_ONCE=100 SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest \
+	@SUITE_ON_BOTH=1 SOAK_CYCLES=200 SOAK_AT_ONCE=100 SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest \
 	  tests/provisioners/test_zygote_stress.py tests/pool/test_pool_leaks.py tests/faults/test_fault_restarts.py \
-	  tests/faults/test_fault_soak.py $(ARGS)
+	  tests/faults/test_fault_soak.py tests/outside/test_ipykernel_suite.py $(ARGS)
 
 # Each extra holds the ones before it (demo < test < dev), so an installation marks those done as well; bench, with
 # the peers that the benchmarks need, stands beside them.

@@ -27,8 +27,9 @@ _RANK: Final = ("not run", "passed", "skipped", "failed")
 _INTRODUCTION: Final = """\
 # What was tried, and what came of it
 
-Written by `make promises`, from the tests themselves: what is done on purpose, what has to hold then, and which test shows
-it. {doc}`../guide/trust` says in words what follows from it for those who use snakekernel, and where it ends.
+Written by `make promises`, from the tests themselves: what is done on purpose, what has to hold then, and
+which test shows it. {doc}`../guide/trust` says in words what follows from it for those who use snakekernel,
+and where it ends.
 """
 
 
@@ -140,6 +141,6 @@ def _cell(text: str) -> str:
 
 
 def rows(page: str) -> dict[str, tuple[str, ...]]:
-    """What a page's rows of promises say, by number: what is done, the criterion, the result and the tests."""
+    """The rows of promises of a page, by number: what is done, the criterion, the result and the tests."""
     found = (line.strip("| \n").split(" | ") for line in page.splitlines() if line.startswith("| "))
-    return {cells[0]: tuple(cells[1:]) for cells in found if len(cells) == 5 and cells[0]}
+    return {cells[0]: tuple(cells[1:]) for cells in found if len(cells) == 5 and cells[0] != "---"}

@@ -69,7 +69,10 @@ PROMISES: Final[dict[str, Promise]] = {
         "A client without the key under another's identity",
         "the other one gets its replies, and the thief none",
     ),
-    "attack-8": Promise("A malicious pickle in a checkpoint's place", "it is never loaded"),
+    "attack-8": Promise(
+        "A malicious pickle in a checkpoint's place: unsigned, by another key, or in another row's place",
+        "it is never loaded",
+    ),
     "attack-9": Promise(
         "Ways around the target policy by attributes",
         "denied, and the documentation says that it is no sandbox",

@@ -32,8 +32,8 @@ OnHang = Literal["tell", "kill"]
 
 #: Seconds after its deadline in which the reply of a call that was stopped comes; those in which control
 #: answers; those in which an interrupted kernel is free again.
-GRACE: Final = 1.0
-_PROBE: Final = 0.5
+GRACE: Final = 0.8
+_PROBE: Final = 0.4
 _INTERRUPT: Final = 0.25
 #: Seconds in which the system ends a process that was killed.
 _ENDING: Final = 5.0

@@ -109,9 +109,8 @@ class Watch:
         end = self._process.end(
             "" if self._stderr is None else self._stderr.last(), was_killed=self.was_killed
         )
-        # A kernel that ends in order removes its connection file; one that is made to exit does not.
-        in_order = end.exit_code == 0 and not os.path.exists(self._manager.connection_file)
-        self._end = end.asked_for() if in_order or self._manager.shutting_down else end
+        # A kernel that ends in order, whoever asked it to, ends with status 0.
+        self._end = end.asked_for() if end.exit_code == 0 or self._manager.shutting_down else end
         self.close()
 
     def look(self) -> None:

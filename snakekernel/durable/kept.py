@@ -156,6 +156,9 @@ class Durable:
                 self._gone.update(taken)
                 _log.warning("Deleted objects are still on the disk: %s", error)
                 return
+            except BaseException:  # an interrupt of a cell that deletes
+                self._gone.update(taken)
+                raise
             finally:
                 self._lock.release()
 

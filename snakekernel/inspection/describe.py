@@ -210,7 +210,8 @@ class Describer:
 
     def _part(self, obj: Any, answer: Answer, text: int, name: Any = None) -> dict[str, Any]:
         """A shallow description: the value of a small scalar, else a short text and the sizes known."""
-        if not (hides(name, obj) or (type(obj) is str and scrubbed(obj) is not obj)):
+        is_secret = hides(name, obj) or (type(obj) is str and len(obj) <= text and scrubbed(obj) is not obj)
+        if not is_secret:
             value = scalar(obj, text)
             if value is not NO_VALUE:
                 return {**_head(obj), "value": value}

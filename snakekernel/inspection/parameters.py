@@ -72,7 +72,7 @@ def _told(parameter: inspect.Parameter) -> Parameter:
 def _default(parameter: inspect.Parameter) -> str:
     if hides(parameter.name, parameter.default):
         return repr(MASK)
-    return clip(scrubbed(repr(parameter.default)), _LONGEST)[0]
+    return scrubbed(clip(repr(parameter.default), _LONGEST)[0])
 
 
 def _of_function(function: types.FunctionType, skip: int) -> list[Parameter]:

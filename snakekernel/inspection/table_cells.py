@@ -78,8 +78,9 @@ class Cells:
 
     def cell(self, obj: Any) -> Any:
         """``obj`` if the encoder keeps it exactly and shortly, ``None`` if missing, else a short text."""
-        if type(obj) is str and (clean := scrubbed(obj)) is not obj:
-            self.masked, obj = True, clean
+        if type(obj) is str and (clean := scrubbed(obj[: self.text])) != obj[: self.text]:
+            self.masked = True
+            return clean
         if is_plain(obj, self.text):
             return obj
         if type(obj) is str:

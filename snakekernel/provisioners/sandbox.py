@@ -60,6 +60,7 @@ _FREE_USERS: Final = range(61184, 65520)
 _LIMITS: Final = "SNAKEKERNEL_LIMITS"
 #: What a kernel may do unless told otherwise; ``core`` is a file of the host's.
 _USUAL_LIMITS: Final = {"as": 8 << 30, "nproc": 512, "nofile": 4096, "core": 0, "msgqueue": 0}
+_DURABLE: Final = "SNAKEKERNEL_DURABLE"
 _GIVEN: Final = ("LANG", "LC_ALL", "TZ", "JPY_SESSION_NAME")
 
 
@@ -117,6 +118,11 @@ class SandboxProvisioner(LocalProvisioner):
         if kwargs.get("independent"):
             raise Unsupported(
                 "A kernel in a sandbox ends with the program that started it: no independent=True."
+            )
+        if kwargs.get("env", os.environ).get(_DURABLE) and _DURABLE not in self.env:
+            raise Unsupported(
+                f"What a kernel in a sandbox keeps in a file would go with it. Show it a folder of its own: "
+                f"`writable`, and {_DURABLE} and {_DURABLE}_FOLDER among the names of `env`."
             )
         find_bwrap()
         manager: Any = self.parent

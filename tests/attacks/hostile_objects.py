@@ -20,11 +20,16 @@ def forever(self, *args, **kwargs):
         time.sleep(0.01)
 
 
-_NAMES = ["__repr__", "__str__", "__len__", "__iter__", "__hash__", "__eq__", "__bool__", "__sizeof__", "__reduce__", "__reduce_ex__", "__getitem__", "__contains__", "__dir__", "__format__", "__call__", "__getstate__", "__deepcopy__", "__array__", "__float__", "__index__", "__fspath__", "__next__", "__enter__", "__get__", "__set_name__", "_repr_html_", "_repr_mimebundle_", "_repr_png_", "_ipython_display_", "_ipython_key_completions_", "__arrow_c_array__", "__dataframe__"]
+_NAMES = """
+    __repr__ __str__ __len__ __iter__ __hash__ __eq__ __bool__ __sizeof__ __reduce__ __reduce_ex__ __getitem__
+    __contains__ __dir__ __format__ __call__ __getstate__ __deepcopy__ __array__ __float__ __index__
+    __fspath__ __next__ __enter__ __get__ __set_name__ _repr_html_ _repr_mimebundle_ _repr_png_
+    _ipython_display_ _ipython_key_completions_ __arrow_c_array__ __dataframe__
+"""
 
 
 def closed(name, method, **more):
-    return type(name, (), {**dict.fromkeys(_NAMES, method), **more})
+    return type(name, (), {**dict.fromkeys(_NAMES.split(), method), **more})
 
 
 Raises = closed("Raises", raising(ValueError("no")))
@@ -128,6 +133,12 @@ def array_of_itself():
     return found
 
 
+def array_of_hostile():
+    found = np.empty(3, dtype=object)
+    found[0], found[1], found[2] = Raises(), Exits(), Liar()
+    return found
+
+
 def endless():
     yield from itertools.count()
 
@@ -145,7 +156,7 @@ MAKERS = {
     "metaclass": of_meta,
     "of_metaclass": lambda: type.__call__(of_meta()),
     "no_text": lambda: Texts(3),
-    "huge_text": lambda: Texts("x" * 300_000_000),
+    "huge_text": lambda: Texts("x" * 100_000_000),
     "surrogates": lambda: Texts("\ud800"),
     "colours": lambda: Texts("\x1b[2J\x1b]0;title\x07\r\b\0"),
     "strange_text": lambda: Texts(Text("strange")),
@@ -160,7 +171,7 @@ MAKERS = {
     "deep_dict": lambda: nested(lambda found: {"a": found}),
     "deep_tuple": lambda: nested(lambda found: (found,)),
     "array": array_of_itself,
-    "array_of": lambda: np.array([Raises(), Exits()], dtype=object),
+    "array_of": array_of_hostile,
     "list_of": lambda: [Exits(), {"a": Interrupts(), "b": Nothing()}, Liar()],
     "endless": endless,
     "counter": itertools.count,

@@ -1,4 +1,4 @@
-"""Objects that raise, lie, hang or never end when they are looked at: one reply each, and the kernel goes on."""
+"""Objects that raise, lie, hang or never end when looked at: one reply each, and the kernel goes on."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def test_whoever_looks_gets_one_answer(stock: Stock, name: str) -> None:
     answered(stock, "delete_stored", {"id": "held"})
     answered(stock, "delete_stored", {"id": "it"})
     complete = stock.send("complete_request", {"code": "hel", "cursor_pos": 3})
-    assert "held" in stock.reply(complete)["content"]["matches"]
+    # IPython's own, which may give up on such an object.
+    assert stock.reply(complete)["content"]["status"] == "ok"
     stock.run("del held", stop_on_error=False)
     assert stock.call("operator.add", 1, 1) == 2
 

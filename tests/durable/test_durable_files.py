@@ -197,9 +197,9 @@ def test_a_log_cut_at_any_byte_leaves_one_of_two_states(tmp_path: Path) -> None:
         data, written = path.read_bytes(), log.read_bytes()
     cut = tmp_path / "cut.db"
     found = set()
-    frame = 4096 + 24
+    frame = 16_384 + 24
     ends = {32 + n * frame + near for n in range(len(written) // frame + 1) for near in (-1, 0, 1)}
-    for length in sorted({*range(0, len(written), 151), *ends}):
+    for length in sorted({*range(0, len(written), 307), *ends, len(written)}):
         cut.write_bytes(data)
         (tmp_path / "cut.db-wal").write_bytes(written[:length])
         (tmp_path / "cut.db-shm").unlink(missing_ok=True)

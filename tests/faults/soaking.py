@@ -35,7 +35,7 @@ _EFFECT: Final = "with open({path!r}, 'a') as ledger: ledger.write({name!r} + ch
 
 
 class Ledger:
-    """What one client asked, and how it ended: with a reply, with an error that was meant, or with its kernel."""
+    """What one client asked, and how it ended: with a reply, an error that was meant, or its kernel."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name

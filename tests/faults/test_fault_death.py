@@ -91,9 +91,9 @@ def test_one_that_only_connected_is_told_too(tmp_path: Path, record_property: An
 
 @pytest.mark.promise("fault-1", "fault-2")
 async def test_the_pool_tells_what_ended_its_kernel(tmp_path: Path, record_property: Any) -> None:
-    for action, name in ((SEGFAULT, "SIGSEGV"), (KILL, "SIGKILL")):
-        marker = tmp_path / name
-        async with KernelPool(maximum=1) as pool:
+    async with KernelPool(maximum=1) as pool:
+        for action, name in ((SEGFAULT, "SIGSEGV"), (KILL, "SIGKILL")):
+            marker = tmp_path / name
             with pytest.raises(WorkerLost) as caught:
                 await pool.call("builtins.exec", CRASH.format(str(marker), action))
             _late(marker, record_property, f"{name} in a pool")
@@ -110,10 +110,10 @@ def test_an_exit_has_its_status_and_a_shutdown_is_one() -> None:
         stock = snake.manager.client()
         stock.start_channels()
         stock.shutdown()
-        stock.stop_channels()
         with pytest.raises(KernelLost) as caught:
             while True:
                 snake.ping(timeout=30)
+        stock.stop_channels()
         assert (caught.value.cause, caught.value.exit_code) == ("shutdown", 0)
     with snakekernel.start() as snake:
         call = snake.submit("time.sleep", args=[60])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import TOLD
+from needs import MEASURED
 from stock_client import PATIENCE
 
 import snakekernel
@@ -21,8 +21,8 @@ from snakekernel.errors import InvalidRequest, KernelLost, NotFound, OutcomeUnkn
 
 pytestmark = pytest.mark.kernel
 
-#: Seconds within which a loss is told: what is promised, and what a busy machine gets.
-_PROMISED, _MARGIN = 2.0, 6.0
+#: Seconds within which a loss is told: three times what is promised, for a busy machine.
+_MARGIN = 6.0
 
 #: Writes a line, and does not end the first ``waits`` times.
 _CODE = """
@@ -89,7 +89,7 @@ def test_it_is_told_and_nothing_is_sent_again(
                 ask()
         assert runs(path) == 1
     assert took < _MARGIN
-    record_property(TOLD, f"SIGKILL during a call: told after {took:.2f} s ({_PROMISED} s)")
+    record_property(MEASURED, f"told after {took:.2f} s")
 
 
 def waits(snake: Client, call_id: str) -> bool:

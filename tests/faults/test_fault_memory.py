@@ -37,20 +37,10 @@ def limited() -> Iterator[Client]:
 
 
 def test_too_large_a_block_is_an_error_of_the_call(limited: Client) -> None:
-    epoch = limited.info()["snakekernel"]["epoch"] if "snakekernel" in limited.info() else None
+    pid = limited.call("os.getpid")
     with pytest.raises(MemoryError) as caught:
         limited.call("builtins.bytearray", args=[2 * LIMIT])
     assert isinstance(caught.value, Raised)
-    assert limited.call("math.sqrt", args=[4]) == 2.0
-    assert epoch is None or limited.info()["snakekernel"]["epoch"] == epoch
-
-
-def test_a_result_that_cannot_be_sent_is_one_error(limited: Client) -> None:
-    pid = limited.call("os.getpid")
-    with pytest.raises(MemoryError):
-        limited.call(
-            "builtins.eval", args=["['a' * 1_000_000 + str(i) for i in range(1_000)]"], returns="value"
-        )
     assert limited.call("os.getpid") == pid
 
 

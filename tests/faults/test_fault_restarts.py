@@ -9,7 +9,7 @@ import gc
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +34,12 @@ _DATA: Final = os.urandom(2 << 20)
 
 
 @pytest.fixture
-def forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def forked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The kernelspec of kernels that a zygote forks."""
     for kind in ("RUNTIME", "DATA", "CONFIG"):
         monkeypatch.setenv(f"JUPYTER_{kind}_DIR", str(tmp_path / kind.lower()))
     assert main(["install", "--user", "--provisioner", "zygote", "--name", "restarted"]) == 0
-    yield "restarted"
+    return "restarted"
 
 
 def _use(snake: Client) -> int:
@@ -70,9 +70,8 @@ def _there() -> dict[str, int]:
     process = psutil.Process()
     below = process.children(recursive=True)
     files = [*Path(tempfile.gettempdir()).rglob("snakekernel-*"), *Path(jupyter_runtime_dir()).rglob("*")]
-    ports = [
-        c for p in (process, *below) for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN
-    ]
+    connections = [c for p in (process, *below) for c in p.net_connections("inet")]
+    ports = [c for c in connections if c.status == psutil.CONN_LISTEN]
     return {
         "descriptors": process.num_fds(),
         "threads": process.num_threads(),

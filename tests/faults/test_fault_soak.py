@@ -1,6 +1,6 @@
-"""Minutes of mixed load with kernels killed at random: each request ends, no effect is seen twice, memory stays.
+"""Minutes of mixed load with kernels killed at random: each request ends, no effect is seen twice.
 
-``make soak`` goes on for an hour. The clients rest most of the time, so that others are not kept from their work.
+``make soak`` goes on for an hour. The clients rest most of the time, so that other tests go on.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "120"))
 CLIENTS: Final = 4
 #: Seconds between two kills, on average.
 KILL_EVERY: Final = 6.0
-#: Bytes that the program may be larger in the last third than in the second: one array of the load, and malloc's
-#: own ways.
+#: Bytes that the program may be larger in the last third than in the second: some arrays of the load, and
+#: malloc's own ways.
 GROWTH: Final = 24 << 20
 _OPTIONS: Final = {"maximum": 4, "spares": 1, "sessions_per_kernel": 50, "provisioner": "zygote"}
 
@@ -70,6 +70,12 @@ class Disturbance:
         self.kills += 1
 
 
+def _growth(values: list[int]) -> float:
+    """By how much the last third is more than the second; the first is warming up."""
+    third = len(values) // 3
+    return statistics.median(values[2 * third :]) - statistics.median(values[third : 2 * third])
+
+
 @pytest.mark.promise("fault-17")
 @pytest.mark.timeout(SECONDS + 180)
 async def test_eight_clients_and_kernels_killed_at_random(
@@ -84,12 +90,11 @@ async def test_eight_clients_and_kernels_killed_at_random(
     with KernelPool.blocking(**_OPTIONS) as blocking, ThreadPoolExecutor(CLIENTS) as threads:
         async with KernelPool(**_OPTIONS) as pool:
             disturbance = Disturbance([blocking.status, pool.status])
-            works = [
-                threads.submit(blocking_client, blocking, ledger, goes_on) for ledger in ledgers[:CLIENTS]
-            ]
+            on_threads, on_this_loop = ledgers[:CLIENTS], ledgers[CLIENTS:]
+            works = [threads.submit(blocking_client, blocking, ledger, goes_on) for ledger in on_threads]
             await asyncio.gather(
                 disturbance.go_on(goes_on),
-                *(async_client(pool, ledger, goes_on) for ledger in ledgers[CLIENTS:]),
+                *(async_client(pool, ledger, goes_on) for ledger in on_this_loop),
                 *(asyncio.wrap_future(work) for work in works),
             )
             # Each kernel that there is now answers.
@@ -97,20 +102,15 @@ async def test_eight_clients_and_kernels_killed_at_random(
             assert await asyncio.to_thread(blocking.call, "math.sqrt", 4) == 2
 
     ended = sum((ledger.check() for ledger in ledgers), Counter())
-    third = len(disturbance.sizes) // 3
-    before, after = (
-        statistics.median(disturbance.sizes[begin : begin + third]) for begin in (third, 2 * third)
-    )
-    open_before, open_after = (
-        statistics.median(disturbance.descriptors[begin : begin + third]) for begin in (third, 2 * third)
-    )
+    growth, opened = (_growth(values) for values in (disturbance.sizes, disturbance.descriptors))
     record_property(
         MEASURED,
-        f"{SECONDS:.0f} s, {disturbance.kills} kernels killed; {ended['reply'] + ended['meant']} requests with "
-        f"the reply that was meant, {ended['lost']} with KernelLost, none without an end; "
-        f"memory {(after - before) / 2**20:+.1f} MiB, descriptors {open_after - open_before:+.0f}",
+        f"{SECONDS:.0f} s, {disturbance.kills} kernels killed; {ended['reply'] + ended['meant']} requests "
+        f"with the reply that was meant, {ended['lost']} with KernelLost, none without an end; "
+        f"memory {growth / 2**20:+.1f} MiB, descriptors {opened:+.0f}",
     )
-    assert ended["reply"] > 10 * SECONDS / 10
+    assert ended["reply"] > SECONDS
     assert disturbance.kills >= SECONDS / KILL_EVERY / 4
-    assert after - before < GROWTH
-    assert open_after - open_before < 60
+    assert growth < GROWTH
+    # As many as kernels that come and go have sockets.
+    assert opened < 60

@@ -1,4 +1,4 @@
-"""``make fuzz``: half of the time messages, half of it whole sessions; says what it found and how to see it again."""
+"""``make fuzz``: half of the time messages, half of it whole sessions; says what was found, and how."""
 
 from __future__ import annotations
 

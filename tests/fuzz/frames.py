@@ -1,10 +1,10 @@
 """What the fuzzer calls: bytes in, messages out of them, each through the kernel's own way to its reply.
 
-An input holds up to eight messages for one kernel, divided by empty lines. A message is lines: where it comes in
-(s, u, c or m: shell, subshell, control, comm) with ``+`` where it is signed rightly and ``-`` where the second
-line is its signature; then that signature, the header, the parent header, the metadata, the content, and any
-buffers. A header such as ``call m1`` stands for a whole one. So an input can be read, and a mutation of it is
-most often a message again.
+An input holds up to eight messages for one kernel, divided by empty lines. A message is lines: where it
+comes in (s, u, c or m: shell, subshell, control, comm) with ``+`` where it is signed rightly and ``-`` where
+the second line is its signature; then that signature, the header, the parent header, the metadata, the
+content, and any buffers. A header such as ``call m1`` stands for a whole one. So an input can be read, and a
+mutation of it is most often a message again.
 
 What has to hold, whatever the bytes are:
 
@@ -21,7 +21,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
+import tempfile
 import time
+import uuid
+from pathlib import Path
 from typing import Any, Final
 
 from jupyter_client.session import Session
@@ -30,6 +34,8 @@ from snakekernel.commands.dispatch import Outcome, Run, frame_of_comm
 from snakekernel.commands.outcomes import Packed
 from snakekernel.commands.runtime import Runtime
 from snakekernel.commands.table import BUILTINS
+from snakekernel.durable.kept import Durable
+from snakekernel.durable.places import Places
 from snakekernel.kernel.activity import Activities
 from snakekernel.kernel.incoming import split
 from snakekernel.kernel.session import KernelSession
@@ -66,13 +72,23 @@ class Wrong(AssertionError):
     """What the fuzzer looks for: an input after which something does not hold."""
 
 
+class _Here(Places):
+    """Files of names alone: what a fuzzer makes up as a path must not be written to."""
+
+    def file(self, name: str | None, path: str | None) -> Path:
+        """As of a kernel, with any path the kernel's own file."""
+        return super().file(None if path is not None else name, None)
+
+
 class _Kernel:
     """One kernel's way of messages, without its sockets."""
 
     def __init__(self) -> None:
+        self._folder = Path(tempfile.gettempdir()) / f"fuzz-{uuid.uuid4().hex}"
         self.runtime: Runtime = make_runtime(
             policy=_HARMLESS,
             table=BUILTINS,
+            durable=Durable(_Here(folder=self._folder, own="own")),
             limits=Limits(items=20_000, json_bytes=1 << 20, buffer_bytes=1 << 20),
             auto_limits=Limits(items=2_000, json_bytes=1 << 16, buffer_bytes=1 << 16),
         )
@@ -158,6 +174,8 @@ class _Kernel:
         for session in sessions:
             runtime.forget(session, writer="fuzz")
         runtime.publications.clear(None)
+        runtime.durable.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
         if self._loop is not None:
             self._loop.close()
 

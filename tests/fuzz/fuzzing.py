@@ -1,7 +1,7 @@
-"""Looking for inputs that break something, for so many seconds: guided by coverage where atheris is installed.
+"""Looking for inputs that break something, for so many seconds: guided by coverage where atheris is there.
 
-Rules: what is found is written into the corpus beside this file, where every later run tries it first; what is
-only new to the coverage goes to a folder that is no part of the repository.
+Rules: what is found is written into the corpus beside this file, where every later run tries it first; what
+is only new to the coverage goes to a folder that is no part of the repository.
 """
 
 from __future__ import annotations

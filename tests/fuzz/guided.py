@@ -1,4 +1,4 @@
-"""atheris on ``frames.one_input``: ``python guided.py [libFuzzer's options] corpus …``, as ``__main__`` starts it."""
+"""atheris on ``frames.one_input``: ``python guided.py [libFuzzer's options] corpus …``."""
 
 from __future__ import annotations
 

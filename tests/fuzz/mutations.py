@@ -1,4 +1,4 @@
-"""Mutations in plain Python, for where atheris is not: no coverage guides them, but they are the same inputs."""
+"""Mutations in plain Python, for where atheris is not: the same inputs, and no coverage to guide them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Final
 
 #: Pieces that messages are made of, and what has broken readers of JSON before.
 _PIECES: Final = (
-    b"{}", b"[]", b"null", b"-1", b"1e999", b"NaN", b'"\\ud800"', b"\xff", b"\x00", b"\n", b"\n\n", b'{"$ref":"x"}',
-    b'{"$bytes":{"buffer":0}}', b'{"$tuple":[1]}', b'{"$step":0}', b'"session_id":"s",', b'"call_id":"c",', b"[" * 300,
-    b'{"a":' * 100, b"9" * 400, b'"returns":"ref",', b'"stored.x"', b'"store_as":"x",', b'{"$ndarray":{"buffer":0}}',
+    b"{}", b"[]", b"null", b"-1", b"1e999", b"NaN", b'"\\ud800"', b"\xff", b"\x00", b"\n", b"\n\n",
+    b'{"$ref":"x"}', b'{"$bytes":{"buffer":0}}', b'{"$tuple":[1]}', b'{"$step":0}',
+    b'{"$ndarray":{"buffer":0}}',
+    b'"session_id":"s",', b'"call_id":"c",', b'"returns":"ref",', b'"store_as":"x",', b'"stored.x"',
+    b"[" * 300, b'{"a":' * 100, b"9" * 400,
 )  # fmt: skip
 
 

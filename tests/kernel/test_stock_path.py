@@ -29,7 +29,7 @@ MODULES = (
 
 
 def _environment() -> dict[str, str]:
-    """This process's, without what says that it is a worker of a run: the run below has workers of its own."""
+    """This process's, without what says that it is a worker of a run: the one below has its own."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 

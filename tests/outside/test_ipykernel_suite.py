@@ -1,10 +1,10 @@
 """ipykernel's own tests, from its source distribution: what passes on ipykernel passes on our kernel.
 
-The suite runs with our kernel in ipykernel's place (see ``on_our_kernel``). How it ends on ipykernel itself is
-kept beside this file, by ipykernel's and Python's versions; of versions that are not known yet, and by ``make soak``,
-it runs on ipykernel as well, at the same time, and what comes of it is kept from then on. A test that passed only on
-ipykernel gets one more chance by itself, on both: many of its tests measure time, and the machine was shared; some
-need what not every machine has.
+The suite runs with our kernel in ipykernel's place (see ``on_our_kernel``). How it ends on ipykernel is
+kept here, by ipykernel's and Python's versions; of versions that are not known yet, and with
+``SUITE_ON_BOTH`` set, as ``make soak`` has it, it runs on ipykernel as well, at the same time, and what comes
+of it is kept from then on. A test that passed only on ipykernel gets one more chance by itself, on both: many
+of its tests measure time, and the machine was shared; some need what not every machine has.
 """
 
 from __future__ import annotations

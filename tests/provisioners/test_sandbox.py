@@ -171,6 +171,8 @@ def test_what_cannot_be_is_said_before_anything_starts(shared: Path) -> None:
         snakekernel.start(sandbox={"read_only": ["/nowhere"]})
     with pytest.raises(InvalidRequest, match="absolute and not /"):
         snakekernel.start(sandbox={"writable": ["/"]})
+    with pytest.raises(Unsupported, match="SNAKEKERNEL_DURABLE_FOLDER"):
+        snakekernel.start(sandbox=True, durable="kept")
     with pytest.raises(Unsupported, match="of snakekernel alone"):
         snakekernel.start("python3", sandbox=True)
 
