@@ -44,6 +44,7 @@ __all__ = [
     "NotASnakeKernel",
     "NotFound",
     "OutcomeUnknown",
+    "OutputLost",
     "PoolClosed",
     "PoolFull",
     "QueueTimeout",
@@ -154,6 +155,10 @@ class ReplyTimeout(OutcomeUnknown, TimeoutError):
 
 class CallbackLost(ConnectionError):
     """Raised in the kernel: the client whose function was to be called is gone, or has let it go."""
+
+
+class OutputLost(RuntimeWarning):
+    """A call's result came, and not all that it put out: the kernel drops what a client does not read."""
 
 
 class NotASnakeKernel(SnakeError):

@@ -22,7 +22,9 @@ class _FileCommand(KernelCommand):
         where, *ids = self.take(1, None)
         is_name = os.path.basename(where) == where
         # The kernel may have another folder.
-        self._where = {"name": where} if is_name else {"path": os.path.abspath(os.path.expanduser(where))}
+        self._where: dict[str, Any] = (
+            {"name": where} if is_name else {"path": os.path.abspath(os.path.expanduser(where))}
+        )
         self._ids = ids or None
 
 
@@ -46,7 +48,7 @@ class CheckpointApp(_FileCommand):
         content = client.checkpoint(
             **self._where, ids=self._ids, session_id=self.session_id, timeout=self.timeout
         )
-        return Answer({"status": "ok", **content}, lambda console: _show(console, "saved", "in", content))
+        return Answer({"status": "ok", **content}, lambda console: _show(console, "saved", content))
 
 
 class RestoreApp(_FileCommand):
@@ -77,14 +79,12 @@ class RestoreApp(_FileCommand):
             session_id=self.session_id,
             timeout=self.timeout,
         )
-        return Answer(
-            {"status": "ok", **content}, lambda console: _show(console, "restored", "from", content)
-        )
+        return Answer({"status": "ok", **content}, lambda console: _show(console, "restored", content))
 
 
-def _show(console: Console, verb: str, joint: str, content: dict[str, Any]) -> None:
+def _show(console: Console, verb: str, content: dict[str, Any]) -> None:
     names = content[verb]
-    console.print(Text(f"{len(names)} {verb} {joint} {content['path']}"))
+    console.print(Text(f"{len(names)} {verb}: {content['path']}"))
     for name in names:
         console.print(Text(f"  {name}"))
     for failure in content["failed"]:

@@ -210,6 +210,9 @@ def _remove(pid: int, connection_file: str, folder: Path | None) -> None:
     if os.getpid() != pid:
         # A forked child that ends must not take its parent's files along.
         return
-    Path(connection_file).unlink(missing_ok=True)
+    path = Path(connection_file)
+    path.unlink(missing_ok=True)
+    # What the kernel knew of signatures (``kernel.seen``).
+    path.with_name(f".{path.name}.seen").unlink(missing_ok=True)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,7 @@
 
 Rules: only after a loss that leaves open whether it ran; never after a reply, a timeout, an interrupt or a
 cancellation. At most three times, within the call's own timeout. A request that is known not to have been
-sent counts for nothing, but a kernel that does not come back is waited for ten seconds and no longer.
+sent counts for nothing, but a kernel that does not come back is waited for twenty seconds and no longer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..errors import KernelLost, OutcomeUnknown, ReplyTimeout, WorkerLost
 #: How often one call may be sent.
 TRIES: Final = 3
 #: Seconds that a lost kernel is waited for, and between looks whether it is back.
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 20.0
 _PAUSE: Final = 0.05
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Coroutine
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 import msgspec
 
-from ..objects.secrets import is_key_name
+from ..objects.secret_names import is_key_name
 from ..objects.target import Target
 from ..wire.errors import InvalidRequest, LimitExceeded, SnakeError
 from ..wire.model import NewName, Returns, Seconds
@@ -57,26 +57,11 @@ class Reply(BaseReply, kw_only=True):
     closed: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-def run(request: Request, scope: Scope) -> Coroutine[Any, Any, Reply]:
+async def run(request: Request, scope: Scope) -> Reply:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
-    # Not awaited here: most calls have no bound, and are to pay for none.
-    if request.deadline is None and scope.account is None:
-        return _run(request, scope)
-    return _bounded(request, scope)
-
-
-async def _bounded(request: Request, scope: Scope) -> Reply:
-    with ExitStack() as bounds:
-        if scope.account is not None:
-            bounds.enter_context(scope.account.call())
-            if request.store_as is not None:
-                scope.runtime.store.check_room(scope.space, request.store_as, at="$.store_as")
-        if request.deadline is not None:
-            bounds.enter_context(scope.limited(request.deadline))
-        return await _run(request, scope)
-
-
-async def _run(request: Request, scope: Scope) -> Reply:
+    if request.deadline is not None or scope.account is not None:
+        with _bounds(request, scope):
+            return await run(msgspec.structs.replace(request, deadline=None), scope)
     target = scope.target(request.target)
     scope.label = request.target
     args, kwargs = request.args, request.kwargs
@@ -121,6 +106,23 @@ async def _run(request: Request, scope: Scope) -> Reply:
     return Reply(result=reply, stored_as=stored_as, target=request.target)
 
 
+@contextmanager
+def _bounds(request: Request, scope: Scope) -> Iterator[None]:
+    """The bounds of a call, within which it has none: it is counted, and stopped at its deadline."""
+    account, deadline = scope.account, request.deadline
+    with (
+        nullcontext() if account is None else account.call(),
+        nullcontext() if deadline is None else scope.limited(deadline),
+    ):
+        if account is not None and request.store_as is not None:
+            scope.runtime.store.check_room(scope.space, request.store_as, at="$.store_as")
+        scope.account = None
+        try:
+            yield
+        finally:
+            scope.account = account
+
+
 def _not_kept(error: LimitExceeded, result: Any, scope: Scope) -> LimitExceeded:
     """The error of a call that ran, and whose result found no room: it says so, and what the result was."""
     try:
@@ -159,6 +161,9 @@ async def _in_contexts(awaitable: Any, scope: Scope) -> Any:
         return await awaitable
 
 
+#: Past what a metaclass may put in their place.
+_MRO: Final = type.__dict__["__mro__"].__get__
+_SPACE: Final = type.__dict__["__dict__"].__get__
 #: Identities of built-in classes, which cannot change; hashing a class may run its metaclass.
 _NEVER_AWAITED: Final = frozenset(
     map(id, (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset))
@@ -192,7 +197,7 @@ def _is_awaitable(obj: Any) -> bool:
         return False
     if kind is types.GeneratorType:
         return bool(obj.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
-    return any("__await__" in vars(cls) for cls in type.__getattribute__(kind, "__mro__"))
+    return any("__await__" in _SPACE(cls) for cls in _MRO(kind))
 
 
 #: Tags whose payload is made of values, in which strings may refer too; other tags hold data of their own.

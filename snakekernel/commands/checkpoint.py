@@ -9,7 +9,7 @@ import msgspec
 from ..durable.checkpoint import Failure, save
 from ..durable.database import Database
 from ..durable.kept import session_of
-from ..objects.store import Entry
+from ..objects.entries import Entry
 from ..wire.errors import NotFound
 from ..wire.model import Name
 from ..wire.model import Reply as BaseReply

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +27,7 @@ from ..wire.errors import (
     Unserializable,
 )
 from ..wire.frame import Frame, check_buffers, pack_json, unpack_object
-from ..wire.model import Reply
+from ..wire.model import Reply, Request
 from ..wire.names import PROTOCOL_VERSION, Door, op_of, reply_type, request_type
 from .command import Command
 from .failures import content_of, from_our_bug, from_user_code
@@ -72,6 +73,8 @@ class Run:
         "_slot",
         "_tell",
         "_work",
+        "asked",
+        "began",
         "call_id",
         "frame",
         "interrupts",
@@ -95,6 +98,9 @@ class Run:
         self.runtime = runtime
         self.op = op_of(frame.msg_type)
         self.reply_type = reply_type(self.op)
+        #: For the audit: what was asked, once that can be read, and when, by ``monotonic``.
+        self.asked: Request | None = None
+        self.began: float | None = None
         self._door = door
         self._tell = tell
         self._requester = requester
@@ -139,9 +145,11 @@ class Run:
         runtime.requests_handled += 1
         session = scope = None
         is_done = False
+        if runtime.audit is not None:
+            self.began = monotonic()
         try:
             command = self._command()
-            request = to_request(frame.content, command.request)
+            request = self.asked = to_request(frame.content, command.request)
             if request.callback_call is not None and self._door != "callback":
                 raise NotFound(
                     "No call of a function of this client's waits by that id; requests made within one go "
@@ -194,6 +202,8 @@ class Run:
             reply = await command.run(request, scope)
             if not isinstance(reply, Reply):
                 raise TypeError(f"the command {command.op!r} gave no Reply but a {type(reply).__name__}")
+            if scope.lossy:
+                reply.lossy = True
             is_done = command.op != "pipeline"
             return Outcome(reply, scope.buffers)
         except SnakeError as error:
@@ -267,8 +277,22 @@ class Run:
 
     def pack(self, outcome: Outcome, *, output: int = 0) -> Packed:
         """The reply's bytes; ``output`` is how many iopub messages the request produced."""
-        if self._replay is not None:
-            return self._replay
+        packed = self._replay or self._pack(outcome, output)
+        if self.runtime.audit is not None:
+            self.runtime.audit.request(self, outcome.content, packed)
+        return packed
+
+    @property
+    def door(self) -> Door:
+        """Where it came in."""
+        return self._door
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it got the outcome of an earlier request."""
+        return self._replay is not None
+
+    def _pack(self, outcome: Outcome, output: int) -> Packed:
         try:
             packed = self._packed(outcome.content, outcome.buffers, output)
         except (TypeError, ValueError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
@@ -286,7 +310,8 @@ class Run:
         if isinstance(content, Reply):
             content.timestamp, content.epoch, content.output = timestamp, epoch, output
         else:
-            content = {**content, "timestamp": timestamp, "epoch": epoch, "output": output, "lossy": False}
+            told = {"timestamp": timestamp, "epoch": epoch, "output": output}
+            content = {"lossy": False, **content, **told}
         packed = Packed(pack_json(content), buffers)
         return _scrubbed(packed, content, runtime.secrets) if runtime.secrets else packed
 

@@ -14,6 +14,8 @@ import traceback
 from types import TracebackType
 from typing import Any, Final
 
+from ..objects.secret_names import MASK, scrubbed
+from ..objects.static import type_name
 from ..objects.target import UserCodeRaised
 from ..wire.errors import Raised, SnakeError
 from .interrupts import Reason, stopped
@@ -22,16 +24,39 @@ _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + 
 #: Ours that stand for a user: frames of these folders are shown.
 _SHOWN: Final = tuple(os.path.join(_PACKAGE, name) + os.sep for name in ("demo", "testing"))
 _LONGEST: Final = 10_000
+_LONGEST_NAME: Final = 500
+_MOST_NOTES: Final = 20
+_TYPE_NAME: Final = type.__dict__["__name__"].__get__
+_MRO: Final = type.__dict__["__mro__"].__get__
+_CAUSE: Final = BaseException.__dict__["__cause__"].__get__
+_CONTEXT: Final = BaseException.__dict__["__context__"].__get__
+_SUPPRESSED: Final = BaseException.__dict__["__suppress_context__"].__get__
+_TRACEBACK: Final = BaseException.__dict__["__traceback__"].__get__
 _MOST_LINES: Final = 200
 
 
 def text_of(error: BaseException) -> str:
     """The exception's text, bounded; says so where its own ``__str__`` fails."""
     try:
-        text = str(error)
+        # Exactly a text, whatever class of texts its own __str__ gives.
+        text = str.__str__(str(error))
     except BaseException as failure:  # a hostile __str__ may raise anything
-        return f"<the text of this {type(error).__name__} cannot be had: {type(failure).__name__}>"
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters in all)"
+        return f"<the text of this {_name(error)} cannot be had: {_name(failure)}>"
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]}… ({len(text)} characters in all)"
+    return scrubbed(text)
+
+
+def _name(error: BaseException) -> str:
+    return type_name(error)[:_LONGEST_NAME]
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What was added to it; a hostile class may give anything for that."""
+    try:
+        return [str.__str__(str(note))[:_LONGEST] for note in error.__notes__[:_MOST_NOTES]]
+    except BaseException:  # none, or code of the class that fails
+        return []
 
 
 def _is_shown(filename: str) -> bool:
@@ -55,26 +80,27 @@ def traceback_of(error: BaseException) -> list[str]:
     current: BaseException | None = error
     while current is not None and id(current) not in seen and len(chain) < 20:
         seen.add(id(current))
-        if current.__cause__ is not None:
+        # Past what a class may put in their place.
+        cause, context = _CAUSE(current), _CONTEXT(current)
+        if cause is not None:
             chain.append((current, "The above exception was the direct cause of the following exception:"))
-            current = current.__cause__
-        elif current.__context__ is not None and not current.__suppress_context__:
+            current = cause
+        elif context is not None and not _SUPPRESSED(current):
             chain.append((current, "During handling of the above exception, another exception occurred:"))
-            current = current.__context__
+            current = context
         else:
             chain.append((current, None))
             current = None
     for one, joint in reversed(chain):
         if joint is not None:
             lines += ["", joint, ""]
-        frames = _user_frames(one.__traceback__)
+        frames = _user_frames(_TRACEBACK(one))
         if frames:
             lines.append("Traceback (most recent call last):")
-            lines += [line.rstrip("\n") for line in frames]
+            lines += [scrubbed(line.rstrip("\n")) for line in frames]
         text = text_of(one)
-        lines.append(f"{type(one).__name__}: {text}" if text else type(one).__name__)
-        for note in getattr(one, "__notes__", None) or ():
-            lines.append(str(note)[:_LONGEST])
+        lines.append(f"{_name(one)}: {text}" if text else _name(one))
+        lines += map(scrubbed, _notes(one))
     return lines
 
 
@@ -86,8 +112,7 @@ def from_user_code(
         error = error.error
     if reason is not None and isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
         return stopped(reason, "call", at=at, traceback=traceback_of(error))
-    kind = type(error).__name__
-    text = text_of(error)
+    kind, text = _name(error), text_of(error)
     return Raised(
         f"{kind}: {text}" if text else kind,
         at=at,
@@ -99,14 +124,14 @@ def from_user_code(
 
 
 def _builtin_bases(kind: type[BaseException]) -> list[str]:
-    mro: tuple[type, ...] = type.__getattribute__(kind, "__mro__")
-    return [base.__name__ for base in mro[:-1] if getattr(builtins, base.__name__, None) is base]
+    mro: tuple[type, ...] = _MRO(kind)
+    return [name for base in mro[:-1] if getattr(builtins, name := _TYPE_NAME(base), None) is base]
 
 
 def from_our_bug(error: BaseException) -> SnakeError:
     """The error for an exception that no rule of ours foresaw: a fault of the kernel, with all frames."""
-    kind, text = type(error).__name__, text_of(error)
-    lines = traceback.format_list(traceback.extract_tb(error.__traceback__))
+    kind, text = _name(error), text_of(error)
+    lines = traceback.format_list(traceback.extract_tb(_TRACEBACK(error)))
     return Raised(
         f"The kernel failed while it served this request: {kind}: {text}",
         fault="kernel",
@@ -118,14 +143,16 @@ def from_our_bug(error: BaseException) -> SnakeError:
 
 def content_of(error: SnakeError) -> dict[str, Any]:
     """The fields of an error reply, the common ones apart."""
+    told = error.traceback or [f"{error.ename}: {error.evalue}"]
     return {
         "status": "error",
         "ename": error.ename,
         "evalue": error.evalue,
-        "traceback": error.traceback or [f"{error.ename}: {error.evalue}"],
+        "traceback": told,
         "code": error.code,
         "error": error.message,
         "at": error.at,
         "fault": error.fault,
+        **({"lossy": True} if any(MASK in line for line in told) else {}),
         **error.reply,
     }

@@ -12,6 +12,7 @@ from ..objects.target import Target
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from ..wire.model import Target as RawTarget
+from ..wire.path import Attr, Item
 from .command import Command
 from .scope import Scope
 
@@ -41,12 +42,19 @@ async def run(request: Request, scope: Scope) -> Reply:
     obj = scope.resolve(target)
     seconds = request.budget
     budget = None if seconds is None else inspection.Budget(seconds=seconds)
-    page = {"offset": request.offset, "limit": request.limit}
+    page = {"offset": request.offset, "limit": request.limit, "name": last_name(target)}
     found = scope.invoke(scope.describer(budget).inspect, (obj,), page, at="$.target", trusted=True)
     found["stored"] = _stored(target, scope) if target.root == "stored" else None
     scope.task.check()
     scope.produced = found
     return Reply(inspection=found)
+
+
+def last_name(target: Target) -> str | None:
+    """What the object goes by where it lies."""
+    last = target.steps[-1] if target.steps else target.name
+    name = last.name if isinstance(last, Attr) else last.key if isinstance(last, Item) else last
+    return name if type(name) is str else None
 
 
 def _stored(target: Target, scope: Scope) -> dict[str, Any] | None:

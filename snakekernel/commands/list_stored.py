@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import msgspec
 
 from .. import inspection
+from ..objects.entries import Entry
 from ..objects.provenance import made_by
-from ..objects.store import Entry
+from ..objects.secret_names import MASK
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command
@@ -54,12 +55,16 @@ async def run(request: Request, scope: Scope) -> Reply:
     )
     objects = [_line(entry, request.session_id) for entry in entries]
     return Reply(
-        stored_objects=[entry.name for entry in entries], count=count, version=version, objects=objects
+        stored_objects=[entry.name for entry in entries],
+        count=count,
+        version=version,
+        objects=objects,
+        lossy=any(MASK in one["preview"] for one in objects),
     )
 
 
 def _line(entry: Entry, session_id: str | None) -> dict[str, Any]:
-    shown = inspection.glance(entry.obj)
+    shown = inspection.glance(entry.obj, entry.name)
     entry.size = shown["size"]
     return {
         "name": entry.name,

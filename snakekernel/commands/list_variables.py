@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from .. import inspection
+from ..objects.secret_names import MASK
 from ..objects.static import is_instance, module_name, type_name
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
@@ -53,14 +54,21 @@ async def run(request: Request, scope: Scope) -> Reply:
         and (request.modules or not is_instance(value, types.ModuleType))
     ]
     page = found[request.offset : request.offset + request.limit]
+    objects: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "type": type_name(value),
+            "module": module_name(value),
+            **inspection.glance(value, name),
+        }
+        for name, value in page
+    ]
     return Reply(
         variables=[name for name, _ in page],
         count=len(found),
         version=runtime.watches.variables_version,
-        objects=[
-            {"name": name, "type": type_name(value), "module": module_name(value), **inspection.glance(value)}
-            for name, value in page
-        ],
+        objects=objects,
+        lossy=any(MASK in one["preview"] for one in objects),
     )
 
 

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..durable.pickles import Pickled, pickled
+from ..objects.entries import Entry
 from ..objects.static import module_name, type_name
-from ..objects.store import Entry
 from ..wire.errors import SnakeError
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ def store_durably(scope: Scope, name: str, obj: Any, ttl: float | None) -> Entry
     """Store an object that is on the disk before. Raises what pickling it raises, and StorageFailed."""
     durable = scope.runtime.durable
     durable.path("$.durable")
-    whole = scope.invoke(pickled, (obj, scope.runtime.secrets), at="$.value", trusted=True)
+    try:
+        whole = pickler(scope)(obj)
+    except SnakeError as error:
+        error.at = "$.value"
+        raise
     scope.check_open()
     now = scope.now
     expires_at = None if ttl is None else now + ttl

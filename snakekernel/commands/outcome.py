@@ -113,5 +113,4 @@ COMMAND = Command(
     control=True,
     names_session=True,
     idempotent=False,
-    looks=True,
 )

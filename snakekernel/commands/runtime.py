@@ -19,13 +19,15 @@ from ..inspection.variables import variables
 from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
 from ..memory.publications import Publications
+from ..objects.entries import Entry
 from ..objects.leases import Leases
 from ..objects.policy import TargetPolicy
 from ..objects.quotas import Account
 from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
-from ..objects.store import Entry, Store
+from ..objects.store import Store
 from ..values import Limits
+from .audit import Audit
 from .callbacks import Callbacks
 from .command import Command
 from .flow import Flows
@@ -111,6 +113,8 @@ class Runtime:
     policy: TargetPolicy = field(default_factory=TargetPolicy)
     #: Of the kernel-wide namespace; None where it has no quota.
     account: Account | None = None
+    #: Told of each request as it ends; None where nobody asks.
+    audit: Audit | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)

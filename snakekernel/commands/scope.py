@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from .. import inspection
 from ..inspection.task import Task
+from ..objects.entries import Entry, Space
 from ..objects.provenance import Maker
 from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
-from ..objects.store import Entry, Space
 from ..objects.target import Target, parse
 from ..values import PLAIN, Callback, Decoder, Published
 from ..values.published import opened
@@ -28,7 +28,7 @@ from ..wire.errors import (
     UnknownOperation,
     Unsupported,
 )
-from ..wire.model import Reply, Request
+from ..wire.model import Reply
 from ..wire.names import Door
 from ..wire.path import Ref, Step
 from .calling import caller
@@ -56,6 +56,7 @@ class Scope:
         op, client: the operation, and the user name of who asks. label: what is called, where something is.
         is_task: whether it runs on the inspector's thread.
         lease: seconds for which the caller wants what it holds kept; None where it did not say.
+        lossy: whether the reply leaves out what looks like a secret.
         requester: sends messages beside the reply, or None where none can be sent, as through the comm.
     """
 
@@ -74,6 +75,7 @@ class Scope:
         "is_task",
         "label",
         "lease",
+        "lossy",
         "op",
         "produced",
         "requester",
@@ -102,6 +104,7 @@ class Scope:
         lease: float | None = None,
     ) -> None:
         self.runtime = runtime
+        self.lossy = False
         self.requester = requester
         self.lease = lease
         self.door = door
@@ -293,7 +296,12 @@ class Scope:
     def describer(self, budget: inspection.Budget | None = None) -> inspection.Describer:
         """A describer that knows this kernel's plugins and runs no user code on control."""
         find = self.runtime.frameworks.for_type
-        return inspection.Describer(plugin_for=find, static=self.static, budget=budget, task=self._task)
+        return inspection.Describer(
+            plugin_for=find, static=self.static, budget=budget, task=self._task, on_masked=self._masked
+        )
+
+    def _masked(self) -> None:
+        self.lossy = True
 
     @staticmethod
     def kind(obj: Any) -> dict[str, Any]:
@@ -388,9 +396,3 @@ class Scope:
         request = to_request(content, command.request)
         self.op, self.label = op, None
         return await command.run(request, self)
-
-    def refuse(self, request: Request, *fields: str) -> None:
-        """Raise Unsupported where the request uses a field that this build does not serve yet."""
-        for field in fields:
-            if getattr(request, field) not in (None, False):
-                raise Unsupported(f"This build does not serve {field!r} yet.", at=f"$.{field}")

@@ -31,6 +31,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     target = scope.target(request.target)
     if target.root == "import" or (target.root == "step" and not target.steps):
         raise InvalidRequest("set assigns below stored or user, or a part of a step's result.", at="$.target")
+    scope.runtime.policy.walk(target, "$.target")
     value = scope.decode(request.value, at="$.value")
     scope.check_all_buffers_used()
     if target.steps:

@@ -68,6 +68,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         total_columns=found.total_columns,
         sampled=found.sampled,
         truncated=found.truncated,
+        lossy=found.masked,
     )
 
 

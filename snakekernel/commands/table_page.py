@@ -84,6 +84,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         row_numbers=page.row_numbers,
         sampled=page.sampled,
         truncated=page.truncated,
+        lossy=page.masked,
     )
 
 

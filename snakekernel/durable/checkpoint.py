@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from ..objects.store import Entry
+from ..objects.entries import Entry
 from ..wire.errors import (
     InvalidRequest,
     LimitExceeded,
@@ -143,6 +143,9 @@ def restore(
             put(row, load(partial(unpickled, *reading.parts(row))))
         except (*_OWN, InvalidRequest, LimitExceeded, StorageFailed) as error:
             report.fail(name, session, kind, error)
+            continue
+        except MemoryError:
+            report.fail(name, session, kind, LimitExceeded("There is not enough memory for it."))
             continue
         report.done.append(name)
         report.bytes += row.size

@@ -34,6 +34,8 @@ APPLICATION: Final = 0x736E616B
 CHUNK: Final = 4 << 20
 #: Seconds to wait for another process that writes.
 PATIENCE: Final = 10.0
+#: Bytes of a page. With 4,096 large buffers took half as long again to write, with 65,536 small objects did.
+_PAGE: Final = 16_384
 #: Bytes of the log that are kept for the next transaction.
 _LOG: Final = 16 << 20
 
@@ -213,7 +215,8 @@ class Database:
 
     def _lay_out(self) -> None:
         db = self._db
-        # Before the first table, or it has no effect: what is deleted makes the file smaller.
+        # In this order, before the first table, or they do nothing. What is deleted makes the file smaller.
+        db.execute(f"PRAGMA page_size={_PAGE}")
         db.execute("PRAGMA auto_vacuum=FULL")
         db.execute("PRAGMA journal_mode=WAL")
         with self._transaction():

@@ -60,6 +60,10 @@ def told(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None)
         reason, text = _CORRUPT if code is None else _OF_SQLITE.get(code & 0xFF, _CORRUPT)
         raise failed(reason, text.format(path=path, error=error)) from None
+    except UnicodeDecodeError as error:
+        # Text of a damaged file, which SQLite quotes in its error.
+        reason, text = _CORRUPT
+        raise failed(reason, text.format(path=path, error=error.reason)) from None
     except OSError as error:
         reason = _OF_SYSTEM.get(error.errno or 0, "io")
         raise failed(reason, f"{path}: {error.strerror or error}.") from None

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ..objects.store import Change, Space
+from ..objects.entries import Change, Space
 from ..wire.errors import NotFound, SnakeError
 from .checkpoint import Report, check_room
 from .database import PATIENCE, Database, Writing
@@ -156,6 +156,9 @@ class Durable:
                 self._gone.update(taken)
                 _log.warning("Deleted objects are still on the disk: %s", error)
                 return
+            except BaseException:  # an interrupt of a cell that deletes
+                self._gone.update(taken)
+                raise
             finally:
                 self._lock.release()
 

@@ -18,6 +18,8 @@ from .failures import failed, told
 SIZE: Final = 32
 #: Not everywhere; a link in the key's place is then found by its kind alone.
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+#: Opening a pipe does not wait for its writer.
+_NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
 _OTHERS: Final = 0o077
 _OTHERS_WRITE: Final = 0o022
 
@@ -54,7 +56,7 @@ def _make(path: Path) -> None:
 def _read(path: Path) -> bytes:
     _check_folder(path.parent)
     try:
-        file = os.open(path, os.O_RDONLY | _NO_FOLLOW)
+        file = os.open(path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
     except OSError as error:
         raise failed("key", f"The owner's key {path} cannot be read: {error.strerror}.") from None
     try:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..objects.secrets import Secrets, is_key_name
+from ..objects.secret_names import is_key_name
+from ..objects.secrets import Secrets
 from ..wire.errors import Unserializable
 
 _PROTOCOL: Final = 5

@@ -17,6 +17,7 @@ from typing import Any, Final
 from snakekernel.inspection import genuine, timed
 from snakekernel.inspection.budget import Clock
 from snakekernel.inspection.text import clip
+from snakekernel.objects.secret_names import MASK, hides
 
 #: Longest signature given, in characters.
 _LONGEST: Final = 2_000
@@ -88,11 +89,27 @@ def signature(obj: Any, clock: Clock | None) -> str | None:
         return None
     asked = None if clock is None else askable(obj)
     if asked is not None and clock is not None:
-        outcome = timed.attempt(lambda: str(inspect.signature(asked)), clock.left())
+        outcome = timed.attempt(lambda: str(_unsecret(inspect.signature(asked))), clock.left())
         if outcome.ok and outcome.value is not None:
             return clip(outcome.value, _LONGEST)[0]
     made_by = written(obj)
     return None if made_by is None else _function_signature(*made_by)
+
+
+class _Masked:
+    """Stands for a default that is a secret."""
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+
+def _unsecret(signature: inspect.Signature) -> inspect.Signature:
+    parameters = signature.parameters.values()
+    if not any(hides(one.name, one.default) for one in parameters):
+        return signature
+    masked = _Masked()
+    kept = [one.replace(default=masked) if hides(one.name, one.default) else one for one in parameters]
+    return signature.replace(parameters=kept)
 
 
 def askable(obj: Any) -> Any:
@@ -146,7 +163,7 @@ def _function_signature(function: types.FunctionType, skip: int) -> str:
     parts: list[str] = []
     for n, name in enumerate(names[:count]):
         at = n - (count - len(defaults))
-        parts.append(f"{name}={default_text(defaults[at])}" if at >= 0 else name)
+        parts.append(f"{name}={default_text(defaults[at], name)}" if at >= 0 else name)
         if n + 1 == code.co_posonlyargcount:
             parts.append("/")
     parts = _without_first(parts, skip)
@@ -158,7 +175,7 @@ def _function_signature(function: types.FunctionType, skip: int) -> str:
     elif only:
         parts.append("*")
     for name in names[count : count + only]:
-        parts.append(f"{name}={default_text(keywords[name])}" if name in keywords else name)
+        parts.append(f"{name}={default_text(keywords[name], name)}" if name in keywords else name)
     if code.co_flags & _VARKEYWORDS:
         parts.append(f"**{names[after]}")
     return clip(f"({', '.join(parts)})", _LONGEST)[0]
@@ -169,8 +186,10 @@ def _without_first(parts: list[str], skip: int) -> list[str]:
     return left[1:] if left[:1] == ["/"] else left
 
 
-def default_text(value: Any) -> str:
-    """A default that is a plain scalar, as Python writes it; ``…`` for others."""
+def default_text(value: Any, name: str) -> str:
+    """A parameter's default that is a plain scalar, as Python writes it; ``…`` for others."""
+    if hides(name, value):
+        return repr(MASK)
     if type(value) not in _PLAIN or (type(value) is int and value.bit_length() > 256):
         return "…"
     return clip(repr(value[:60] if type(value) is str else value), 60)[0]

@@ -5,6 +5,7 @@ Rules
 - Attributes are read from the instance, never through a property; each is described shallowly.
 - What was cut says so (``truncated``, ``total``). No object can make a description fail; only a real
   interrupt of the user's passes through.
+- What its name or looks say is a secret is shown as ``[secret]``, which is told (``on_masked``).
 - A static describer runs no user code, asks no plugin, and may be used from any thread.
 """
 
@@ -22,7 +23,8 @@ from snakekernel.inspection.inspect import inspect_object
 from snakekernel.inspection.parts import Part
 from snakekernel.inspection.steps import NO_VALUE, scalar
 from snakekernel.inspection.task import Task
-from snakekernel.inspection.text import Texts, clip
+from snakekernel.inspection.text import Texts, clip, nearest
+from snakekernel.objects.secret_names import hides, scrubbed
 from snakekernel.values import Encoder, NotLossless
 from snakekernel.wire.errors import LimitExceeded, Unserializable
 
@@ -73,6 +75,7 @@ class Describer:
         static: run nothing that could be user code (for threads other than the one that runs cells).
         budget: bounds of one answer; calls made by a plugin while it describes share its answer's time.
         task: the task whose answer it is, which ends with it.
+        on_masked: told where an answer leaves a secret out.
     """
 
     def __init__(
@@ -82,8 +85,10 @@ class Describer:
         static: bool = False,
         budget: Budget | None = None,
         task: Task | None = None,
+        on_masked: Callable[[], None] | None = None,
     ) -> None:
         self.static = static
+        self._on_masked = on_masked
         self._task = task
         self.budget = budget or _USUAL
         self._plugin_for = plugin_for
@@ -128,7 +133,7 @@ class Describer:
             )
         return self.preview(obj)
 
-    def preview(self, obj: Any) -> dict[str, Any]:
+    def preview(self, obj: Any, name: str | None = None) -> dict[str, Any]:
         """A bounded description that leaves the object where it is.
 
         ``{"type", "module", "attributes": {name: description}, "string_repr", "truncated"}``, with
@@ -136,24 +141,27 @@ class Describer:
         ``budget.items`` descriptions, each of a dict with its ``key``) and ``total``. A small scalar is
         ``{"type", "module", "value"}``. Attributes are the instance's public ones; those of data frames
         and arrays are their children's business (``inspect``).
+
+        Args:
+            name: what it goes by within another object, which may mean that it is a secret.
         """
         with self._answer() as answer:
-            value = scalar(obj, self.budget.text)
+            value = NO_VALUE if hides(name, obj) else scalar(obj, self.budget.text)
             if value is not NO_VALUE:
                 return {**_head(obj), "value": value}
             attributes, cut = self._attributes(obj, answer)
-            text, text_cut = answer.texts.text(obj, self.budget.text)
+            text, text_cut = answer.texts.text(obj, self.budget.text, name)
             description = {**_head(obj), "attributes": attributes, "string_repr": text}
             description.update(_known(answer.facts(obj)))
             if genuine.is_kind(obj, *_CONTAINERS):
                 parts, total = children.items(obj, self.budget.items)
-                description["items"] = [self._item(part, answer) for part in parts]
+                description["items"] = [self._item(part, answer, name) for part in parts]
                 description["total"] = total
                 cut = cut or len(parts) < total
             description["truncated"] = text_cut or cut
             return self._with_plugin(description, obj, answer, "describe")
 
-    def inspect(self, obj: Any, offset: int = 0, limit: int = 50) -> dict[str, Any]:
+    def inspect(self, obj: Any, offset: int = 0, limit: int = 50, name: str | None = None) -> dict[str, Any]:
         """What can be said about ``obj``, and children ``offset`` to ``offset + limit``.
 
         ``{"type", "module", "callable", "string_repr", "docstring", "signature", "parameters" (of a
@@ -167,7 +175,7 @@ class Describer:
             InvalidRequest: ``offset`` or ``limit`` is negative.
         """
         with self._answer() as answer:
-            inspection = inspect_object(obj, answer, offset, limit)
+            inspection = inspect_object(obj, answer, offset, limit, name)
             return self._with_plugin(inspection, obj, answer, "inspect")
 
     @contextmanager
@@ -184,6 +192,8 @@ class Describer:
             yield answer
         finally:
             del self._answers[thread]
+            if answer.texts.masked and self._on_masked is not None:
+                self._on_masked()
 
     def _attributes(self, obj: Any, answer: Answer) -> tuple[dict[str, Any], bool]:
         if facts.data_kind(obj) is not None:
@@ -195,15 +205,17 @@ class Describer:
             if len(found) >= self.budget.attributes:
                 return found, True
             label, _ = clip(name, self.budget.short)
-            found[label] = self._part(value, answer, self.budget.text)
+            found[label] = self._part(value, answer, self.budget.text, name)
         return found, False
 
-    def _part(self, obj: Any, answer: Answer, text: int) -> dict[str, Any]:
+    def _part(self, obj: Any, answer: Answer, text: int, name: Any = None) -> dict[str, Any]:
         """A shallow description: the value of a small scalar, else a short text and the sizes known."""
-        value = scalar(obj, text)
-        if value is not NO_VALUE:
-            return {**_head(obj), "value": value}
-        shown, cut = answer.texts.outline(obj, self.budget.short)
+        is_secret = hides(name, obj) or (type(obj) is str and len(obj) <= text and scrubbed(obj) is not obj)
+        if not is_secret:
+            value = scalar(obj, text)
+            if value is not NO_VALUE:
+                return {**_head(obj), "value": value}
+        shown, cut = answer.texts.outline(obj, self.budget.short, name)
         return {
             **_head(obj),
             "string_repr": shown,
@@ -211,8 +223,8 @@ class Describer:
             **_known(answer.facts(obj, ask=False)),
         }
 
-    def _item(self, part: Part, answer: Answer) -> dict[str, Any]:
-        description = self._part(part.value, answer, self.budget.text)
+    def _item(self, part: Part, answer: Answer, name: str | None) -> dict[str, Any]:
+        description = self._part(part.value, answer, self.budget.text, nearest(part.label, name))
         if part.by_key:
             description["key"] = self._part(part.label, answer, self.budget.short)
         return description

@@ -28,14 +28,14 @@ class Glance(TypedDict):
     view: View
 
 
-def glance(obj: Any) -> Glance:
-    """The line of a list about ``obj``; never raises."""
+def glance(obj: Any, name: str | None = None) -> Glance:
+    """The line of a list about ``obj``, which goes by this name; never raises."""
     known = facts.facts_of(obj)
     return {
         "size": sizes.estimate(obj),
         "length": known.length,
         "shape": known.shape,
         "dtype": known.dtype,
-        "preview": _TEXTS.outline(obj, PREVIEW)[0],
+        "preview": _TEXTS.outline(obj, PREVIEW, name)[0],
         "view": view_of(obj),
     }

@@ -15,6 +15,7 @@ from typing import Any, Final, TypedDict
 from snakekernel.inspection import callables, genuine, timed
 from snakekernel.inspection.budget import Clock
 from snakekernel.inspection.text import clip
+from snakekernel.objects.secret_names import MASK, hides, scrubbed
 
 #: Parameters told, and characters of a default or annotation.
 _MOST: Final = 200
@@ -63,9 +64,15 @@ def _told(parameter: inspect.Parameter) -> Parameter:
         "name": clip(parameter.name, _LONGEST)[0],
         "kind": parameter.kind.name.lower(),
         "required": not has_default and not parameter.kind.name.startswith("VAR"),
-        "default": clip(repr(parameter.default), _LONGEST)[0] if has_default else None,
+        "default": _default(parameter) if has_default else None,
         "annotation": None if annotation is empty else clip(annotation, _LONGEST)[0],
     }
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    if hides(parameter.name, parameter.default):
+        return repr(MASK)
+    return scrubbed(clip(repr(parameter.default), _LONGEST)[0])
 
 
 def _of_function(function: types.FunctionType, skip: int) -> list[Parameter]:
@@ -82,7 +89,7 @@ def _of_function(function: types.FunctionType, skip: int) -> list[Parameter]:
                 "name": clip(name, _LONGEST)[0],
                 "kind": kind,
                 "required": not default and not kind.startswith("var"),
-                "default": callables.default_text(default[0]) if default else None,
+                "default": callables.default_text(default[0], name) if default else None,
                 "annotation": _annotation_text(annotations.get(name)) if name in annotations else None,
             }
         )

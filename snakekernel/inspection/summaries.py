@@ -49,7 +49,7 @@ class Summaries:
         total_rows, total_columns: size of the whole table. matched_rows: rows that were summed up, or would
             have been, had they all been looked at.
         sampled: ``{"rows": n, "of": N}`` where only n rows were looked at, or ``None``.
-        truncated: columns were left off, or one has an error.
+        truncated: columns were left off, or one has an error. masked: a secret was left out.
     """
 
     summaries: list[dict[str, Any]]
@@ -58,6 +58,7 @@ class Summaries:
     total_columns: int
     sampled: dict[str, int] | None
     truncated: bool
+    masked: bool = False
 
 
 def summarize(
@@ -102,7 +103,7 @@ def summarize(
 
         def work(n: int = n, summary: dict[str, Any] = summary) -> None:
             column = _column(source, n, rows, every, task)
-            summary.update(_of_column(column, bins, top, cells))
+            summary.update(_of_column(column, bins, top, cells, header[n - low][0]))
 
         summary["error"] = _attempted(work, clock)
         made.append(summary)
@@ -113,7 +114,13 @@ def summarize(
     elif sampled is not None:
         sampled = {**sampled, "rows": -(-sampled["rows"] // every)}
     return Summaries(
-        made, source.rows, matched, source.columns, sampled, last < high or failed or cells.truncated
+        made,
+        source.rows,
+        matched,
+        source.columns,
+        sampled,
+        last < high or failed or cells.truncated,
+        cells.masked,
     )
 
 
@@ -163,14 +170,14 @@ def _empty(position: int, name: Any, dtype: str, kind: Kind) -> dict[str, Any]:
     }
 
 
-def _of_column(column: Column, bins: int, top: int, cells: Cells) -> dict[str, Any]:
+def _of_column(column: Column, bins: int, top: int, cells: Cells, label: Any) -> dict[str, Any]:
     missing = masks.count(column.missing())
     found: dict[str, Any] = {"count": len(column) - missing, "missing": missing}
     distinct, frequent = column.counts(top)
     if column.kind in _MEASURED and distinct == found["count"]:
         frequent = []
     found["distinct"] = distinct
-    found["top"] = [[cells.words(cell), count] for cell, count in frequent]
+    found["top"] = [[str(cells.named(label, cell)), count] for cell, count in frequent]
     numbers = column.numbers()
     if numbers is None or len(numbers) == 0:
         if column.kind == "boolean":

@@ -6,7 +6,7 @@ encoder keeps exactly, or a short text in its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from snakekernel.inspection import facts, genuine, timed
@@ -14,6 +14,7 @@ from snakekernel.inspection.budget import Clock
 from snakekernel.inspection.list_column import is_worded
 from snakekernel.inspection.steps import is_plain
 from snakekernel.inspection.text import Texts, clip
+from snakekernel.objects.secret_names import MASK, hides, meaning_of, scrubbed
 from snakekernel.wire.errors import SnakeError, Unresolvable
 
 _LONGEST_TUPLE: Final = 16
@@ -58,9 +59,28 @@ class Cells:
         self.texts = Texts(clock, depth=2)
         self.text = text
         self.truncated = False
+        #: Whether a secret was left out.
+        self.masked = False
+
+    def column(self, label: Any, cells: Sequence[Any]) -> list[Any]:
+        """The cells of a column of this name."""
+        meaning = meaning_of(label) if type(label) is str else "harmless"
+        if meaning == "harmless":
+            return [self.cell(cell) for cell in cells]
+        return [self.named(label, cell) for cell in cells]
+
+    def named(self, label: Any, obj: Any) -> Any:
+        """One cell of a column of this name."""
+        if hides(label, obj):
+            self.masked = True
+            return MASK
+        return self.cell(obj)
 
     def cell(self, obj: Any) -> Any:
         """``obj`` if the encoder keeps it exactly and shortly, ``None`` if missing, else a short text."""
+        if type(obj) is str and (clean := scrubbed(obj[: self.text])) != obj[: self.text]:
+            self.masked = True
+            return clean
         if is_plain(obj, self.text):
             return obj
         if type(obj) is str:
@@ -75,7 +95,9 @@ class Cells:
         if facts.data_kind(obj) == "numpy.generic" and is_plain(obj.item(), self.text):
             return obj.item()
         self.truncated = True
-        return self.texts.outline(obj, self.text)[0]
+        text = self.texts.outline(obj, self.text)[0]
+        self.masked |= self.texts.masked
+        return text
 
     def words(self, obj: Any) -> str:
         """The text of the cell."""

@@ -27,6 +27,7 @@ from snakekernel.inspection.table_records import Range, Rows, numbered
 from snakekernel.inspection.table_sources import Source, source_of
 from snakekernel.inspection.task import Task
 from snakekernel.inspection.text import clip
+from snakekernel.objects.secret_names import hides, meaning_of
 from snakekernel.wire.errors import InvalidRequest, Unsupported
 
 
@@ -65,6 +66,7 @@ class TablePage:
         row_numbers: positions in the whole table of the page's rows.
         sampled: ``{"rows": n, "of": N}`` where sorting or filtering looked only at n rows, evenly spaced.
         truncated: the caps left off some of what was asked for, or cells were shortened or became texts.
+        masked: a secret was left out: a text in a column of such a name, or one that looks like it.
         arrow: the page as a ``pyarrow.Table``, for the arrow format: cells whole, not shortened.
     """
 
@@ -79,6 +81,7 @@ class TablePage:
     matched_rows: int
     row_numbers: list[int]
     sampled: dict[str, int] | None = None
+    masked: bool = False
     arrow: Any = None
 
 
@@ -147,7 +150,7 @@ def table_page(
         block = _arrow_block(source, read_rows, across, [heading[0] for heading in header], cells)
     else:
         columns_read = read(lambda: source.cells(read_rows, across), clock)
-        data = [[cells.cell(cell) for cell in column] for column in columns_read]
+        data = [cells.column(heading[0], c) for heading, c in zip(header, columns_read, strict=True)]
     return TablePage(
         columns=names,
         index=labels,
@@ -160,6 +163,7 @@ def table_page(
         matched_rows=matched,
         row_numbers=numbered(read_rows),
         sampled=None if order is None else sampled_of(source.rows, order.step),
+        masked=cells.masked,
         arrow=block,
     )
 
@@ -225,15 +229,23 @@ def _arrow_block(source: Source, rows: Rows, columns: Range, labels: list[Any], 
     as_cells = read(lambda: source.cells(rows, columns), clock) if columns_read is None else None
     built = []
     for n, column in enumerate(columns_read or as_cells or []):
-        # Objects in the column may have hooks of their own for Arrow.
-        made = timed.attempt(functools.partial(_arrow_column, pyarrow, column), clock.left())
-        if made.ok:
-            built.append(made.value)
-            continue
         at = columns[0] + n
-        cut = as_cells[n] if as_cells else read(functools.partial(_cells_of, source, rows, at), clock)
+        cut: list[Any] | None = as_cells[n] if as_cells else None
+        named = type(labels[n]) is str and meaning_of(labels[n]) != "harmless"
+        if named and cut is None:
+            cut = read(functools.partial(_cells_of, source, rows, at), clock)
+        # Where a cell of it may not be shown it becomes a column of texts.
+        if not named or not any(hides(labels[n], cell) for cell in cut or ()):
+            # Objects in the column may have hooks of their own for Arrow.
+            made = timed.attempt(functools.partial(_arrow_column, pyarrow, column), clock.left())
+            if made.ok:
+                built.append(made.value)
+                continue
+        if cut is None:
+            cut = read(functools.partial(_cells_of, source, rows, at), clock)
         cells.truncated = True
-        built.append(pyarrow.array([_cell_text(cells.cell(cell)) for cell in cut], type=pyarrow.string()))
+        texts = [_cell_text(cell) for cell in cells.column(labels[n], cut)]
+        built.append(pyarrow.array(texts, type=pyarrow.string()))
     names = [label if type(label) is str else cells.texts.text(label, cells.text)[0] for label in labels]
     return pyarrow.table(built, names=names)
 

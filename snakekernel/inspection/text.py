@@ -6,6 +6,7 @@ Rules
 - Second rung: ``repr`` of anything else, in bounded time. Data libraries shorten their own.
 - Last rung: a text made of the type's name that says why (raised, no string, out of time).
 - ``static`` leaves the second rung out: nothing then runs user code, on any thread.
+- Texts under a name that means a secret, and what has the looks of one, are written as ``[secret]``.
 - What comes out is an exact ``str`` that JSON can carry, at most ``limit`` characters long.
 """
 
@@ -25,6 +26,8 @@ from typing import Any, Final
 
 from snakekernel.inspection import facts, genuine, records, timed
 from snakekernel.inspection.budget import Clock
+from snakekernel.inspection.secret_columns import secret_columns
+from snakekernel.objects.secret_names import MASK, hides, meaning_of, scrubbed
 
 _CUT: Final = "…"
 
@@ -84,6 +87,11 @@ def clip(text: str, limit: int) -> tuple[str, bool]:
     return head[: max(limit - 1, 0)] + _CUT[:limit], True
 
 
+def nearest(label: Any, above: Any) -> Any:
+    """The name that a part goes by: its own where that may mean a secret, else that of what it is part of."""
+    return label if type(label) is str and meaning_of(label) != "harmless" else above
+
+
 def object_text(obj: Any) -> str:
     """``<Model object>``: all that may be said without asking the object."""
     return f"<{genuine.type_name(type(obj))} object>"
@@ -97,14 +105,18 @@ class _Writer:
         self.room = limit
         self.depth = depth
         self.leaf = leaf
-        self.truncated = False
+        self.truncated = self.masked = False
         self.open: set[int] = set()  # containers being written, by id: a cycle meets itself here
 
     def put(self, text: str) -> None:
         self.parts.append(text)
         self.room -= len(text)
 
-    def write(self, obj: Any, depth: int) -> None:
+    def write(self, obj: Any, depth: int, name: Any = None) -> None:
+        if hides(name, obj):
+            self.truncated = self.masked = True
+            self.put(repr(MASK))
+            return
         kind = genuine.class_attribute(type(obj), "__repr__")
         brackets = _BRACKETS.get(kind)
         if brackets is None:
@@ -121,7 +133,7 @@ class _Writer:
         self.put(opening)
         self.open.add(id(obj))
         try:
-            self._items(obj, depth - 1)
+            self._items(obj, depth - 1, name)
         finally:
             self.open.discard(id(obj))
         self.put(",)" if length == 1 and kind is tuple.__repr__ else closing)
@@ -133,7 +145,7 @@ class _Writer:
             return f"{genuine.type_name(type(obj))}({{", "})"
         return brackets
 
-    def _items(self, obj: Any, depth: int) -> None:
+    def _items(self, obj: Any, depth: int, name: Any) -> None:
         mapping = genuine.is_kind(obj, dict)
         # An item takes at least two characters, so no more than this many can fit.
         most = max(self.room, 2) // 2 + 1
@@ -148,9 +160,9 @@ class _Writer:
             if mapping:
                 self.write(item[0], depth)
                 self.put(": ")
-                self.write(item[1], depth)
+                self.write(item[1], depth, nearest(item[0], name))
             else:
-                self.write(item, depth)
+                self.write(item, depth, name)
 
 
 def _static_scalar(obj: Any, limit: int) -> tuple[str, bool] | None:
@@ -199,7 +211,7 @@ def _static_record(obj: Any, limit: int) -> tuple[str, bool] | None:
     writer.put(f"{name}(")
     for number, (field, value) in enumerate(genuine.dict_page(fields, 0, max(limit, 3) // 3)):
         writer.put(f"{', ' if number else ''}{field}=")
-        writer.write(value, 1)
+        writer.write(value, 1, field)
     writer.put(")")
     text, cut = clip("".join(writer.parts), limit)
     return text, cut or writer.truncated
@@ -225,34 +237,54 @@ class Texts:
     def __init__(self, clock: Clock | None, depth: int) -> None:
         self.clock = clock
         self.depth = depth
+        #: Whether a secret was left out of one of them.
+        self.masked = False
 
-    def text(self, obj: Any, limit: int) -> tuple[str, bool]:
+    def text(self, obj: Any, limit: int, name: Any = None) -> tuple[str, bool]:
         """The text of ``obj``, at most ``limit`` characters, and whether it was cut short.
+
+        Args:
+            name: what it goes by, which may mean that it is a secret.
 
         Raises:
             KeyboardInterrupt: a real interrupt while user code ran; nothing else.
         """
-        return self._write(obj, limit, self._leaf)
+        return self._write(obj, limit, self._leaf, name)
 
-    def outline(self, obj: Any, limit: int) -> tuple[str, bool]:
+    def outline(self, obj: Any, limit: int, name: Any = None) -> tuple[str, bool]:
         """As ``text``, but arrays and frames by dtype and shape only: for parts listed many at a time."""
         if facts.data_kind(obj) not in (None, "numpy.generic"):
             return _static_other(obj, limit)
-        return self._write(obj, limit, self._leaf)
+        return self._write(obj, limit, self._leaf, name)
 
-    def _write(self, obj: Any, limit: int, leaf: Callable[[Any, int], tuple[str, bool]]) -> tuple[str, bool]:
+    def _write(
+        self, obj: Any, limit: int, leaf: Callable[[Any, int], tuple[str, bool]], name: Any
+    ) -> tuple[str, bool]:
         writer = _Writer(limit, self.depth, leaf)
-        writer.write(obj, self.depth)
+        writer.write(obj, self.depth, name)
         text, cut = clip("".join(writer.parts), limit)
+        if writer.masked:
+            self.masked = True
         return text, cut or writer.truncated
+
+    def without_secrets(self, text: str, cut: bool = False) -> tuple[str, bool]:
+        """The text less what has the looks of a secret, and whether it is now not all there was."""
+        clean = scrubbed(text)
+        if clean is text:
+            return text, cut
+        self.masked = True
+        return clean, True
 
     def _leaf(self, obj: Any, limit: int) -> tuple[str, bool]:
         plain = _static_scalar(obj, limit)
         if plain is not None:
-            return plain
+            return self.without_secrets(*plain) if type(obj) in _STRINGS else plain
         if self.clock is None:
-            return _static_other(obj, limit)
-        return self._repr(obj, limit)
+            return self.without_secrets(*_static_other(obj, limit))
+        if secret_columns(obj):
+            self.masked = True
+            return _static_other(obj, limit)[0], True
+        return self.without_secrets(*self._repr(obj, limit))
 
     def _repr(self, obj: Any, limit: int) -> tuple[str, bool]:
         assert self.clock is not None

@@ -11,11 +11,11 @@ import signal
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
-from traitlets import Dict, Integer, TraitError, Type, Unicode, default
+from traitlets import Bool, Dict, Integer, TraitError, Type, Unicode, default
 
 from . import threads
 from .confined import GivenHeartbeat, settle
@@ -23,6 +23,9 @@ from .fence import guard
 from .kernel import SnakeKernel
 from .lane import LaneLoop, LaneSelector
 from .limits import set_limits
+
+#: Bytes of the longest subscription.
+_SMALL: Final = 64 << 10
 
 
 class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -54,6 +57,20 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         except ValueError as error:
             raise TraitError(f"SNAKEKERNEL_LIMITS is no JSON: {error}") from None
         return found
+
+    max_frame_bytes = Integer(
+        4 << 30,
+        min=1 << 20,
+        help="Bytes of one part of a message that may be sent to the kernel. The connection of who announces "
+        "more is closed before any memory is taken.",
+    ).tag(config=True)
+
+    identity_handover = Bool(
+        True,
+        help="Whether a client that connects under the identity of a connected one takes its place and gets "
+        "its replies. Without the key, on plain TCP, that is theft; off, the second one is not heard. But a "
+        "stock client that connects again at once may be the second for a moment, and has to do it anew.",
+    ).tag(config=True)
 
     # As stock, but named by a string it would be imported at every start.
     blocking_class = Type(klass=object)
@@ -91,6 +108,10 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
             # At its high-water mark a ROUTER drops what it sends. Replies are as many as requests and items
             # as many as were granted, so what waits for a slow client is bounded by that client.
             s.sndhwm = 0
+            s.maxmsgsize = self.max_frame_bytes
+        else:
+            # Nothing but subscriptions and heartbeats comes there.
+            s.maxmsgsize = _SMALL
         if port in self.given:
             s.setsockopt(zmq.USE_FD, self.given[port])
         return super()._bind_socket(s, port)
@@ -105,6 +126,13 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         self.heartbeat = GivenHeartbeat(zmq.Context(), (self.transport, self.ip, self.hb_port), **keys)
         self.heartbeat.descriptor = self.given[self.hb_port]
         self.heartbeat.start()
+
+    def init_sockets(self) -> None:
+        """As stock, which lets identities be taken over."""
+        super().init_sockets()
+        if not self.identity_handover:
+            for socket in (self.shell_socket, self.stdin_socket, self.control_socket):
+                socket.router_handover = 0
 
     def close(self) -> None:
         """As stock; the lane lets go of the shell socket first."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..inspection.watches import Seen
-from ..objects.store import Change
+from ..objects.entries import Change
 
 INTERVAL: Final = 0.05
 _MOST: Final = 1_000

@@ -6,6 +6,7 @@ our answers are all there is, so that they come while a cell runs and change not
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,14 @@ from .namespace import StoredNamespace
 
 if TYPE_CHECKING:
     from .answers import Answers
+
+
+def _answered(stock: Callable[[], Any], nothing: dict[str, Any]) -> Any:
+    """The stock answer, or nothing: an object that raises SystemExit when looked at would end the kernel."""
+    try:
+        return stock()
+    except BaseException:  # code of the person's objects may raise anything
+        return nothing
 
 
 class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -34,7 +43,17 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
         cursor = len(code) if cursor_pos is None else cursor_pos
         may_be_ours = "stored" in code or "%" in code
         found = self._answers.completed(code, cursor, everything=False) if may_be_ours else None
-        return super().do_complete(code, cursor_pos) if found is None else found
+        if found is not None:
+            return found
+        nothing = {
+            "matches": [],
+            "cursor_start": cursor,
+            "cursor_end": cursor,
+            "metadata": {},
+            "status": "ok",
+        }
+        stock = super().do_complete
+        return _answered(lambda: stock(code, cursor_pos), nothing)
 
     def do_inspect(self, code: str, cursor_pos: int, detail_level: int = 0, omit_sections: Any = ()) -> Any:
         """As stock; of a stored object, or a part of it, what ``inspect`` tells."""
@@ -42,7 +61,11 @@ class AnswersForStored(IPythonKernel):  # type: ignore[misc]  # ipykernel ships 
         if detail_level == 0 and "stored" in code:
             # Where only code of the object would tell, IPython knows how far that may go.
             found = self._answers.inspected(code, cursor_pos, everything=False)
-        return super().do_inspect(code, cursor_pos, detail_level, omit_sections) if found is None else found
+        if found is not None:
+            return found
+        nothing = {"status": "ok", "data": {}, "metadata": {}, "found": False}
+        stock = super().do_inspect
+        return _answered(lambda: stock(code, cursor_pos, detail_level, omit_sections), nothing)
 
     async def complete_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """As stock; on control without running code."""

@@ -38,6 +38,7 @@ from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from . import threads
 from .activity import Activities
+from .audit import audit_cells, audit_of
 from .awaiting import awaited
 from .callbacks import Callbacks
 from .changes import ChangeFeed
@@ -52,7 +53,6 @@ from .inspector import Inspector
 from .keeping import KeepsObjects, restore_all
 from .lane import Lane, LaneSelector, unusable
 from .leasing import Leasing
-from .logs import keep_secrets_out
 from .magics import StoredMagics
 from .namespace import StoredNamespace
 from .notebook import Notebook
@@ -60,6 +60,7 @@ from .outgoing import RequesterOf, frames_to, send_on_control
 from .overlapping import Overlapping
 from .parents import Parents
 from .reports import Reports
+from .secret_sources import guard
 from .serving import InterruptsOfRequests, Serving, admitted
 from .session import KernelSession
 from .stopping import Stopping
@@ -102,6 +103,9 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
     deny_targets = List(
         Unicode(), [], help="Shell patterns of importable targets that may not be called."
     ).tag(config=True)
+    audit_log = Unicode(
+        "", help="File that gets a line of JSON for each request and each cell; empty for none."
+    ).tag(config=True)
 
     fast_lane = Bool(
         True,
@@ -136,7 +140,7 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
             os.register_at_fork(after_in_child=self._forked)
         self.binds_buffers = is_plain_tcp(self.parent)
         secrets = Secrets()
-        keep_secrets_out(secrets)
+        guard(secrets, self.shell)
         #: Requests on control that wait for something.
         self._on_control: set[asyncio.Task[None]] = set()
         self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
@@ -144,7 +148,9 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
         self.envelope: Any = self.session
         self._own_shell: Any = self.shell
         if self.session is not None:
-            KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+            session = KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+            session.on_drop = self._count_dropped
+            session.outlive(getattr(self.parent, "abs_connection_file", None), self.log)
         #: Widgets of this process, told what clients are told; called on the control thread.
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
         durable = self.durable_objects()
@@ -189,6 +195,9 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
             publications=Publications(most_bytes=self.max_published_bytes),
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
+        self.runtime.audit = audit_of(self.audit_log, secrets, self.runtime.epoch)
+        if self.runtime.audit is not None:
+            audit_cells(self, self.runtime.audit)
         notebook = Notebook(self, self._own_shell)
         self.stored = StoredNamespace(self.runtime.store, time.time, notebook.writer, notebook.maker)
         self._offer_stored()
@@ -257,7 +266,11 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
 
     async def shell_channel_thread_main(self, msg: list[Any]) -> None:
         """Route ours by their header: whoever serves a message verifies it, once."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame as error:
+            self.dropped(error)
+            return
         if incoming is None:
             await super().shell_channel_thread_main(msg)
             return
@@ -277,7 +290,11 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
         self, msg: list[Any], /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
         """Serve ours here, all else the stock way."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame:
+            # What ipykernel tells a subshell's thread, such as to end.
+            incoming = None
         if incoming is None:
             if not self.subshells.is_end(subshell_id, msg):
                 await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
@@ -325,7 +342,11 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
 
     async def process_control(self, msg: list[Any]) -> None:
         """Serve ours here, without any status, all else the stock way."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame as error:
+            self.dropped(error)
+            return
         if incoming is None:
             await super().process_control(msg)
         elif not self.callbacks.takes(incoming):
@@ -360,17 +381,12 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
         send_on_control(self, frames_to(self, incoming, run.frame.session, run.reply_type, packed))
         self.expiry.arm()
 
-    def _ours(self, msg: list[Any]) -> Incoming | None:
-        try:
-            return split(msg)
-        except BadFrame:
-            # Stock dispatch drops it too; it is counted here.
-            self.runtime.frames_dropped += 1
-            return None
+    def _count_dropped(self) -> None:
+        self.runtime.frames_dropped += 1
 
     def dropped(self, error: BadFrame) -> None:
         """Count and log a message that cannot be trusted."""
-        self.runtime.frames_dropped += 1
+        self._count_dropped()
         self.log.error("Dropped a frame: %s", error)
 
     def _is_busy(self) -> bool:

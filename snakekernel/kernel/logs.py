@@ -1,7 +1,7 @@
-"""Log records of the kernel process without registered secrets.
+"""Log records of the kernel process without secrets: registered ones, and what has the looks of one.
 
-Rules: installed once, as the record factory, so that every logger and handler of the process is covered;
-while no secret is registered, records are left as they are.
+Rules: installed once, as the record factory, so that every logger and handler of the process is covered. A
+record in which there is none is left as it is.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ..objects.secret_names import scrubbed
 from ..objects.secrets import Secrets
 
 
@@ -17,16 +18,21 @@ def keep_secrets_out(secrets: Secrets) -> None:
     make = logging.getLogRecordFactory()
     formatter = logging.Formatter()
 
+    def clean(text: str) -> str:
+        return scrubbed(secrets.scrub_text(text) if secrets else text)
+
     def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
-        if secrets:
-            try:
-                record.msg, record.args = secrets.scrub_text(record.getMessage()), None
-            except Exception:  # arguments that do not fit the message: the handler says so, as ever
-                return record
-            if record.exc_info:
-                # A formatter takes the text that is there over making its own.
-                record.exc_text = secrets.scrub_text(formatter.formatException(record.exc_info))
+        try:
+            said = record.getMessage()
+        except Exception:  # arguments that do not fit the message: the handler says so, as ever
+            return record
+        text = clean(said)
+        if text != said:
+            record.msg, record.args = text, None
+        if record.exc_info:
+            # A formatter takes the text that is there over making its own.
+            record.exc_text = clean(formatter.formatException(record.exc_info))
         return record
 
     logging.setLogRecordFactory(factory)

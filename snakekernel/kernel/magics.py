@@ -18,7 +18,7 @@ from IPython.core.magic import MAGIC_NO_VAR_EXPAND_ATTR, MAGIC_OUTPUT_CAN_BE_SIL
 from .. import inspection
 from ..commands import inspect as inspect_command
 from ..commands.scope import Scope
-from ..objects.secrets import is_key_name
+from ..objects.secret_names import is_key_name
 from ..objects.target import Target, UserCodeRaised, follow, parse, resolve_import
 from ..wire.errors import SnakeError
 from ..wire.path import Attr, path_text

@@ -30,6 +30,9 @@ def end_with_starter() -> None:
         del os.environ[_VARIABLE]
         return
     os.environ[_CLAIMED] = claimed
+    if claimed == "1":
+        # All that is in a process table ends with its first process.
+        return
     if not sys.platform.startswith("linux") or not hasattr(os, "pidfd_open") or _LEASE in os.environ:
         return
     try:

@@ -24,7 +24,8 @@ _OF_BUILTINS: Final = """
 #: Functions and classes that reach what no name in the request tells, as shell patterns.
 ESCAPES: Final = (
     *(f"builtins.{name}" for name in _OF_BUILTINS.split()),
-    *("operator.attrgetter", "operator.methodcaller", "string.Formatter*"),
+    *("operator.attrgetter", "operator.methodcaller", "string.Formatter*", "builtins.str.format*"),
+    *("typing.get_type_hints", "typing.ForwardRef*", "typing._*", "annotationlib.*"),
     *("importlib.*", "imp.*", "pkgutil.*", "runpy.*", "zipimport.*", "pydoc.*", "site.*"),
     *("ctypes.*", "cffi.*", "gc.get_*", "inspect.*", "traceback.walk_*", "types.*Type", "types.new_class"),
     *("sys._*", "sys.modules", "sys.meta_path", "sys.path_*", "sys.set*", "sys.last_*", "sys.exc_info"),
@@ -33,6 +34,7 @@ ESCAPES: Final = (
     *("pandas.read_pickle", "pandas.io.pickle.*", "pandas.eval", "pandas.core.computation.*", "torch.load"),
     *("pandas.core.frame.DataFrame.eval", "pandas.core.frame.DataFrame.query"),
     *("logging.config.*", "unittest.mock.*", "traitlets.import_item", "multiprocessing.*"),
+    *("numpy.load", "numpy.lib*.load", "numpy.testing.*", "numpy.f2py.*"),
     *("IPython.*", "ipykernel.*", "snakekernel.*"),
 )
 

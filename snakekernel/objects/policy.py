@@ -22,6 +22,8 @@ from .escapes import aliases, is_escape, is_inner, names_of
 from .target import Target
 
 _MAGIC: Final = frozenset("*?[")
+#: Packages of values whose methods reach nothing but the value.
+_PLAIN: Final = frozenset({"builtins", "collections", "datetime", "decimal", "enum", "fractions", "uuid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,9 @@ class Walk:
             if kind == "module"
             else any(_package(name) == _package(known) for name in own for known in aliases(asked))
         )
-        is_notebooks = asked is None and own[:1] and _package(own[0]) == "__main__"
-        if own and kind != "method" and not (is_asked or is_notebooks):
+        package = _package(own[0]) if own else ""
+        is_free = (asked is None and package == "__main__") or (kind == "method" and package in _PLAIN)
+        if own and not (is_asked or is_free):
             self._required.append(set(own))
         self._names.update(own)
         self._check_denied()

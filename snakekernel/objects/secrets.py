@@ -14,17 +14,20 @@ from html import escape
 from typing import Any, Final
 
 from ..wire.model import ErrorReply, Reply
+from .secret_names import MASK, is_secret_name, meaning_of
 
-MASK: Final = "[secret]"
 _SHORTEST: Final = 6
-_PLACEHOLDERS: Final = frozenset({"EMPTY", "not-needed", "no-key-required", "dummy", "ollama", "lm-studio"})
-_NAMES: Final = re.compile(r"api[_-]?key|secret|token$|passw|credential|authorization", re.IGNORECASE)
-_KEY: Final = re.compile(r"api[_-]?key$", re.IGNORECASE)
+_PLACEHOLDERS: Final = frozenset(
+    {"EMPTY", "not-needed", "no-key-required", "dummy", "ollama", "lm-studio"}
+    | {"disabled", "enabled", "default", "password", "changeme"}
+)
+#: Secrets that nobody named, but that were found in objects: beyond, each message would cost too much.
+_MOST_FOUND: Final = 256
+_SHORTEST_OF_ENVIRONMENT: Final = 8
+#: A path, an address, or words.
+_ELSEWHERE: Final = re.compile(r"^[/~.\\]|^[A-Za-z]:\\|://|\s")
 #: Fields of every reply: scrubbing one of these words would take the reply's own keys.
 _FIELDS: Final = frozenset({*Reply.__struct_fields__, *ErrorReply.__struct_fields__})
-#: Names that match but hold no secret: the name of a variable, a count of tokens.
-_HARMLESS: Final = re.compile(r"_env$|max_.*tokens?$", re.IGNORECASE)
-
 #: How text lies in buffers: bytes, and numpy's strings of either byte order.
 _ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-32-le", "utf-16-be", "utf-32-be")
 #: What ends a text that was cut, and how JSON writes it.
@@ -32,16 +35,6 @@ _CUT: Final = "…"
 _CUTS: Final = (_CUT.encode(), json.dumps(_CUT)[1:-1].encode())
 #: A JSON string with its quotes.
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a value of this name is to be kept secret: ``api_key``, ``password``, ``auth_token``."""
-    return bool(_NAMES.search(name)) and not _HARMLESS.search(name)
-
-
-def is_key_name(name: str) -> bool:
-    """Whether an argument of this name is an API key, whatever is called with it."""
-    return bool(_KEY.search(name))
 
 
 class Secrets:
@@ -53,6 +46,7 @@ class Secrets:
         self._heads: tuple[bytes, ...] = ()
         self._binary: tuple[bytes, ...] = ()
         self._known: dict[str, None] = {}
+        self._found = 0
 
     def __len__(self) -> int:
         return len(self._known)
@@ -62,23 +56,40 @@ class Secrets:
         reveal = getattr(value, "get_secret_value", None)
         if callable(reveal):
             value = reveal()
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
         if not isinstance(value, str) or len(value) < _SHORTEST or value in self._known:
             return
         if value in _PLACEHOLDERS or value in _FIELDS:
             return
         self._known[value] = None
-        forms: dict[str, None] = {}
-        for secret in self._known:
-            # As it stands, and as it is shown inside other texts: a dict's repr, JSON in a string.
-            shown = (secret, repr(secret)[1:-1], ascii(secret)[1:-1], json.dumps(secret)[1:-1])
-            # And as pages show each of these.
-            forms |= dict.fromkeys((*shown, *map(escape, shown)))
+        # As it stands, and as it is shown inside other texts: a dict's repr, JSON in a string.
+        shown = (value, repr(value)[1:-1], ascii(value)[1:-1], json.dumps(value)[1:-1])
+        # And as pages show each of these.
+        new = dict.fromkeys((*shown, *map(escape, shown)))
         # Longest first, so that a secret that contains another is removed whole.
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
-        self._text = _packed(self._forms)
-        self._heads = _packed([form[:_SHORTEST] for form in self._forms])
-        binary = {form.encode(encoding, "surrogatepass") for form in self._forms for encoding in _ENCODINGS}
-        self._binary = tuple(sorted(binary, key=len, reverse=True))
+        self._forms = tuple(sorted({*self._forms, *new}, key=len, reverse=True))
+        self._text = tuple({*self._text, *_packed(new)})
+        self._heads = tuple({*self._heads, *_packed([form[:_SHORTEST] for form in new])})
+        binary = {form.encode(encoding, "surrogatepass") for form in new for encoding in _ENCODINGS}
+        self._binary = tuple(sorted({*self._binary, *binary}, key=len, reverse=True))
+
+    def find(self, value: object) -> None:
+        """Register what turned up in an object and that nobody named; only so many of them."""
+        if self._found < _MOST_FOUND:
+            before = len(self._known)
+            self.add(value)
+            self._found += len(self._known) - before
+
+    def add_environment(self, variables: Mapping[str, str]) -> None:
+        """Register the values of environment variables whose names say that they are secret.
+
+        Paths, addresses and sentences are not: such a variable says where a secret is.
+        """
+        for name, value in variables.items():
+            is_secret = meaning_of(name) == "secret" and len(value) >= _SHORTEST_OF_ENVIRONMENT
+            if is_secret and _ELSEWHERE.search(value) is None:
+                self.add(value)
 
     def add_from(self, config: Mapping[str, Any]) -> None:
         """Register the values whose names say that they are secret, nested objects included."""
@@ -138,7 +149,9 @@ class Secrets:
 def _packed(texts: Iterable[str]) -> tuple[bytes, ...]:
     """Texts as they are within JSON's, in either way that JSON may be written."""
     return tuple(
-        json.dumps(text, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
-        for text in texts
-        for ascii_only in (False, True)
+        dict.fromkeys(
+            json.dumps(text, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogatepass")
+            for text in texts
+            for ascii_only in (False, True)
+        )
     )

@@ -71,6 +71,7 @@ class KernelPool(Performing):
         self._kernels = PoolKernels(parent=self)
         self._kernels.spec = spec
         self._kernels.is_local = runs_here(spec)
+        self._kernels.is_encrypted = self.transport_encryption is not None
         self._kernels.carrier = Carrier(self._members)
         self._loop = asyncio.get_running_loop()
         self._freeing = Freeing(self._loop, lambda ticket: self._tell(Done(ticket)), self._stuck)

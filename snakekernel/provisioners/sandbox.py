@@ -39,7 +39,6 @@ from .bubblewrap import (
     find_bwrap,
     in_memory,
     init_of,
-    places_of,
     zero_ended,
 )
 from .confining import (
@@ -61,6 +60,7 @@ _FREE_USERS: Final = range(61184, 65520)
 _LIMITS: Final = "SNAKEKERNEL_LIMITS"
 #: What a kernel may do unless told otherwise; ``core`` is a file of the host's.
 _USUAL_LIMITS: Final = {"as": 8 << 30, "nproc": 512, "nofile": 4096, "core": 0, "msgqueue": 0}
+_DURABLE: Final = "SNAKEKERNEL_DURABLE"
 _GIVEN: Final = ("LANG", "LC_ALL", "TZ", "JPY_SESSION_NAME")
 
 
@@ -119,7 +119,12 @@ class SandboxProvisioner(LocalProvisioner):
             raise Unsupported(
                 "A kernel in a sandbox ends with the program that started it: no independent=True."
             )
-        await asyncio.to_thread(check_bwrap, find_bwrap())
+        if kwargs.get("env", os.environ).get(_DURABLE) and _DURABLE not in self.env:
+            raise Unsupported(
+                f"What a kernel in a sandbox keeps in a file would go with it. Show it a folder of its own: "
+                f"`writable`, and {_DURABLE} and {_DURABLE}_FOLDER among the names of `env`."
+            )
+        find_bwrap()
         manager: Any = self.parent
         if self._folder is None:
             self._folder = tempfile.mkdtemp(prefix="snakekernel-")
@@ -136,7 +141,6 @@ class SandboxProvisioner(LocalProvisioner):
         env = dict(kwargs.get("env") or os.environ)
         streams = {name: kwargs.get(name) for name in ("stdout", "stderr")}
         command = self._command(cmd)
-        await asyncio.to_thread(places_of, command[0])
         start = started(lambda: self._start(command, env, kwargs.get("cwd"), streams))
         await asyncio.wrap_future(start)
         return self.connection_info
@@ -153,6 +157,7 @@ class SandboxProvisioner(LocalProvisioner):
     ) -> Confined:
         manager: Any = self.parent
         bwrap = find_bwrap()
+        check_bwrap(bwrap)
         # Whoever is no superuser is one user, inside as outside.
         user = self._user() if os.geteuid() == 0 and ids(_FREE_USERS) else None
         with ExitStack() as ours:

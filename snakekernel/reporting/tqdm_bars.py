@@ -6,16 +6,12 @@ where nobody listens is left as it is.
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import sys
 import weakref
-from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from types import MethodType, ModuleType
 from typing import Any, Final
 
+from ..plugins.imported import Hook, when_loaded
 from . import telling
 from .telling import Listener
 
@@ -27,48 +23,7 @@ _FILE: Final = 4
 def install() -> None:
     """Look at tqdm's modules, those loaded already and those that will be. Idempotent."""
     for name, hook in _HOOKS.items():
-        if name in sys.modules:
-            hook(sys.modules[name])
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds tqdm's modules as they would be found without it, and has them hooked when they are loaded."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        hook = _HOOKS.get(fullname)
-        if hook is None:
-            return None
-        for finder in sys.meta_path:
-            if not isinstance(finder, _Finder):
-                spec = finder.find_spec(fullname, path, target)
-                if spec is not None:
-                    if spec.loader is not None:
-                        spec.loader = _Loader(spec.loader, hook)
-                    return spec
-        return None
-
-
-class _Loader(importlib.abc.Loader):
-    """A module's own loader, and what follows it."""
-
-    def __init__(self, loader: Any, hook: Callable[[ModuleType], None]) -> None:
-        self._loader = loader
-        self._hook = hook
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        made: ModuleType | None = self._loader.create_module(spec)
-        return made
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        self._hook(module)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
+        when_loaded(name, hook)
 
 
 def _hook_std(module: ModuleType) -> None:
@@ -120,7 +75,7 @@ def _hook_notebook(module: ModuleType) -> None:
     kind.__init__ = init
 
 
-_HOOKS: Final[dict[str, Callable[[ModuleType], None]]] = {
+_HOOKS: Final[dict[str, Hook]] = {
     "tqdm.std": _hook_std,
     "tqdm.notebook": _hook_notebook,
 }

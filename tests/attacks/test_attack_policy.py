@@ -16,7 +16,9 @@ from snakekernel.testing.dispatch import ask, make_runtime
 pytestmark = pytest.mark.promise("attack-9")
 
 DENY = TargetPolicy(deny=["os.*", "subprocess.*"])
-ALLOW = TargetPolicy(allow=["math.*", "json.*", "builtins.len", "builtins.str", "shelf.*", "operator.add"])
+ALLOW = TargetPolicy(
+    allow=["math.*", "json.*", "builtins.len", "builtins.str", "test_attack_policy.*", "operator.add"]
+)
 
 
 class Held:
@@ -102,6 +104,9 @@ WAYS: list[tuple[Any, list[Any]]] = [
     ("pickle.loads", [{"$ref": "names"}]),
     ("_pickle.loads", [{"$ref": "names"}]),
     ("ctypes.CDLL", ["libc.so.6"]),
+    ("stored.x.text.format", [{"$ref": "x"}]),
+    ("builtins.str.format", ["{0.__init__.__globals__}", {"$ref": "x"}]),
+    ("typing.get_type_hints", [{"$ref": "x"}]),
     ("timeit.timeit", ["1"]),
     ("inspect.currentframe", []),
     ("sys._getframe", []),
@@ -148,6 +153,23 @@ def test_no_other_operation_goes_around(runtime: Runtime, op: str, content: dict
     if reply["code"] == "invalid_request":
         pytest.fail(f"the test asks wrongly: {reply}")
     assert reply["code"] == "denied", reply
+
+
+def test_methods_of_values_from_the_wire_need_a_pattern(tmp_path: Path) -> None:
+    runtime = make_runtime(policy=ALLOW)
+    path = tmp_path / "file"
+    path.touch()
+    assert ask(runtime, "store", {"id": "p", "value": {"$path": str(path)}})["status"] == "ok"
+    reply = ask(runtime, "call", {"target": "stored.p.unlink"})
+    assert (reply["code"], path.exists()) == ("denied", True)
+    runtime.policy = TargetPolicy(allow=[*ALLOW.allow, "pathlib.*"])
+    assert ask(runtime, "call", {"target": "stored.p.exists"})["result"]["value"] is True
+
+
+def test_the_notebooks_variables_can_be_denied_as_a_whole() -> None:
+    runtime = make_runtime(user_namespace=lambda: {"x": 1}, policy=TargetPolicy(deny=["user.*"]))
+    for op, more in (("call", {}), ("set", {"value": 1}), ("inspect", {}), ("retrieve", {})):
+        assert ask(runtime, op, {"target": "user.x", **more})["code"] == "denied"
 
 
 def test_results_of_steps_are_judged(runtime: Runtime) -> None:

@@ -107,6 +107,25 @@ def test_a_streams_items_are_printed_one_a_line(kernel: Client, run: Run) -> Non
     assert "division by zero" in ran.err
 
 
+def test_saving_and_restoring(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAKEKERNEL_DURABLE_FOLDER", str(tmp_path))
+    with Client.start(durable="own") as client:
+        where = f"--existing={client.connection_file}"
+        assert run("store", where, "kept", "1", "--durable").status == 0
+        assert run("execute", where, "call", '{"target": "threading.Lock", "store_as": "lock"}').status == 0
+        saved = run("checkpoint", where, "evening")
+        assert "1 saved" in saved.out
+        assert "not saved: lock: TypeError" in saved.out
+        assert run("delete", where, "kept").status == 0
+        assert run("restore", where, "--json", "evening", "kept").document["restored"] == ["kept"]
+        assert "not restored: kept" in run("restore", where, "evening").out
+        assert run("restore", where, "evening", "--overwrite").out.startswith("1 restored")
+        path = str(tmp_path / "another.db")
+        assert run("checkpoint", where, "--json", path, "kept").document["path"] == path
+        refused = run("restore", where, "./nothing.db", "--json")
+        assert (refused.status, refused.document["code"]) == (1, "not_found")
+
+
 def test_the_life_of_an_object(kernel: Client, run: Run) -> None:
     assert run("store", "--existing", "settings", '{"rate": 0.1}').out == "Object stored as 'settings'\n"
     assert run("retrieve", "--existing", "settings").out == "{'rate': 0.1}\n"

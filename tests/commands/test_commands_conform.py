@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from snakekernel.commands.command import Command
 from snakekernel.commands.runtime import Runtime
 from snakekernel.commands.table import BUILTINS, by_op
+from snakekernel.durable.kept import Durable
+from snakekernel.durable.places import Places
 from snakekernel.testing.commands import CommandTests
 from snakekernel.testing.dispatch import ask
 from snakekernel.testing.protocol import own_commands
@@ -29,6 +33,9 @@ GOOD: dict[str, list[dict[str, Any]]] = {
         {"target": "stored.rows_left", "count": 1, "returns": "preview", "budget": 1},
     ],
     "store": [{"id": "y", "value": {"$tuple": [1]}}, {"id": "y", "value": None, "ttl": 5, "session_id": "s"}],
+    "checkpoint": [{"name": "c"}, {"name": "c", "ids": ["x", "gone"]}, {"name": "c", "session_id": "s"}],
+    "restore": [{"name": "saved", "overwrite": True}, {"name": "saved", "ids": ["x"], "session_id": "s"}],
+    "list_checkpoint": [{}, {"name": "saved"}],
     "retrieve": [{"id": "x"}, {"target": "stored.x.a"}, {"id": "x", "returns": "ref"}],
     "publish": [{"id": "x"}, {"target": "stored.x.a"}, {"id": "x", "session_id": "s"}],
     "unpublish": [{}],
@@ -83,6 +90,17 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"target": "stored.rows_left", "budget": 0}, "$.budget"),
     ],
     "store": [({"id": "", "value": 1}, "$.id"), ({"id": "y", "value": 1, "ttl": 0}, "$.ttl")],
+    "checkpoint": [
+        ({"name": "../x"}, "$.name"),
+        ({"name": "c", "path": "/tmp/c"}, "$.path"),
+        ({"ids": "x"}, "$.ids"),
+    ],
+    "restore": [
+        ({"name": ".x"}, "$.name"),
+        ({"path": ""}, "$.path"),
+        ({"name": "c", "overwrite": 1}, "$.overwrite"),
+    ],
+    "list_checkpoint": [({"name": "a/b"}, "$.name")],
     "retrieve": [
         ({}, "$"),
         ({"id": "x", "target": "stored.x"}, "$"),
@@ -126,6 +144,11 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
 }
 
 
+#: In a folder of these tests' own, which goes with them.
+_FOLDER = tempfile.TemporaryDirectory(prefix="tests-")
+DURABLE = Durable(Places(Path(_FOLDER.name)))
+
+
 def conformance(subject: Command) -> type[CommandTests]:
     """The kit for one command of ours."""
 
@@ -139,7 +162,8 @@ def conformance(subject: Command) -> type[CommandTests]:
             return BAD.get(subject.op, [])
 
         def prepare(self, runtime: Runtime) -> None:
-            """A stored object, rows of a table, and a session ``s``."""
+            """A stored object, rows of a table, a session ``s``, and what was saved."""
+            runtime.durable = DURABLE
             ask(runtime, "store", {"id": "x", "value": {"a": [1, 2]}})
             ask(runtime, "store", {"id": "rows", "value": [{"a": 1}, {"a": 2}]})
             ask(runtime, "call", {"target": "builtins.iter", "args": [[1, 2]], "store_as": "rows_left"})
@@ -147,6 +171,8 @@ def conformance(subject: Command) -> type[CommandTests]:
                 ask(runtime, "close_session", {"session_id": made})
             ask(runtime, "create_session", {"session_id": "s"})
             ask(runtime, "delete_stored", {"id": "z"})
+            if subject.op in ("restore", "list_checkpoint"):
+                ask(runtime, "checkpoint", {"name": "saved", "ids": ["x"]})
 
     return Conforms
 

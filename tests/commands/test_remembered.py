@@ -16,7 +16,7 @@ import pytest
 from snakekernel.commands.command import Command
 from snakekernel.commands.runtime import Runtime
 from snakekernel.objects.policy import TargetPolicy
-from snakekernel.objects.secrets import MASK
+from snakekernel.objects.secret_names import MASK
 from snakekernel.testing.dispatch import ask, make_runtime
 from snakekernel.values import Limits
 from snakekernel.wire.model import Reply, Request

@@ -85,22 +85,29 @@ def runs(snake: Client, name: str) -> int:
 
 
 def begin(snake: Client, name: str, **options: Any) -> Any:
-    """Begin a call that waits for its gate, and return when it runs."""
-    future = snake.submit("user.held", args=[name], call_id=name, **options)
-    return future
+    """Begin a call that waits for its gate."""
+    return snake.submit("user.held", args=[name], call_id=name, **options)
+
+
+def state(snake: Client, name: str) -> Any:
+    """What the kernel says of a call; None where it has not come."""
+    try:
+        reply = snake._send("outcome", {"call_id": name}, lambda c, b: c, None, None, channel="control")
+    except NotFound:
+        return None
+    return reply["state"]
 
 
 def until_running(snake: Client, name: str) -> None:
     """Wait until the call of this name runs."""
+    until_it_is(snake, name, "running")
+
+
+def until_it_is(snake: Client, name: str, wanted: str) -> None:
+    """Wait for a state of the call of this name: what is asked on control may overtake it."""
     deadline = time.monotonic() + PATIENCE
-    while (seen := state(snake, name)) != "running":
+    while (seen := state(snake, name)) != wanted:
         assert time.monotonic() < deadline, seen
-
-
-def state(snake: Client, name: str) -> Any:
-    """What the kernel says of a call."""
-    reply = snake._send("outcome", {"call_id": name}, lambda c, b: c, None, None, channel="control")
-    return reply["state"]
 
 
 @pytest.mark.promise("fault-14")
@@ -139,7 +146,7 @@ class TestTwice:
         blocker = begin(snake, f"before {name}")
         until_running(other, f"before {name}")
         waiting = snake.submit("user.bump", args=[name], call_id=name)
-        assert state(other, name) == "waiting"
+        until_it_is(other, name, "waiting")
         assert snake.cancel(name) == "stopped"
         open_gate(other, f"before {name}")
         assert blocker.result(PATIENCE) == 1
@@ -254,7 +261,7 @@ class TestFetching:
         blocker = begin(snake, f"before {name}")
         until_running(other, f"before {name}")
         call = begin(snake, name)
-        assert state(other, name) == "waiting"
+        until_it_is(other, name, "waiting")
         with pytest.raises(ReplyTimeout, match="not ended"):
             other.outcome(name, timeout=0)
         with ThreadPoolExecutor(1) as threads:
@@ -316,6 +323,7 @@ class TestFetching:
 
     async def test_by_an_async_client(self, snake: Client, name: str) -> None:
         call = begin(snake, name)
+        until_running(snake, name)
         async with AsyncClient.connect(snake.connection_file) as client:
             fetched = asyncio.ensure_future(client.outcome(name))
             with pytest.raises(ReplyTimeout):

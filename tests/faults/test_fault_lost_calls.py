@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import TOLD
+from needs import MEASURED
 from stock_client import PATIENCE
 
 import snakekernel
 from snakekernel import AsyncClient, Client, KernelPool
-from snakekernel.errors import InvalidRequest, KernelLost, OutcomeUnknown, WorkerLost
+from snakekernel.errors import InvalidRequest, KernelLost, NotFound, OutcomeUnknown, ReplyTimeout, WorkerLost
 
 pytestmark = pytest.mark.kernel
 
-#: Seconds within which a loss is told: what is promised, and what a busy machine gets.
-_PROMISED, _MARGIN = 2.0, 6.0
+#: Seconds within which a loss is told: three times what is promised, for a busy machine.
+_MARGIN = 6.0
 
 #: Writes a line, and does not end the first ``waits`` times.
 _CODE = """
@@ -65,7 +65,7 @@ def test_it_is_told_and_nothing_is_sent_again(
         plain = threads.submit(snake.call, "builtins.exec", args=[code])
         asyncio.run(begun(path))
         queued = threads.submit(snake.call, "builtins.exec", args=[code], call_id="an id")
-        snake.ping()
+        until(lambda: waits(snake, "an id"))
         epoch = snake.ping()["epoch"]
         os.kill(snake.manager.provisioner.pid, signal.SIGKILL)
         killed = time.monotonic()
@@ -89,7 +89,18 @@ def test_it_is_told_and_nothing_is_sent_again(
                 ask()
         assert runs(path) == 1
     assert took < _MARGIN
-    record_property(TOLD, f"SIGKILL during a call: told after {took:.2f} s ({_PROMISED} s)")
+    record_property(MEASURED, f"told after {took:.2f} s")
+
+
+def waits(snake: Client, call_id: str) -> bool:
+    """Whether a call has come to the kernel, and has not ended."""
+    try:
+        snake.outcome(call_id, timeout=0)
+    except ReplyTimeout:
+        return True
+    except NotFound:
+        return False
+    raise AssertionError("it has ended")
 
 
 def ping(snake: Client) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import TOLD
+from needs import MEASURED
 from stock_client import PATIENCE
 
 import snakekernel
@@ -19,8 +19,8 @@ from snakekernel.errors import Interrupted, ReplyTimeout
 
 pytestmark = pytest.mark.kernel
 
-#: Seconds within which another client uses the session: what is promised, and what a busy machine gets.
-_PROMISED, _MARGIN = 1.0, 3.0
+#: Seconds within which another client uses the session: three times what is promised, for a busy machine.
+_MARGIN = 3.0
 
 _CODE = """
 import pathlib, time
@@ -102,9 +102,9 @@ def test_another_uses_its_session_at_once(
     assert lost.lines() == ["begun"]
     assert after_it < _MARGIN
     record_property(
-        TOLD,
-        f"A killed client's session: used by another after {beside_it:.2f} s beside its call, after "
-        f"{after_it:.2f} s on the main thread, the call stopped ({_PROMISED} s)",
+        MEASURED,
+        f"used by another after {beside_it:.2f} s beside its call, after "
+        f"{after_it:.2f} s on the main thread, the call stopped",
     )
 
 

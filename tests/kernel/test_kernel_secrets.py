@@ -6,46 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import zmq
 from stock_client import Stock
+from tap import Tap
 
 from snakekernel import Client
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.promise("attack-13")]
 
 KEY = 'sk-canary "quoted" \\ é ☃ 0123456789'
-ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-
-
-class Tap:
-    """All frames that come from the kernel, as bytes."""
-
-    def __init__(self, stock: Stock) -> None:
-        self.frames: list[bytes] = []
-        for name, socket in stock.sockets.items():
-            stock.sockets[name] = self._tapped(socket)
-            stock._poller.unregister(socket)
-            stock._poller.register(socket, zmq.POLLIN)
-
-    def _tapped(self, socket: Any) -> Any:
-        receive = socket.recv_multipart
-
-        def recv_multipart(*args: Any, **kwargs: Any) -> list[bytes]:
-            frames: list[bytes] = receive(*args, **kwargs)
-            self.frames += frames
-            return frames
-
-        socket.recv_multipart = recv_multipart
-        return socket
-
-    def check(self) -> None:
-        """Fails where a frame holds the secret in any form that we know."""
-        import json
-
-        needles = [KEY.encode(encoding) for encoding in ENCODINGS]
-        needles += [json.dumps(KEY, ensure_ascii=flag)[1:-1].encode() for flag in (True, False)]
-        for frame in self.frames:
-            assert not any(needle in frame for needle in needles), frame[:2000]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +35,7 @@ def nothing_leaks(tap: Tap, stock: Stock) -> Any:
     """After each test no frame that came holds the secret."""
     yield
     stock.flush_iopub()
-    tap.check()
+    tap.check(KEY)
     assert tap.frames
     tap.frames.clear()
 

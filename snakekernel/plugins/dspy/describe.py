@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from ...inspection.text import clip
-from ...objects.secrets import is_secret_name
+from ...objects.secret_names import MASK, hides, is_secret_name
 from ...values import Encoder, Limits, NotLossless
 from ...wire.errors import LimitExceeded
 
@@ -99,11 +99,15 @@ def _record(obj: Any, describer: Describer, name: str) -> dict[str, Any]:
     shown = dict(islice(fields.items(), describer.budget.attributes))
     text, cut = describer.text(obj)
     return {
-        "attributes": {str(key): describer.preview(value) for key, value in shown.items()},
-        name: plain_fields(shown, _short(describer)),
+        "attributes": {str(key): describer.preview(value, str(key)) for key, value in shown.items()},
+        name: plain_fields(_masked(shown), _short(describer)),
         "string_repr": text,
         "truncated": cut or len(shown) < len(fields),
     }
+
+
+def _masked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: MASK if hides(name, value) else value for name, value in fields.items()}
 
 
 def plain_fields(
