@@ -77,10 +77,14 @@ PROMISES: Final[dict[str, Promise]] = {
         "JSON of depth 100,000, frames of 1 GB, lone surrogates, duplicate keys", "a bounded error"
     ),
     "attack-12": Promise(
-        "Objects that are hostile to whoever looks at them",
-        "a description or an error, and the kernel goes on",
+        "Objects and exceptions that are hostile to whoever looks at them",
+        "one reply, a description or an error, in bounded time; the kernel goes on",
     ),
-    "attack-13": Promise("A secret that is looked for everywhere", "it is nowhere"),
+    "attack-13": Promise(
+        "A canary key that goes in by every door",
+        "once registered it is in no frame, log, file or process argument; what only looks like a secret "
+        "is not described",
+    ),
     "attack-14": Promise("Bombs of processes, descriptors, disk and memory", "only their session stops"),
     "attack-15": Promise("Session ids that are paths, shell words or templates", "names like any other"),
 }
