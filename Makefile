@@ -5,7 +5,9 @@
 #   make docs     build the docs         make clean   remove what was built (distclean: .venv too)
 #   make screenshots   take the docs' pictures anew, in the browser
 #   make demo-cluster   a Ray cluster of three hosts, one of which is lost (ARGS="--engine dask": Dask)
-#   make soak     start and end kernels by the hundred
+#   make promises   try all that is promised about faults and attacks, and write the docs' table of it
+#   make fuzz     look for messages that break something, for FUZZ_SECONDS=3600
+#   make soak     start and end kernels by the hundred, and an hour of load with kernels killed (SOAK_SECONDS=3600)
 #
 # PYTHON=python3.12 chooses the interpreter; ARGS="…" goes to pytest, to the demo and to the benchmarks.
 # The tests run in several processes, each file in one of them; ARGS="-n 0" runs them in one.
@@ -25,7 +27,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 SET_UP_FROM := pyproject.toml $(wildcard kernelspec/* snakekernel/ui/labextension/*.json snakekernel/ui/labextension/static/*)
 DOCS := docs/_build/html
 
-.PHONY: help demo demo-cluster test lint bench docs screenshots soak clean distclean
+.PHONY: help demo demo-cluster test lint bench docs screenshots promises fuzz soak clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,8 +59,21 @@ docs: $(VENV)/.test
 screenshots: $(VENV)/.test
 	@SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/ui/test_ui_screenshots.py $(ARGS)
 
+promises: $(VENV)/.test
+	@$(BIN)/python -m pytest -m promise -n logical --maxprocesses=2 --dist=loadfile \
+	  --promises=docs/reference/promises.md $(ARGS)
+
+FUZZ_SECONDS ?= 3600
+
+fuzz: $(VENV)/.test
+	@$(BIN)/python tests/fuzz --seconds=$(FUZZ_SECONDS) $(ARGS)
+
+SOAK_SECONDS ?= 3600
+
 soak: $(VENV)/.test
-	@SOAK_CYCLES=200 SOAK_AT_ONCE=100 $(BIN)/python -m pytest tests/provisioners/test_zygote_stress.py $(ARGS)
+	@SUITE_ON_BOTH=1 SOAK_CYCLES=200 SOAK_AT_ONCE=100 SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest \
+	  tests/provisioners/test_zygote_stress.py tests/pool/test_pool_leaks.py tests/faults/test_fault_restarts.py \
+	  tests/faults/test_fault_soak.py tests/outside/test_ipykernel_suite.py $(ARGS)
 
 # Each extra holds the ones before it (demo < test < dev), so an installation marks those done as well; bench, with
 # the peers that the benchmarks need, stands beside them.

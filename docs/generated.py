@@ -33,7 +33,17 @@ def structures() -> str:
     """The objects that fields of requests are made of."""
     schemas = protocol()["$defs"]
     parts = []
-    for name in ("SignatureSpec", "FieldSpec", "Sort", "Filter", "Stream", "Tagged", "Published", "Segment"):
+    for name in (
+        "SignatureSpec",
+        "FieldSpec",
+        "Quota",
+        "Sort",
+        "Filter",
+        "Stream",
+        "Tagged",
+        "Published",
+        "Segment",
+    ):
         parts += [f"### {name}", _plain(schemas[name]["description"]), _fields(schemas[name], ())]
     return "\n\n".join(parts)
 
@@ -96,7 +106,9 @@ def traits() -> str:
     from snakekernel.kernel.kernel import SnakeKernel
 
     rows = ["| setting | type | default | meaning |", "| --- | --- | --- | --- |"]
-    for name, trait in sorted(SnakeKernel.class_own_traits(config=True).items()):
+    for name, trait in sorted(SnakeKernel.class_traits(config=True).items()):
+        if not trait.this_class.__module__.startswith("snakekernel."):
+            continue
         default = trait.default() if callable(trait.default) else trait.default_value
         rows.append(
             f"| `SnakeKernel.{name}` | {type(trait).__name__} | `{default!r}` | {_plain(trait.help)} |"

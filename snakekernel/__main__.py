@@ -10,6 +10,10 @@ if __name__ == "__main__":
     if sys.path[0] in ("", os.getcwd()):
         del sys.path[0]
 
+    from snakekernel.kernel.orphans import end_with_starter
+
+    end_with_starter()
+
     # What a start makes stays: looking through it for garbage took a tenth of the time. The app enables it.
     gc.disable()
 

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from needs import TOLD
+from promised import Promised
 from stock_client import PATIENCE, Stock
 from zmq.utils.garbage import GarbageCollectorThread
 
@@ -23,6 +24,15 @@ from snakekernel.provisioners.forking import close_zygotes
 _LONGEST = ("cluster", "ui", "outside", "kernel")
 #: One that runs other files' tests once more is longer than any.
 _AGAIN = "test_stock_path.py"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--promises", type=Path, metavar="FILE", help="write what is promised, and what held")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_worker = hasattr(config, "workerinput")
+    config.pluginmanager.register(Promised(None if is_worker else config.getoption("--promises")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -37,7 +37,8 @@ PROMISES: Final[dict[str, Promise]] = {
     ),
     "fault-10": Promise("Packets are dropped on a TCP connection", "the call fails by its deadline"),
     "fault-11": Promise(
-        "A stalled reader of iopub, and 20,000 messages", "all results come; output that was lost is reported"
+        "A stalled reader of iopub, and 20,000 messages",
+        "all results come; who lost output is told how much; the kernel's memory is bounded",
     ),
     "fault-12": Promise("A kernel that crashes at each start", "bounded restarts, further and further apart"),
     "fault-13": Promise(
@@ -56,16 +57,22 @@ PROMISES: Final[dict[str, Promise]] = {
     ),
     "attack-1": Promise("A wrong signature", "dropped and counted, and nothing runs"),
     "attack-2": Promise("A message sent again", "dropped and counted, and nothing runs"),
-    "attack-3": Promise("A message sent again after a restart", "nothing runs"),
+    "attack-3": Promise("A message sent again after a restart", "dropped and counted, and nothing runs"),
     "attack-4": Promise("A buffer that is altered, missing or extra", "invalid_request, and nothing runs"),
-    "attack-5": Promise("A client in plain text at a kernel with Curve", "it is not heard"),
+    "attack-5": Promise(
+        "A client in plain text, or of another key, at a kernel with Curve", "it is not heard"
+    ),
     "attack-6": Promise(
         "Another user of the machine", "can read neither the connection file nor the sockets"
     ),
     "attack-7": Promise(
-        "A client under another's identity", "the other one gets its replies, and the thief none"
+        "A client without the key under another's identity",
+        "the other one gets its replies, and the thief none",
     ),
-    "attack-8": Promise("A malicious pickle in a checkpoint's place", "it is never loaded"),
+    "attack-8": Promise(
+        "A malicious pickle in a checkpoint's place: unsigned, by another key, or in another row's place",
+        "it is never loaded",
+    ),
     "attack-9": Promise(
         "Ways around the target policy by attributes",
         "denied, and the documentation says that it is no sandbox",
@@ -74,7 +81,8 @@ PROMISES: Final[dict[str, Promise]] = {
         "Hostile code in the sandbox", "no network, no home, no environment, no other process"
     ),
     "attack-11": Promise(
-        "JSON of depth 100,000, frames of 1 GB, lone surrogates, duplicate keys", "a bounded error"
+        "JSON of depth 100,000, frames of 1 GB and more, 100,000 frames, lone surrogates, duplicate keys",
+        "a bounded error or a closed connection; the kernel goes on, and takes no memory",
     ),
     "attack-12": Promise(
         "Objects and exceptions that are hostile to whoever looks at them",

@@ -12,12 +12,13 @@ from jupyter_core.application import NoStart
 from rich.console import Console
 
 from ..wire.errors import InvalidRequest, SnakeError
-from .calls import CallApp, ExecuteApp, PipelineApp
+from .calls import CallApp, ExecuteApp, OutcomeApp, PipelineApp
 from .command import Command, CommandLine, print_json
 from .install import InstallApp
 from .kernels import PingApp, StartApp
 from .objects import DeleteApp, InspectApp, ListApp, RetrieveApp, StoreApp
 from .pool import PoolApp
+from .saving import CheckpointApp, RestoreApp
 from .serve import ServeApp
 from .show import show_error
 
@@ -29,11 +30,14 @@ _SUBCOMMANDS: dict[str, type[Command]] = {
     "start": StartApp,
     "serve": ServeApp,
     "call": CallApp,
+    "outcome": OutcomeApp,
     "store": StoreApp,
     "retrieve": RetrieveApp,
     "list": ListApp,
     "delete": DeleteApp,
     "inspect": InspectApp,
+    "checkpoint": CheckpointApp,
+    "restore": RestoreApp,
     "pipeline": PipelineApp,
     "execute": ExecuteApp,
     "ping": PingApp,

@@ -1,4 +1,4 @@
-"""``call``, ``pipeline`` and ``execute``: running things in the kernel."""
+"""``call``, ``outcome``, ``pipeline`` and ``execute``: running things in the kernel."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from traitlets import Bool, Enum, Unicode
 
 from ..client.client import Client
 from ..commands.table import BUILTINS
+from ..errors import from_reply
 from ..wire.errors import InvalidRequest
 from .arguments import call_arguments, read_json, read_object, read_source, target_of
 from .command import Answer, KernelCommand, console_here, merged, print_json
@@ -48,6 +49,11 @@ class CallApp(KernelCommand):
         ("auto", "value", "preview", "ref", "none"), "auto", help="How the result comes back."
     ).tag(config=True)
 
+    call_id = Unicode(
+        None,
+        allow_none=True,
+        help="An id for it: the same one again runs nothing and gives the first outcome.",
+    ).tag(config=True)
     stream = Bool(False, help="Print the items of an iterator or a generator as they come.").tag(config=True)
 
     flags = merged(
@@ -60,6 +66,7 @@ class CallApp(KernelCommand):
             "kwargs": "CallApp.kwargs",
             "store-as": "CallApp.store_as",
             "returns": "CallApp.returns",
+            "call-id": "CallApp.call_id",
         },
     )
 
@@ -75,6 +82,8 @@ class CallApp(KernelCommand):
         }
         if self.store_as is not None:
             self._content["store_as"] = self.store_as
+        if self.call_id is not None:
+            self._content["call_id"] = self.call_id
 
     def ask(self, client: Client) -> Answer | None:
         """Call it."""
@@ -110,6 +119,41 @@ class CallApp(KernelCommand):
                     # Closing alone waits for the next item.
                     client.cancel(items)
                     raise
+
+
+class OutcomeApp(KernelCommand):
+    """Show what an earlier call gave, by its call id."""
+
+    name = "snakekernel outcome"
+    words = "CALL_ID"
+    description = cleandoc(f"""snakekernel outcome {words}
+
+    Show what an earlier call gave that was made with this id, by whomever; its error is an error here. It
+    answers while the kernel is busy and waits for the call's end, --timeout seconds at most.
+    """)
+    examples = cleandoc("""
+    snakekernel call --existing time.sleep 5 --call-id=nap
+    snakekernel outcome --existing nap
+    """)
+
+    def read_words(self) -> None:
+        """CALL_ID."""
+        (self._call_id,) = self.take(1, 1)
+
+    def ask(self, client: Client) -> Answer:
+        """Fetch it."""
+        content, buffers = client.exchange_outcome(self._call_id, timeout=self.timeout)
+        if content["status"] == "error":
+            raise from_reply(content)
+        document = {**content, **note_of(buffers)}
+
+        def show(console: Console) -> None:
+            if "result" in content:
+                show_result(console, content["result"], buffers, content["stored_as"])
+            else:
+                show_facts(console, document)
+
+        return Answer(document, show)
 
 
 class PipelineApp(KernelCommand):

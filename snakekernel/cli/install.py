@@ -7,7 +7,6 @@ import re
 import shutil
 import sys
 import tempfile
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from inspect import cleandoc
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Any, Final
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from rich.text import Text
-from traitlets import Bool, Dict, List, TraitError, Unicode
+from traitlets import Bool, Dict, List, Unicode
 
-from ..client.launch import kernel_spec
+from ..client.launch import check_settings, kernel_spec
+from ..provisioners.bubblewrap import check_bwrap, find_bwrap
 from ..wire.errors import Denied, InvalidRequest, Unsupported
 from .arguments import datum
 from .command import Answer, Command, merged
@@ -27,6 +27,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Where kernels can run beside Jupyter's own way; the module that its engine, and the extra, is called by.
 _PROVISIONERS: Final[dict[str, tuple[str | None, str]]] = {
     "zygote": (None, ""),
+    "sandbox": (None, ""),
     "ray": ("ray", "ray"),
     "dask": ("distributed", "dask"),
 }
@@ -41,13 +42,15 @@ class InstallApp(Command):
     Install a kernelspec of this interpreter for Jupyter: for all users, or as --user, --sys-prefix or
     --prefix say. (The package brings one for its own environment.)
 
-    With --provisioner, its kernels are forked from a process that has imported everything (zygote), or run
-    on a cluster (ray, dask). --config sets what that one can be told, in JSON where it parses as such.
+    With --provisioner, its kernels are forked from a process that has imported everything (zygote), see
+    next to nothing of this machine (sandbox), or run on a cluster (ray, dask). --config sets what that one
+    can be told, in JSON where it parses as such.
     """)
     examples = cleandoc("""
     snakekernel install --user --name=snake-ml --display-name="Python (ML)"
     snakekernel install --sys-prefix --env OMP_NUM_THREADS 4
     snakekernel install --user --provisioner zygote --name snake-fast --preload numpy --preload pandas
+    snakekernel install --user --provisioner sandbox --name snake-safe --config 'limits={"as": 4000000000}'
     snakekernel install --user --provisioner ray --name snake-ray --address head:6379
     """)
 
@@ -61,7 +64,7 @@ class InstallApp(Command):
     env = Dict(key_trait=Unicode(), value_trait=Unicode(), help="Variables of the kernel's process.").tag(
         config=True
     )
-    provisioner = Unicode("", help="Where its kernels run: zygote, ray or dask.").tag(config=True)
+    provisioner = Unicode("", help="Where its kernels run: zygote, sandbox, ray or dask.").tag(config=True)
     address = Unicode("", help="The cluster that ray or dask connects to.").tag(config=True)
     preload = List(Unicode(), help="A library that zygotes import for all their kernels.").tag(config=True)
     options = Dict(key_trait=Unicode(), help="Other settings of the provisioner, as NAME=VALUE.").tag(
@@ -153,32 +156,16 @@ class InstallApp(Command):
         if self.provisioner not in _PROVISIONERS:
             known = ", ".join(_PROVISIONERS)
             raise InvalidRequest(f"There is no provisioner {self.provisioner!r}. Provisioners: {known}.")
+        if self.provisioner == "sandbox":
+            check_bwrap(find_bwrap())
         engine, extra = _PROVISIONERS[self.provisioner]
         if engine is not None and find_spec(engine) is None:
             raise Unsupported(
                 f'{self.provisioner} is not installed here: pip install "snakekernel[{extra}]".',
             )
         name = f"snakekernel-{self.provisioner}"
-        _check(name, config)
+        check_settings(name, config)
         return {"provisioner_name": name, "config": config}
-
-
-def _check(name: str, config: dict[str, Any]) -> None:
-    """Have the provisioner's class take the settings. Raises InvalidRequest where it does not."""
-    found = entry_points(group="jupyter_client.kernel_provisioners", name=name)
-    if not found:
-        raise Unsupported(f"This installation of snakekernel does not announce {name!r}; install it again.")
-    kind = next(iter(found)).load()
-    settings = kind.class_traits(config=True)
-    for option, value in config.items():
-        if option not in settings:
-            raise InvalidRequest(
-                f"{name} has no setting {option!r}. Settings: {', '.join(sorted(settings))}."
-            )
-        try:
-            kind(**{option: value})
-        except TraitError as error:
-            raise InvalidRequest(str(error)) from None
 
 
 def _logos(manager: KernelSpecManager) -> list[Path]:

@@ -62,11 +62,16 @@ class StartApp(Command):
         ("ipc", "tcp"), None, allow_none=True, help="By default ipc where the platform has it."
     ).tag(config=True)
 
+    transport_encryption = Enum(
+        ("required",), None, allow_none=True, help="required: TCP, encrypted with CurveZMQ."
+    ).tag(config=True)
+
     aliases = merged(
         Command.aliases,
         {
             "kernel": "StartApp.kernel_name",
             "transport": "StartApp.transport",
+            "transport-encryption": "StartApp.transport_encryption",
         },
     )
 
@@ -101,7 +106,11 @@ class StartApp(Command):
         # Shells start background jobs with Ctrl-C ignored; whoever signals us means it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, _end)
-        with Client.start(self.kernel_name, transport=self.transport, output=sys.stderr.fileno()) as client:
+        encrypted: dict[str, Any] = {}
+        if self.transport_encryption is not None:
+            encrypted["transport_encryption"] = self.transport_encryption
+        output = sys.stderr.fileno()
+        with Client.start(self.kernel_name, transport=self.transport, output=output, **encrypted) as client:
             self._client = client
             try:
                 super().start()

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.text import Text
-from traitlets import Enum, Float, Integer
+from traitlets import Bool, Enum, Float, Integer
 
 from ..client.client import Client
 from .arguments import datum, read_json, read_source, target_of
@@ -34,7 +34,12 @@ class StoreApp(KernelCommand):
     """)
 
     ttl = Float(None, allow_none=True, help="Seconds until it is forgotten.").tag(config=True)
+    durable = Bool(False, help="Have it on the kernel's disk, too.").tag(config=True)
     aliases = merged(KernelCommand.aliases, {"ttl": "StoreApp.ttl"})
+    flags = merged(
+        KernelCommand.flags,
+        {"durable": ({"StoreApp": {"durable": True}}, "Have it on the kernel's disk, too.")},
+    )
 
     def read_words(self) -> None:
         """ID and VALUE."""
@@ -43,6 +48,8 @@ class StoreApp(KernelCommand):
         self._content = {"id": name, "value": value}
         if self.ttl is not None:
             self._content["ttl"] = self.ttl
+        if self.durable:
+            self._content["durable"] = True
 
     def ask(self, client: Client) -> Answer:
         """Store it."""

@@ -6,9 +6,11 @@ Rules: it belongs to the event loop it was opened on; any number of tasks of tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from os import PathLike
 from typing import IO, TYPE_CHECKING, Any
 
 from ..errors import KernelLost, ReplyTimeout
@@ -16,9 +18,17 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
 from .calls_back_async import LoopFunctions
-from .client import _ASK_AFTER, _NOT_STARTED, CONTROL_TIMEOUT, check_identity, check_kernel_info, patience
+from .client import (
+    _ASK_AFTER,
+    CONTROL_TIMEOUT,
+    check_identity,
+    check_kernel_info,
+    not_started,
+    patience,
+)
 from .connection import find
 from .future import read_reply
+from .hanging import AsyncHanging, OnHang
 from .hearing import Outputs, stop_hearing
 from .keeper import LoopKeeper
 from .lanes import Spare
@@ -31,14 +41,14 @@ from .posting import Post, finished, give_later, listened
 from .record import AsyncRecord
 from .streams import AsyncStream
 from .unwanted import unwanted
-from .watch import Watch
+from .watch import EVERY, Watch
 from .websocket_link import bridge_to, bridged
 
 if TYPE_CHECKING:
     from .websocket import Bridge
 
 
-class AsyncClient(AsyncParallel):
+class AsyncClient(AsyncHanging, AsyncParallel):
     """An asyncio client of one kernel: ``async with AsyncClient.start() as snake: await snake.call(…)``."""
 
     _is_async = True
@@ -51,6 +61,7 @@ class AsyncClient(AsyncParallel):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._post: Post | None = None
         self._watch: Watch | None = None
+        self._looking: asyncio.TimerHandle | None = None
         self._spare = Spare()
         self._bridge: Bridge | None = None
 
@@ -67,22 +78,31 @@ class AsyncClient(AsyncParallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        on_hang: OnHang = "tell",
+        sandbox: bool | Mapping[str, Any] = False,
+        durable: str | PathLike[str] | None = None,
+        restore: bool = False,
         **manager_options: Any,
     ) -> AsyncClient:
         """As ``Client.start``; the kernel starts when the client is entered or awaited."""
 
         async def open(client: AsyncClient) -> None:
             launch = client._launch = Launch(
-                kernel_name, transport, asynchronous=True, manager_options=manager_options
+                kernel_name,
+                transport,
+                asynchronous=True,
+                sandbox=sandbox,
+                manager_options=manager_options,
             )
-            await launch.manager.start_kernel(**launch.process_options(env, cwd, output))
+            await launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
             link = Link(find(launch.manager), shared_memory)
             client._attach(link)
-            client._watch_process(launch.manager, link)
+            client._watch_process(launch, link)
+            client._on_hang = on_hang
             try:
                 await client._greet(timeout, launch.manager.is_alive)
-            except KernelLost:
-                raise KernelLost(_NOT_STARTED) from None
+            except KernelLost as error:
+                raise not_started(error) from None
 
         return cls(open)
 
@@ -117,11 +137,29 @@ class AsyncClient(AsyncParallel):
         self._keeper = LoopKeeper(link, self._loop, self._post.send)
         self._functions = link.functions = LoopFunctions(self, link, self._loop)
 
-    def _watch_process(self, manager: Any, link: Link) -> None:
+    def _watch_process(self, launch: Launch, link: Link) -> None:
         loop = asyncio.get_running_loop()
         self._watch = Watch(
-            manager, link.lock, lambda fd: loop.add_reader(fd, self._process_ended, fd), loop.remove_reader
+            launch.manager,
+            link.lock,
+            lambda fd: loop.add_reader(fd, self._process_ended, fd),
+            loop.remove_reader,
+            launch.stderr,
         )
+        link.inquire = self._watch.inquire
+        self._look_again(loop)
+
+    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Not kept alive by it: nobody may close this client.
+        own = weakref.ref(self)
+
+        def look() -> None:
+            client = own()
+            if client is not None and client._watch is not None:
+                client._watch.look()
+                client._look_again(loop)
+
+        self._looking = loop.call_later(EVERY, look)
 
     def _process_ended(self, descriptor: int) -> None:
         if self._watch is not None and self._link is not None:
@@ -147,7 +185,8 @@ class AsyncClient(AsyncParallel):
             if asked is not None and asked.done():
                 check_kernel_info(read_reply(asked.result()))
             if not await is_alive():
-                raise KernelLost(GONE)
+                assert self._link is not None
+                raise self._link.lost()
             if left <= 0:
                 raise ReplyTimeout(f"No kernel answers within {timeout} s.")
             if asked is None:
@@ -188,6 +227,8 @@ class AsyncClient(AsyncParallel):
             self._functions.close()
         if self._watch is not None:
             self._watch.close()
+        if self._looking is not None:
+            self._looking.cancel()
         launch, self._launch = self._launch, None
         if launch is not None and launch.is_ours:
             # Shielded: whoever cancels the closing must not leave the kernel half shut down.
@@ -215,10 +256,14 @@ class AsyncClient(AsyncParallel):
 
     @asynccontextmanager
     async def session(
-        self, session_id: str | None = None, *, ttl: float | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
     ) -> AsyncIterator[AsyncClient]:
         """A view of this client in a session of its own, closed with the ``async with`` block."""
-        opened: str = await self.create_session(session_id, ttl=ttl)
+        opened: str = await self.create_session(session_id, ttl=ttl, quota=quota)
         try:
             yield self._in_session(opened)
         finally:
@@ -361,10 +406,10 @@ class AsyncClient(AsyncParallel):
         link, post = self._opened()
         return post.send(link.message(msg_type, b"{}", channel="control"))
 
-    def _opened(self) -> tuple[Link, Post]:
+    def _opened(self, *, is_checked: bool = True) -> tuple[Link, Post]:
         if self._link is None or self._post is None:
-            raise KernelLost("This client is not open: enter it with `async with`, or await it.")
-        if self._watch is not None:
+            raise KernelLost.unsent("This client is not open: enter it with `async with`, or await it.")
+        if is_checked and self._watch is not None:
             self._watch.check()
         return self._link, self._post
 

@@ -144,6 +144,15 @@ class BaseBatch(Operations):
             "execute and exchange are requests of their own; they cannot be part of a batch."
         )
 
+    def _by_deadline(self, *args: Any) -> Any:
+        raise InvalidRequest("A step's deadline is kept by the kernel alone.")
+
+    def _retried(self, *args: Any) -> Any:
+        raise InvalidRequest("A batch is one request; its steps are not sent again one by one.")
+
+    def _fetched(self, *args: Any) -> Any:
+        raise InvalidRequest("outcome asks at once; it cannot be part of a batch.")
+
     def _listened(self, *args: Any) -> Any:
         raise InvalidRequest("A batch's steps have no output of their own; call outside of it to hear it.")
 

@@ -29,6 +29,8 @@ class Cancelling(Requests):
         """
         if call_id is None or isinstance(call_id, str):
             fields, finish = {"call_id": call_id, "msg_id": msg_id}, field("state")
+            if call_id is not None and self._link is not None:
+                fields["epoch"] = self._link.epochs.known(call_id, self._link.last_epoch)
         else:
             fields, finish = {"msg_id": self._link.id_of(self._number_of(call_id))}, _of_sent
         return self._send("cancel", fields, finish, None, timeout)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import partial
+from os import PathLike
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
@@ -19,12 +20,14 @@ from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
 from .batch import Batch
 from .calls_back import ThreadFunctions
 from .connection import find
+from .ending import words
 from .future import Future
+from .hanging import Hanging, OnHang
 from .hearing import Outputs, begin_heard, stop_hearing
 from .keeper import ThreadKeeper
 from .lanes import Spare
 from .launch import Launch
-from .link import GONE, Link
+from .link import Link
 from .message import Channel, Message
 from .parallel import Parallel
 from .payload import Finish, whole
@@ -43,7 +46,11 @@ CONTROL_TIMEOUT: Final = 30.0
 _CONNECT_TIMEOUT, _SERVER_TIMEOUT = 10.0, 60.0
 #: Seconds before a kernel that does not answer ours is asked what it is.
 _ASK_AFTER: Final = 0.5
-_NOT_STARTED: Final = "The kernel's process ended before it answered; what it wrote tells why."
+
+
+def not_started(error: KernelLost) -> KernelLost:
+    """What is raised of a kernel that was lost before it answered."""
+    return KernelLost(f"The kernel's process ended before it answered.{words(error.end)}", end=error.end)
 
 
 def patience(timeout: float | None, bridge: Bridge | None) -> float:
@@ -74,7 +81,7 @@ def check_kernel_info(content: dict[str, Any]) -> None:
     check_identity(content[FEATURE])
 
 
-class Client(Parallel):
+class Client(Hanging, Parallel):
     """A blocking client of one kernel; made by ``start`` or ``connect``.
 
     A signal handler may use it while its thread waits. Where the handler breaks into the sending or reading
@@ -87,7 +94,7 @@ class Client(Parallel):
     def __init__(self, link: Link, launch: Launch | None = None) -> None:
         self._link = link
         self._launch = launch
-        self._turns = Turns(link, None if launch is None else launch.manager)
+        self._turns = Turns(link, launch)
         self._keeper = ThreadKeeper(link, self._turns)
         self._functions = link.functions = ThreadFunctions(self, link, self._turns)
         self._spare = Spare()
@@ -106,6 +113,10 @@ class Client(Parallel):
         cwd: str | None = None,
         output: int | IO[Any] | None = None,
         shared_memory: int | None = FROM_BYTES,
+        on_hang: OnHang = "tell",
+        sandbox: bool | Mapping[str, Any] = False,
+        durable: str | PathLike[str] | None = None,
+        restore: bool = False,
         **manager_options: Any,
     ) -> Client:
         """Start a kernel and connect to it; leaving the ``with`` block shuts it down.
@@ -118,17 +129,26 @@ class Client(Parallel):
             output: what its process writes to stdout and stderr, outside of any call, goes to this file.
             shared_memory: bytes from which a buffer goes through shared memory, where the kernel is on this
                 host; None for never.
+            on_hang: what becomes of a kernel that does not stop a call at its deadline: ``"tell"`` raises
+                KernelHung alone, ``"kill"`` interrupts the kernel and kills it where that does not help.
+            sandbox: True for a kernel that sees next to nothing of this machine (Linux, bubblewrap); a
+                mapping has settings, such as ``{"read_only": ["/data"]}``.
+            durable: the file of durable objects, a name or a path; None: what the environment says, or none.
+            restore: whether what that file holds is stored again when the kernel starts, and restarts.
             manager_options: traits of jupyter_client's KernelManager.
         """
-        launch = Launch(kernel_name, transport, asynchronous=False, manager_options=manager_options)
+        launch = Launch(
+            kernel_name, transport, asynchronous=False, sandbox=sandbox, manager_options=manager_options
+        )
         client = None
         try:
-            launch.manager.start_kernel(**launch.process_options(env, cwd, output))
+            launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
             client = cls(Link(find(launch.manager), shared_memory), launch)
+            client._on_hang = on_hang
             try:
                 client._greet(timeout, launch.manager.is_alive)
-            except KernelLost:
-                raise KernelLost(_NOT_STARTED) from None
+            except KernelLost as error:
+                raise not_started(error) from None
             return client
         except BaseException:
             # Whatever stops us, an interrupt included, no kernel is left behind.
@@ -210,7 +230,7 @@ class Client(Parallel):
             if asked is not None and asked.done():
                 check_kernel_info(asked.result())
             if not is_alive():
-                raise KernelLost(GONE)
+                raise self._link.lost()
             if left <= 0:
                 raise ReplyTimeout(f"No kernel answers at {self._link.connection!r} within {timeout} s.")
             if asked is None:
@@ -269,9 +289,15 @@ class Client(Parallel):
         return f"<snakekernel client of {self._link.connection!r}{session}>"
 
     @contextmanager
-    def session(self, session_id: str | None = None, *, ttl: float | None = None) -> Iterator[Client]:
+    def session(
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
+    ) -> Iterator[Client]:
         """A view of this client in a session of its own, closed with the ``with`` block."""
-        opened: str = self.create_session(session_id, ttl=ttl)
+        opened: str = self.create_session(session_id, ttl=ttl, quota=quota)
         try:
             yield self._in_session(opened)
         finally:

@@ -7,6 +7,7 @@ and what is left of that message must be dropped before the socket is used again
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -19,6 +20,8 @@ from .connection import Connection
 _POLLIN, _MORE = int(zmq.POLLIN), int(zmq.RCVMORE)
 _SNDMORE, _NOBLOCK = int(zmq.SNDMORE), int(zmq.NOBLOCK)
 _NO_BUFFERS: Final[list[memoryview]] = []
+#: How often a TCP connection is tried, and after what silence it is lost: who is cut off says nothing.
+_PING_MS, _SILENCE_MS = 5_000, 15_000
 
 
 class Door:
@@ -104,6 +107,12 @@ def open_door(context: zmq.Context[zmq.Socket[bytes]], connection: Connection, p
     socket = context.socket(kind)
     socket.linger = 0
     socket.sndhwm = socket.rcvhwm = 0
+    if kind == zmq.DEALER:
+        # Whoever knows a client's identity gets its replies, where nothing guards the transport.
+        socket.routing_id = b"snake-" + secrets.token_bytes(16)
+    if connection.transport == "tcp":
+        # Answered by zmq's own thread: a kernel that is busy, or holds the GIL, is there.
+        socket.heartbeat_ivl, socket.heartbeat_timeout = _PING_MS, _SILENCE_MS
     if connection.transport == "ipc":
         # A kernel that starts is not there yet, and trying again costs next to nothing: ms, not 100.
         socket.reconnect_ivl = 10

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from ..errors import ReplyTimeout
+from ..errors import OutputLost, ReplyTimeout
 from ..reporting.shown import shown_here
 from ..wire.model import Progress
 from ..wire.names import PROGRESS
@@ -98,11 +99,16 @@ class Outputs:
             self._over()
         self.wake()
 
-    def end(self) -> None:
-        """Nothing more is handed over, also of what misses still."""
+    def end(self, op: str | None = None) -> None:
+        """Nothing more is handed over, also of what misses still, which is told where ``op`` is given."""
+        lost = (self._expected or 0) - self._count
         self._expected = self._count
         if self._shown is not None:
             self._shown.close()
+        if op is not None and lost > 0:
+            total = lost + self._count
+            text = f"{lost} of {total} messages that {op!r} put out were lost; its result is whole."
+            warnings.warn(text, OutputLost, stacklevel=2)
 
     @property
     def is_whole(self) -> bool:
@@ -174,7 +180,7 @@ class HeardFuture(Future):
                     raise ReplyTimeout(f"No reply to {self._op!r} within {timeout} s; it may still run.")
                 stop_hearing(self._turns.link, self._number)
                 break
-        self._outputs.end()
+        self._outputs.end(self._op)
         return super().exception()
 
     def _wait(self, seconds: float | None) -> bool:
@@ -243,7 +249,7 @@ async def heard(
             reply = await begin()
             reply.add_done_callback(partial(_replied, link, outputs))
             await _handed_over(outputs, news, reply)
-            outputs.end()
+            outputs.end(op)
             return reply.result()
     except BaseException as error:
         give_up(link, number)

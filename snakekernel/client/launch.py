@@ -13,12 +13,24 @@ import sys
 import tempfile
 import uuid
 import weakref
+from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
-from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_core.paths import jupyter_runtime_dir
+from traitlets import TraitError
+
+from ..errors import InvalidRequest, Unsupported
+from .ending import Stderr, kept
+
+#: The provisioner of kernels in a sandbox.
+SANDBOX: Final = "snakekernel-sandbox"
+
+#: Provisioners whose kernels are processes of this machine that take over descriptors of ours.
+KEEPS_WORDS: Final = ("local-provisioner", "snakekernel-zygote", "snakekernel-sandbox")
 
 
 def kernel_spec() -> dict[str, Any]:
@@ -30,6 +42,39 @@ def kernel_spec() -> dict[str, Any]:
         "metadata": {"debugger": True, "supported_encryption": ["curve"]},
         "kernel_protocol_version": "5.5",
     }
+
+
+def confined(spec: Any, settings: bool | Mapping[str, Any]) -> KernelSpec:
+    """A kernelspec whose kernels start in a sandbox, with these settings of its provisioner if any.
+
+    Raises InvalidRequest where there is no such setting.
+    """
+    config = {} if isinstance(settings, bool) else dict(settings)
+    placed = {"provisioner_name": SANDBOX, "config": config}
+    check_settings(SANDBOX, config)
+    # The caller's own, for Jupyter keeps the ones that it has found.
+    copy = KernelSpec(**spec.to_dict(), resource_dir=spec.resource_dir)
+    copy.metadata = {**spec.metadata, "kernel_provisioner": placed}
+    return copy
+
+
+def check_settings(name: str, config: Mapping[str, Any]) -> None:
+    """Have a provisioner's class take settings. Raises InvalidRequest where it does not, Unsupported where
+    this installation has no such provisioner."""
+    found = entry_points(group="jupyter_client.kernel_provisioners", name=name)
+    if not found:
+        raise Unsupported(f"This installation of snakekernel does not announce {name!r}; install it again.")
+    kind = next(iter(found)).load()
+    settings = kind.class_traits(config=True)
+    for option, value in config.items():
+        if option not in settings:
+            raise InvalidRequest(
+                f"{name} has no setting {option!r}. Settings: {', '.join(sorted(settings))}."
+            )
+        try:
+            kind(**{option: value})
+        except TraitError as error:
+            raise InvalidRequest(str(error)) from None
 
 
 class Files:
@@ -77,6 +122,8 @@ class Launch:
         kernel_name: an installed kernelspec; None starts a kernel in this interpreter's environment.
         transport: ``"ipc"`` or ``"tcp"``; None is ipc where the platform has it.
         asynchronous: whether the manager's methods are coroutines.
+        sandbox: whether the kernel sees next to nothing of this machine; a mapping has the provisioner's
+            settings.
         manager_options: traits of the kernel manager, such as ``transport_encryption="required"``.
     """
 
@@ -86,9 +133,12 @@ class Launch:
         transport: str | None,
         *,
         asynchronous: bool,
+        sandbox: bool | Mapping[str, Any] = False,
         manager_options: dict[str, Any],
     ) -> None:
         self._pid = os.getpid()
+        #: What the kernel's process writes to its standard error, where that can be read.
+        self.stderr: Stderr | None = None
         options = dict(manager_options)
         if transport is None:
             transport = "tcp" if sys.platform == "win32" or "transport_encryption" in options else "ipc"
@@ -104,14 +154,45 @@ class Launch:
             raise
         if kernel_name is None:
             self.manager._kernel_spec = KernelSpec(**kernel_spec())
+        # With no settings it is one as well.
+        if sandbox is not False:
+            try:
+                self.manager._kernel_spec = confined(self.manager.kernel_spec, sandbox)
+            except BaseException:  # as above
+                self.clean_up()
+                raise
 
-    @staticmethod
     def process_options(
-        env: dict[str, str] | None, cwd: str | None, output: int | IO[Any] | None
+        self,
+        env: dict[str, str] | None,
+        cwd: str | None,
+        output: int | IO[Any] | None,
+        durable: str | os.PathLike[str] | None = None,
+        restore: bool = False,
     ) -> dict[str, Any]:
         """Options of the kernel's process, as its manager's ``start_kernel`` takes them."""
+        if durable is not None or restore:
+            env = dict(os.environ if env is None else env)
+            if durable is not None:
+                # A name stays one; a path is meant from here, not from the kernel's folder.
+                text = os.fspath(durable)
+                env["SNAKEKERNEL_DURABLE"] = os.path.abspath(text) if os.path.basename(text) != text else text
+            env["SNAKEKERNEL_RESTORE"] = "1" if restore else "0"
         options: dict[str, Any] = {"env": env, "cwd": cwd, "stdout": output, "stderr": output}
+        if self._keeps_words():
+            self.stderr = kept(output)
+            if self.stderr is not None and self.stderr.is_ours:
+                options["stderr"] = self.stderr.descriptor
         return {name: value for name, value in options.items() if value is not None}
+
+    def _keeps_words(self) -> bool:
+        """Whether the kernel's process is one that its provisioner gives our descriptors."""
+        try:
+            stanza = self.manager.kernel_spec.metadata.get("kernel_provisioner", {})
+        except NoSuchKernel:
+            # Told by whoever starts it.
+            return False
+        return stanza.get("provisioner_name", KEEPS_WORDS[0]) in KEEPS_WORDS
 
     @property
     def is_ours(self) -> bool:
@@ -121,12 +202,17 @@ class Launch:
     def clean_up(self) -> None:
         """Remove the connection file and the folder of the sockets. Idempotent."""
         self._files.clean_up()
+        if self.stderr is not None:
+            self.stderr.close()
 
 
 def _remove(pid: int, connection_file: str, folder: Path | None) -> None:
     if os.getpid() != pid:
         # A forked child that ends must not take its parent's files along.
         return
-    Path(connection_file).unlink(missing_ok=True)
+    path = Path(connection_file)
+    path.unlink(missing_ok=True)
+    # What the kernel knew of signatures (``kernel.seen``).
+    path.with_name(f".{path.name}.seen").unlink(missing_ok=True)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,12 +20,14 @@ from typing import Any, Final
 
 import zmq
 
-from ..errors import KernelLost, SnakeError, Unsupported
+from ..errors import End, KernelLost, SnakeError, Unsupported
 from ..memory.attachment import Attachment
 from ..memory.exchange import SEGMENTS
 from ..wire.frame import DELIMITER, BadFrame, Headers, Signer
 from .connection import Connection
 from .door import Door, open_door
+from .ending import words
+from .epochs import Epochs
 from .listening import Listening
 from .message import Channel, Message, Received, Slot, event_type
 from .monitor import Monitor
@@ -43,7 +45,7 @@ _BROKE_IN: Final = (
 
 
 def _nobody() -> None:
-    """Nobody is to be told of a loss."""
+    """Nobody is to be told of a loss, or knows of it."""
 
 
 def _abandon(context: zmq.Context[zmq.Socket[bytes]], opened: list[zmq.Socket[bytes]], pid: int) -> None:
@@ -84,6 +86,10 @@ class Link:
         #: Called, under the lock, when the connection is lost, before those who wait are told; not where
         #: replies alone are lost.
         self.on_loss: Callable[[], object] = _nobody
+        #: Asked what became of the kernel when the connection is lost; None where that is not known.
+        self.inquire: Callable[[], End | None] = _nobody
+        #: Its last answer.
+        self._end: End | None = None
         #: Why nothing is sent any more, once the kernel was ended.
         self._ended: str | None = None
         self._pid = os.getpid()
@@ -91,6 +97,8 @@ class Link:
         self.epoch: str | None = None
         #: The last one known, for requests that must not run in another.
         self.last_epoch: str | None = None
+        #: Those that calls with an id were sent to.
+        self.epochs = Epochs()
         #: Counts the losses: what a reply says of the kernel holds in its own generation only.
         self._generation = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -225,6 +233,11 @@ class Link:
         if self._is_within():
             raise RuntimeError(_BROKE_IN)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is sent any more, whatever becomes of the kernel."""
+        return self._closed or self._ended is not None
+
     def is_foreign(self) -> bool:
         """Whether this is a forked child: the sockets are its parent's."""
         return os.getpid() != self._pid
@@ -232,17 +245,20 @@ class Link:
     def check_process(self) -> None:
         """Raise KernelLost in a forked child."""
         if self.is_foreign():
-            raise KernelLost("This client belongs to the process that opened it; open another after a fork.")
+            raise KernelLost.unsent(
+                "This client belongs to the process that opened it; open another after a fork."
+            )
 
     def _check_open(self) -> None:
         if self._ended is not None:
-            raise self.loss(self._ended)
+            raise self._lost(self._ended, sent=False)
         if self._closed:
-            raise KernelLost("This client is closed; nothing was sent.")
+            raise KernelLost.unsent("This client is closed; nothing was sent.")
         self._monitor.look()
         if self._monitor.is_lost:
             why = self._why()
-            raise self.loss(_NOT_SENT if why is GONE else f"{why} This request was not sent.")
+            reason = _NOT_SENT if why is GONE else f"{why} This request was not sent."
+            raise self._lost(reason, sent=False)
 
     def learn(self, content: Mapping[str, Any], generation: int) -> None:
         """Take the kernel process's epoch from a reply, and offer shared memory to a new one.
@@ -370,25 +386,42 @@ class Link:
             self.on_loss()
         self._fail_all(reason)
 
+    def lost(self) -> KernelLost:
+        """How it is raised that the kernel is gone."""
+        with self.lock:
+            self._end = self.inquire()
+            return self._lost(GONE)
+
+    def _lost(self, reason: str, *, sent: bool = True) -> KernelLost:
+        make = self.loss if sent else self.loss.unsent
+        return make(reason if self._end is None else reason + words(self._end), end=self._end)
+
     def _fail_all(self, reason: str) -> None:
         self._attachment.detach()
+        if reason is GONE:
+            self._end = self.inquire()
         # Taken out once they are told: what breaks in between leaves them to be told again.
+        unsent = {message.number for message in self._outbox}
         for number, slot in list(self._slots.items()):
-            slot(self.loss(reason))
+            slot(self._lost(reason, sent=number not in unsent))
             self._slots.pop(number, None)
         if self.listening is not None:
-            self.listening.fail(self.loss(reason))
+            self.listening.fail(self._lost(reason))
 
     def fail(self, reason: str) -> None:
         """End all waits with KernelLost."""
         with Shield(), self.lock:
             self._fail_all(reason)
 
-    def end(self, reason: str) -> None:
-        """As ``fail``, and send nothing any more. The first reason stays."""
+    def end(self, reason: str, end: End | None = None) -> None:
+        """As ``fail``, and send nothing any more. The first reason stays.
+
+        Args:
+            end: what became of the kernel, if that is known.
+        """
         with Shield(), self.lock:
             if self._ended is None and not self._closed:
-                self._ended = reason
+                self._ended, self._end = reason, end
                 self._fail_all(reason)
 
     def close(self) -> None:

@@ -7,10 +7,12 @@ nothing here waits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from .calling import call_fields, lease_of
 from .cancelling import Cancelling
+from .fetching import Fetching
 from .function import Lending
 from .hearing import OnOutput, OnProgress, Outputs, outputs_of
 from .inspecting import Inspecting
@@ -19,10 +21,12 @@ from .payload import Finish, Target, field, inspected, pictured, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .published import Publishing
+from .retrying import retried, retried_later
+from .saving import Saving
 from .streaming import Streaming
 
 
-class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streaming):
+class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing, Saving, Streaming):
     """Every operation of the protocol as a method. The blocking client returns the result, the async one
     an awaitable of it."""
 
@@ -42,6 +46,7 @@ class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streamin
         concurrent: bool | None = None,
         deadline: float | None = None,
         timeout: float | None = None,
+        idempotent: bool = False,
         on_output: OnOutput | None = None,
         on_progress: OnProgress | None = None,
     ) -> Any:
@@ -61,12 +66,15 @@ class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streamin
             deadline: seconds from when the kernel has it, after which it is stopped there.
             timeout: seconds to wait for the reply, then it is cancelled; None waits as long as the kernel
                 lives.
+            idempotent: it may run twice. Where its kernel is lost it is sent again, to that one or the next
+                behind this client, three times at most and within ``timeout``.
             on_output: gets each ``Output`` of the call, what it prints, logs or shows, while it runs.
             on_progress: gets ``(done, total, text)`` of its progress; a total of 0 is not known. True for
                 either shows it here: as text, as a notebook's display, as a bar.
 
         Raises:
             Cancelled, DeadlineExceeded, Interrupted: it was stopped.
+            KernelHung: it did not stop at its deadline; told within two seconds of it.
             RemoteError: the called code raised (also caught as the built-in it stands for).
             SnakeError: its other subclasses, see the protocol reference.
         """
@@ -74,11 +82,47 @@ class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streamin
         fields = call_fields(
             target, args, kwargs, store_as, returns, string_refs, call_id, concurrent, deadline
         )
+        if idempotent:
+            return self._retried("call", fields, session_id, timeout, on_output, on_progress)
         finish: Finish = self._in_session(session_id)._called
         if on_output is None and on_progress is None:
             return self._send("call", fields, finish, session_id, timeout)
         content, buffers, finish = self._encoded("call", fields, finish, session_id)
-        return self._listened("call", content, buffers, finish, Outputs(on_output, on_progress), timeout)
+        outputs = Outputs(on_output, on_progress)
+        if deadline is None:
+            return self._listened("call", content, buffers, finish, outputs, timeout)
+        return self._by_deadline(
+            lambda seconds: self._listened("call", content, buffers, finish, outputs, seconds),
+            deadline,
+            timeout,
+        )
+
+    def _retried(
+        self,
+        op: str,
+        fields: Mapping[str, Any],
+        session_id: str | None,
+        timeout: float | None,
+        on_output: OnOutput | None,
+        on_progress: OnProgress | None,
+    ) -> Any:
+        owner = self._in_session(session_id)
+        view = copy(owner)
+        view._is_idempotent = True
+
+        def send(left: float | None) -> Any:
+            # Encoded anew each time: what an encoded request lends or names ends with it.
+            content, buffers, finish = view._encoded(op, fields, owner._called, session_id)
+            outputs = outputs_of(on_output, on_progress)
+            if outputs is None:
+                return view._submit(op, content, buffers, finish, channel="shell", timeout=left)
+            return view._listened(op, content, buffers, finish, outputs, left)
+
+        def is_final() -> bool:
+            return view._link is None or view._link.is_over
+
+        retry = retried_later if self._is_async else retried
+        return retry(send, timeout, is_final)
 
     def submit(
         self,
@@ -115,11 +159,15 @@ class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streamin
         value: Any,
         *,
         ttl: float | None = None,
+        durable: bool = False,
         session_id: str | None = None,
         timeout: float | None = None,
     ) -> Any:
-        """Keep a value under a name, for ``ttl`` seconds or for ever; returns how many names there are."""
-        fields = {"id": id, "value": value, "ttl": ttl}
+        """Keep a value under a name, for ``ttl`` seconds or for ever; returns how many names there are.
+
+        ``durable``: it is also on the disk before this returns, where the kernel keeps a file of them.
+        """
+        fields = {"id": id, "value": value, "ttl": ttl, "durable": durable or None}
         return self._send("store", fields, field("stored_objects"), session_id, timeout)
 
     def retrieve(
@@ -331,10 +379,20 @@ class Operations(Cancelling, Inspecting, Lending, Programs, Publishing, Streamin
     # -- sessions ----------------------------------------------------------------------------------
 
     def create_session(
-        self, session_id: str | None = None, *, ttl: float | None = None, timeout: float | None = None
+        self,
+        session_id: str | None = None,
+        *,
+        ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
+        timeout: float | None = None,
     ) -> Any:
-        """Open a session and return its id; ``ttl`` in seconds, renewed by every use."""
-        fields = {"session_id": session_id, "ttl": ttl}
+        """Open a session and return its id.
+
+        Args:
+            ttl: in seconds, renewed by every use.
+            quota: what it may use: ``objects``, ``bytes``, ``calls``, ``concurrent``.
+        """
+        fields = {"session_id": session_id, "ttl": ttl, "quota": quota}
         return self._send("create_session", fields, field("session_id"), None, timeout)
 
     def close_session(self, session_id: str, *, timeout: float | None = None) -> Any:

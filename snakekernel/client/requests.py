@@ -48,6 +48,8 @@ class Requests(ABC):
     _keeper: Any = None
     #: Whether results are awaitables.
     _is_async = False
+    #: Whether what is sent through this view may run again in another kernel.
+    _is_idempotent = False
     #: How objects of some types go into requests, before every codec.
     _extra: Mapping[type, Callable[[Any, Any], Any]] | None = None
 
@@ -104,14 +106,21 @@ class Requests(ABC):
     ) -> Any:
         """Send a request of these fields; None among them is left out, but in those to be kept."""
         content, buffers, finish = self._encoded(op, fields, finish, session_id, keep_none)
-        return self._submit(
-            op,
-            content,
-            buffers,
-            finish,
-            channel=channel or ("control" if op in _ON_CONTROL else "shell"),
-            timeout=timeout,
+        channel = channel or ("control" if op in _ON_CONTROL else "shell")
+        deadline = fields.get("deadline")
+        if deadline is None:
+            return self._submit(op, content, buffers, finish, channel=channel, timeout=timeout)
+        return self._by_deadline(
+            lambda seconds: self._submit(op, content, buffers, finish, channel=channel, timeout=seconds),
+            deadline,
+            timeout,
         )
+
+    @abstractmethod
+    def _by_deadline(
+        self, submit: Callable[[float | None], Any], deadline: float, timeout: float | None
+    ) -> Any:
+        """Send a request that has a deadline by ``submit(timeout)``, and be told where it hangs."""
 
     def _encoded(
         self,
@@ -141,14 +150,27 @@ class Requests(ABC):
         if session_id is not None:
             content.setdefault("session_id", session_id)
         link = self._link
-        # A retry by call_id must not run in a kernel that was started since; a new request may.
-        epoch = None if link is None else link.last_epoch if "call_id" in content else link.epoch
+        epoch = None if link is None else link.epoch
+        if "call_id" in content and "epoch" not in content and link is not None:
+            epoch = self._epoch_of(content["call_id"])
         if epoch is not None:
             content.setdefault("epoch", epoch)
         functions = None if link is None else link.functions
         if functions is not None and functions.any and (call := functions.within()) is not None:
             content.setdefault("callback_call", call)
         return pack_json(content)
+
+    def _epoch_of(self, call_id: Any) -> str | None:
+        """The kernel process that a call of this id must run in, or None for any."""
+        link = self._link
+        if not isinstance(call_id, str):
+            # The kernel says what is wrong with it.
+            return None
+        if self._is_idempotent:
+            link.epochs.forget(call_id)
+        # A repetition must not run in a kernel that was started since.
+        first: str | None = link.epochs.first(call_id, link.epoch if self._is_idempotent else link.last_epoch)
+        return first
 
     # -- results -----------------------------------------------------------------------------------
 

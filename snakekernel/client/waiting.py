@@ -24,10 +24,11 @@ from .payload import Finish
 from .shield import Shield
 from .sleeper import Pipe, Sleeper
 from .unwanted import stop, unwanted
-from .watch import Watch
+from .watch import EVERY, Watch
 
 if TYPE_CHECKING:
     from .hearing import Outputs
+    from .launch import Launch
 
 #: Seconds after which one who sleeps looks whether the lead is free: an exception of a signal handler may
 #: have come just before the wake-up.
@@ -60,7 +61,7 @@ class Wait:
 class Turns:
     """Who reads the sockets of a link, and who waits. One for a client and all its views."""
 
-    def __init__(self, link: Link, manager: Any = None) -> None:
+    def __init__(self, link: Link, launch: Launch | None = None) -> None:
         self.link = link
         self._pipe = Pipe()
         #: Who leads holds it. A lock that knows its thread: a handler that breaks in must know it as well.
@@ -71,8 +72,10 @@ class Turns:
         self._to_call: deque[Future] = deque()
         self._sleeper = self._new_sleeper()
         self._watch = None
-        if manager is not None:
-            self._watch = Watch(manager, link.lock, self._sleeper.add, self._sleeper.remove)
+        if launch is not None:
+            sleeper = self._sleeper
+            self._watch = Watch(launch.manager, link.lock, sleeper.add, sleeper.remove, launch.stderr)
+            link.inquire = self._watch.inquire
 
     def _new_sleeper(self) -> Sleeper:
         return Sleeper((*self.link.descriptors(), self._pipe.descriptor))
@@ -278,15 +281,20 @@ class Turns:
             if left is not None and left <= 0:
                 return
             # Whoever used the sockets has read what was there: the descriptors tell of all that comes now.
-            ready = sleeper.sleep(left)
+            if (watch := self._watch) is None:
+                ready = sleeper.sleep(left)
+            else:
+                ready = sleeper.sleep(EVERY if left is None or left > EVERY else left)
+                if not ready:
+                    watch.look()
             # From here on it is awake: what it reads itself needs no wake-up.
             self._leader = None
             # Asked for now: a signal handler may have closed the client.
             if self._pipe.descriptor in ready:
                 self._pipe.drain()
-            if self._watch is not None and (ended := self._watch.descriptor) in ready:
+            if watch is not None and (ended := watch.descriptor) in ready:
                 link.pump()
-                if self._watch.ended(ended):
+                if watch.ended(ended):
                     link.fail(GONE)
 
     def _follow(self, future: Future, deadline: float | None) -> None:

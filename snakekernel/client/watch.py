@@ -1,4 +1,4 @@
-"""Tells when the process of a kernel that we started ends.
+"""Tells when the process of a kernel that we started ends, and what became of it.
 
 Rules: a lost connection says it as well, except where a child of the kernel lives on and holds its sockets
 open; the process itself cannot be mistaken. Where the platform has no descriptor of a process (Linux has),
@@ -10,11 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from typing import Any
+from typing import Any, Final
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from ..errors import KernelLost
+from ..errors import End, KernelLost
+from .ending import Process, Stderr, words
+from .sleeper import Sleeper
+
+#: Seconds between two looks at how large the kernel is and what it wrote, while somebody waits.
+EVERY: Final = 1.0
+#: Seconds from the loss of a connection within which the process that had it ends, if that was why.
+_MOMENT: Final = 0.25
 
 
 class Watch:
@@ -25,6 +32,7 @@ class Watch:
         lock: held while what is watched changes; threads share the client.
         register, unregister: add a descriptor to what the client sleeps on, and take it off; whoever sleeps
             calls ``ended`` when it becomes readable.
+        stderr: where the process writes its standard error, if that can be read.
     """
 
     def __init__(
@@ -33,13 +41,19 @@ class Watch:
         lock: AbstractContextManager[Any],
         register: Callable[[int], None],
         unregister: Callable[[int], object],
+        stderr: Stderr | None,
     ) -> None:
         self._manager = manager
         self._lock = lock
         self._register = register
         self._unregister = unregister
+        self._stderr = stderr
         self._pid: int | None = None
-        self._is_over = False
+        self._process: Process | None = None
+        #: What became of the process, once it has ended.
+        self._end: End | None = None
+        #: Whether this side killed it.
+        self.was_killed = False
         #: The descriptor watched, or -1.
         self.descriptor = -1
 
@@ -48,16 +62,22 @@ class Watch:
         provisioner = self._manager.provisioner
         pid = provisioner.pid if isinstance(provisioner, LocalProvisioner) else None
         if pid is not None and pid != self._pid:
-            self._watch(pid)
-        if self._is_over:
-            raise KernelLost("The kernel's process has ended; nothing was sent.")
+            self._watch(pid, provisioner.process)
+        if self._end is not None:
+            raise KernelLost.unsent(
+                f"The kernel's process has ended; nothing was sent.{words(self._end)}", self._end
+            )
 
-    def _watch(self, pid: int) -> None:
+    def _watch(self, pid: int, process: Any) -> None:
         with self._lock:
             if pid == self._pid:
                 # Another thread was quicker.
                 return
-            self._pid, self._is_over = pid, False
+            if self._pid is not None and self._stderr is not None:
+                # What the process before it wrote is not its.
+                self._stderr.last()
+            self._pid, self._end, self.was_killed = pid, None, False
+            self._process = Process(pid, process)
             descriptor = -1
             if hasattr(os, "pidfd_open"):
                 # Where it is gone already, or the system forbids it, the connection tells.
@@ -74,9 +94,31 @@ class Watch:
         with self._lock:
             if descriptor != self.descriptor:
                 return False
-            self._is_over = True
-            self.close()
+            self._note()
             return True
+
+    def inquire(self) -> End | None:
+        """What became of the process, where it has ended; waits a moment for one whose sockets are gone."""
+        with self._lock:
+            if self._end is None and self.descriptor >= 0 and Sleeper([self.descriptor]).sleep(_MOMENT):
+                self._note()
+            return self._end
+
+    def _note(self) -> None:
+        assert self._process is not None
+        end = self._process.end(
+            "" if self._stderr is None else self._stderr.last(), was_killed=self.was_killed
+        )
+        # A kernel that ends in order, whoever asked it to, ends with status 0.
+        self._end = end.asked_for() if end.exit_code == 0 or self._manager.shutting_down else end
+        self.close()
+
+    def look(self) -> None:
+        """Note how large the process is, and what it wrote."""
+        if self._process is not None and self.descriptor >= 0:
+            self._process.sample()
+        if self._stderr is not None:
+            self._stderr.look()
 
     def close(self) -> None:
         """Stop watching. Idempotent."""

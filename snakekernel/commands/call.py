@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 import msgspec
 
 from ..objects.secret_names import is_key_name
 from ..objects.target import Target
-from ..wire.errors import InvalidRequest
+from ..wire.errors import InvalidRequest, LimitExceeded, SnakeError
 from ..wire.model import NewName, Returns, Seconds
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
@@ -57,8 +59,8 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Resolve, decode, call, await, keep, describe: in this order, so that bad input calls nothing."""
-    if request.deadline is not None:
-        with scope.limited(request.deadline):
+    if request.deadline is not None or scope.account is not None:
+        with _bounds(request, scope):
             return await run(msgspec.structs.replace(request, deadline=None), scope)
     target = scope.target(request.target)
     scope.label = request.target
@@ -91,7 +93,10 @@ async def run(request: Request, scope: Scope) -> Reply:
     scope.produced = result
     stored_as = request.store_as
     if stored_as is not None:
-        scope.put(stored_as, result)
+        try:
+            scope.put(stored_as, result, at="$.store_as")
+        except LimitExceeded as error:
+            raise _not_kept(error, result, scope) from None
     if request.returns in REFERENCES:
         reply = reference(scope, result, request.returns, stored_as)
         if stored_as is None and type(reply["value"]) is dict:
@@ -99,6 +104,33 @@ async def run(request: Request, scope: Scope) -> Reply:
     else:
         reply = scope.result(result, request.returns, preview=stored_as is not None)
     return Reply(result=reply, stored_as=stored_as, target=request.target)
+
+
+@contextmanager
+def _bounds(request: Request, scope: Scope) -> Iterator[None]:
+    """The bounds of a call, within which it has none: it is counted, and stopped at its deadline."""
+    account, deadline = scope.account, request.deadline
+    with (
+        nullcontext() if account is None else account.call(),
+        nullcontext() if deadline is None else scope.limited(deadline),
+    ):
+        if account is not None and request.store_as is not None:
+            scope.runtime.store.check_room(scope.space, request.store_as, at="$.store_as")
+        scope.account = None
+        try:
+            yield
+        finally:
+            scope.account = account
+
+
+def _not_kept(error: LimitExceeded, result: Any, scope: Scope) -> LimitExceeded:
+    """The error of a call that ran, and whose result found no room: it says so, and what the result was."""
+    try:
+        shown = scope.result(result, "preview")
+    except SnakeError:  # the object's own code fails, or was stopped
+        shown = scope.kind(result)
+    message = f"The call ran, and its result was not kept. {error.message}"
+    return LimitExceeded(message, at=error.at, reply={"result": shown})
 
 
 async def _streamed(

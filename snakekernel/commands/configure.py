@@ -35,6 +35,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     config = scope.decode_fields(request.config, at="$.config")
     framework = scope.runtime.frameworks.get(name)
     if framework is not None:
+        scope.runtime.policy.check(f"{name}.configure", "$.framework")
         message = scope.invoke(framework.configure, (config, scope), at="$.config", trusted=True)
         return Reply(message=message)
     try:

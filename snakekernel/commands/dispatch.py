@@ -8,9 +8,9 @@ fail: a reply that has no JSON form becomes an error reply.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
@@ -27,12 +27,12 @@ from ..wire.errors import (
     Unserializable,
 )
 from ..wire.frame import Frame, check_buffers, pack_json, unpack_object
-from ..wire.model import Reply
+from ..wire.model import Reply, Request
 from ..wire.names import PROTOCOL_VERSION, Door, op_of, reply_type, request_type
 from .command import Command
 from .failures import content_of, from_our_bug, from_user_code
 from .interrupts import Interrupts, stopped
-from .outcomes import Packed, Pending
+from .outcomes import Packed, Slot, digest_of, let_go
 from .reading import to_request
 from .requester import Requester
 from .runtime import Runtime
@@ -68,11 +68,13 @@ class Run:
 
     __slots__ = (
         "_door",
-        "_owns",
         "_replay",
         "_requester",
+        "_slot",
         "_tell",
         "_work",
+        "asked",
+        "began",
         "call_id",
         "frame",
         "interrupts",
@@ -96,14 +98,17 @@ class Run:
         self.runtime = runtime
         self.op = op_of(frame.msg_type)
         self.reply_type = reply_type(self.op)
+        #: For the audit: what was asked, once that can be read, and when, by ``monotonic``.
+        self.asked: Request | None = None
+        self.began: float | None = None
         self._door = door
         self._tell = tell
         self._requester = requester
         self.task: Task | None = None
         self.interrupts = interrupts or Interrupts()
-        self._owns: str | None = None
-        #: The call id that this request is the first with.
+        #: The call id that this request is the first with, and where its outcome is kept.
         self.call_id: str | None = None
+        self._slot: Slot | None = None
         self._replay: Packed | None = None
         self._work: Coroutine[Any, Any, Outcome] | None = None
 
@@ -140,9 +145,11 @@ class Run:
         runtime.requests_handled += 1
         session = scope = None
         is_done = False
+        if runtime.audit is not None:
+            self.began = monotonic()
         try:
             command = self._command()
-            request = to_request(frame.content, command.request)
+            request = self.asked = to_request(frame.content, command.request)
             if request.callback_call is not None and self._door != "callback":
                 raise NotFound(
                     "No call of a function of this client's waits by that id; requests made within one go "
@@ -157,10 +164,10 @@ class Run:
             if frame.buffers or frame.metadata != b"{}":
                 frame = self._receive()
             if request.call_id is not None and command.idempotent:
-                self._replay = await self._first_outcome(request.call_id)
+                concurrent = getattr(request, "concurrent", False)
+                self._replay = await self._first_outcome(request.call_id, concurrent=concurrent)
                 if self._replay is not None:
                     return Outcome({}, [])
-                self._owns = self.call_id = request.call_id
             if self.interrupts.reason is not None:
                 # Before it began.
                 raise stopped(self.interrupts.reason)
@@ -227,19 +234,30 @@ class Run:
             self.frame = frame = msgspec.structs.replace(frame, buffers=buffers)
         return frame
 
-    async def _first_outcome(self, call_id: str) -> Packed | None:
-        found = self.runtime.outcomes.begin(call_id, self.frame)
-        if not isinstance(found, Pending):
-            return found
-        if self._door not in ("shell", "subshell"):
-            raise OutcomeUnknown(f"Call {call_id!r} is still running; ask again later.", at="$.call_id")
-        # On a thread of its own: this one's loop may be what the first request waits for.
-        failed = await suspend(asyncio.to_thread(found.done.wait))
-        if isinstance(failed, Failed):
-            if isinstance(failed.error, SnakeError):
-                raise failed.error
-            raise from_user_code(failed.error, reason=self.interrupts.reason)
-        return found.packed
+    async def _first_outcome(self, call_id: str, *, concurrent: bool) -> Packed | None:
+        """The outcome of the first request of this id; None where that is this one.
+
+        ``concurrent``: others are served on the main shell while it is waited for.
+        """
+        slot = Slot(self.op, digest_of(self.frame))
+        # Noted before it is anybody's first: an interrupt may strike between any two lines, and whoever
+        # waits for this one is told all the same.
+        self.call_id, self._slot = call_id, slot
+        first = self.runtime.outcomes.begin(call_id, slot)
+        if first is slot:
+            return None
+        self.call_id = self._slot = None
+        if not first.is_over:
+            if self._door not in ("shell", "subshell"):
+                raise OutcomeUnknown(f"Call {call_id!r} is still running; ask again later.", at="$.call_id")
+            failed = await suspend(first.ended(), concurrent)
+            if isinstance(failed, Failed):
+                if isinstance(failed.error, SnakeError):
+                    raise failed.error
+                raise from_user_code(failed.error, reason=self.interrupts.reason)
+        if first.packed is None:
+            raise let_go(call_id)
+        return first.packed
 
     def _command(self) -> Command:
         op, runtime = self.op, self.runtime
@@ -259,17 +277,31 @@ class Run:
 
     def pack(self, outcome: Outcome, *, output: int = 0) -> Packed:
         """The reply's bytes; ``output`` is how many iopub messages the request produced."""
-        if self._replay is not None:
-            return self._replay
+        packed = self._replay or self._pack(outcome, output)
+        if self.runtime.audit is not None:
+            self.runtime.audit.request(self, outcome.content, packed)
+        return packed
+
+    @property
+    def door(self) -> Door:
+        """Where it came in."""
+        return self._door
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether it got the outcome of an earlier request."""
+        return self._replay is not None
+
+    def _pack(self, outcome: Outcome, output: int) -> Packed:
         try:
             packed = self._packed(outcome.content, outcome.buffers, output)
         except (TypeError, ValueError, AttributeError, OverflowError, RecursionError, MemoryError) as error:
             # Only a plugin's own reply can hold what JSON cannot; the caller still gets one.
             failure = Unserializable(f"The reply has no JSON form: {error}", fault="kernel")
             packed = self._packed(content_of(failure), [], output)
-        if self._owns is not None:
-            self.runtime.outcomes.end(self._owns, packed)
-            self._owns = None
+        if self._slot is not None and self.call_id is not None:
+            self.runtime.outcomes.end(self.call_id, self._slot, packed)
+            self._slot = None
         return packed
 
     def _packed(self, content: Reply | dict[str, Any], buffers: list[memoryview], output: int) -> Packed:

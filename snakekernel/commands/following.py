@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from .. import inspection
 from ..inspection.task import Task
+from ..objects.policy import Walk
 from ..objects.target import NeedsCode, UserCodeRaised, follow, follow_static
 from ..wire.errors import SnakeError, Unresolvable
 
@@ -13,13 +14,16 @@ from ..wire.errors import SnakeError, Unresolvable
 _PATIENCE: Final = 2.0
 
 
-def follow_beside(obj: Any, steps: tuple[Any, ...], *, at: str, task: Task | None) -> Any:
+def follow_beside(
+    obj: Any, steps: tuple[Any, ...], *, at: str, task: Task | None, walk: Walk | None = None
+) -> Any:
     """The object that steps lead to, by plain reading; where that ends a task asks the objects.
 
     Raises NeedsCode where there is no task, else as ``follow``, and Unresolvable where that takes too long.
     """
+    beginning = None if walk is None else walk.copy()
     try:
-        return follow_static(obj, steps, at=at, part_of=inspection.part_of)
+        return follow_static(obj, steps, at=at, part_of=inspection.part_of, judge=walk)
     except NeedsCode:
         if task is None:
             raise
@@ -27,7 +31,7 @@ def follow_beside(obj: Any, steps: tuple[Any, ...], *, at: str, task: Task | Non
 
     def ask() -> Any:
         try:
-            return follow(obj, steps, at=at)
+            return follow(obj, steps, at=at, judge=beginning)
         except (SnakeError, UserCodeRaised) as error:
             refused.append(error)
             return None

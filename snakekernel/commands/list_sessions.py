@@ -15,7 +15,9 @@ class Request(BaseRequest, frozen=True, kw_only=True):
 
 
 class Reply(BaseReply, kw_only=True):
-    """Each with ``session_id``, ``created``, ``last_used``, ``expires_at``, ``ttl``, ``stored_objects``."""
+    """Each with ``session_id``, ``created``, ``last_used``, ``expires_at``, ``ttl``, ``stored_objects``,
+    ``quota`` and ``use``: ``objects``, ``bytes``, ``calls``, ``concurrent``; null where there is no quota.
+    """
 
     sessions: list[dict[str, Any]]
     count: int
@@ -31,6 +33,8 @@ async def run(request: Request, scope: Scope) -> Reply:
             "expires_at": session.expires_at,
             "ttl": session.ttl,
             "stored_objects": scope.runtime.store.counts(session.space),
+            "quota": None if session.account is None else session.account.quota.bounds(),
+            "use": None if session.account is None else session.account.use(),
         }
         for session in scope.runtime.sessions.sessions()
         if request.session_id in (None, session.id)

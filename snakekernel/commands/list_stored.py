@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import msgspec
 
 from .. import inspection
+from ..objects.entries import Entry
 from ..objects.provenance import made_by
 from ..objects.secret_names import MASK
-from ..objects.store import Entry
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
 from .command import Command

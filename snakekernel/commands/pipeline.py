@@ -26,7 +26,8 @@ from .command import Command
 from .failures import content_of
 from .interrupts import Interrupts, stopped
 from .reading import to_request
-from .scope import NO_RESULT, Scope
+from .resolving import NO_RESULT
+from .scope import Scope
 
 _OF_THE_WHOLE: Final = frozenset({"session_id", "call_id", "epoch", "lease", "callback_call"})
 #: A step without these is a call as it stands, and most are.

@@ -24,9 +24,10 @@ class Reply(BaseReply, kw_only=True):
 
 async def run(request: Request, scope: Scope) -> Reply:
     """Rename within one namespace."""
-    scope.runtime.store.rename(
-        scope.space, request.id, request.to, writer=scope.writer, now=scope.now, by=scope.maker
-    )
+    with scope.runtime.durable.renaming(scope.space, request.id, request.to):
+        scope.runtime.store.rename(
+            scope.space, request.id, request.to, writer=scope.writer, now=scope.now, by=scope.maker
+        )
     return Reply(message=f"Object {request.id!r} is now {request.to!r}")
 
 

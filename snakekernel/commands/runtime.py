@@ -14,16 +14,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .. import inspection
+from ..durable.kept import Durable
 from ..inspection.variables import variables
 from ..inspection.watches import Seen, StoredName, Watches
 from ..memory.attachments import Attachments
 from ..memory.publications import Publications
+from ..objects.entries import Entry
 from ..objects.leases import Leases
 from ..objects.policy import TargetPolicy
+from ..objects.quotas import Account
 from ..objects.secrets import Secrets
 from ..objects.sessions import Session, SessionTable
-from ..objects.store import Entry, Store
+from ..objects.store import Store
 from ..values import Limits
+from .audit import Audit
 from .callbacks import Callbacks
 from .command import Command
 from .flow import Flows
@@ -107,11 +111,17 @@ class Runtime:
     sessions: SessionTable
     secrets: Secrets = field(default_factory=Secrets)
     policy: TargetPolicy = field(default_factory=TargetPolicy)
+    #: Of the kernel-wide namespace; None where it has no quota.
+    account: Account | None = None
+    #: Told of each request as it ends; None where nobody asks.
+    audit: Audit | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
     #: Shared memory with the clients that attached.
     attachments: Attachments = field(default_factory=Attachments)
     #: What was published for other kernels.
     publications: Publications = field(default_factory=Publications)
+    #: The objects that are also on the disk.
+    durable: Durable = field(default_factory=Durable)
     #: What clients hold for as long as they are heard of.
     leases: Leases = field(default_factory=Leases)
     #: The streams under way.
@@ -142,6 +152,8 @@ class Runtime:
     cancel: Callable[[str | None, str | None, str], State | Coroutine[Any, Any, State]] = (
         lambda msg_id, call_id, sender: "unknown"
     )
+    #: Whether a request with this call id has come and waits for its turn.
+    waits: Callable[[str], bool] = lambda call_id: False
     #: Has a request stopped after so many seconds; what it returns calls that off.
     stop_after: Callable[[Interrupts, float], Callable[[], None]] = lambda interrupts, seconds: lambda: None
     started: float = 0.0
@@ -151,6 +163,9 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self.started = self.clock()
+        self.sessions.on_account = self.store.open_account
+        if self.account is not None:
+            self.store.open_account(None, self.account)
 
     @cached_property
     def orders(self) -> inspection.Orders:
@@ -186,7 +201,10 @@ class Runtime:
     def forget(self, session: Session, *, writer: str) -> int:
         """Clear what is left of a session that is over; returns how many objects there were."""
         self.publications.clear(session.space)
-        return self.store.clear(session.space, writer=writer)
+        with self.durable.together():
+            count = self.store.clear(session.space, writer=writer)
+        self.store.close_account(session.space)
+        return count
 
     def expire(self, now: float) -> None:
         """Clean up the sessions and entries whose time ended."""
@@ -195,7 +213,8 @@ class Runtime:
             return
         for session in self.sessions.expire(now):
             self.forget(session, writer="expiry")
-        self.store.expire(now)
+        with self.durable.together():
+            self.store.expire(now)
 
     def next_expiry(self) -> float | None:
         """When ``expire`` next has something to do, or None."""

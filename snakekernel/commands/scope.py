@@ -10,21 +10,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from .. import inspection
 from ..inspection.task import Task
+from ..objects.entries import Entry, Space
 from ..objects.provenance import Maker
 from ..objects.sessions import Session
 from ..objects.static import module_name, type_name
-from ..objects.store import Entry, Space
-from ..objects.target import (
-    Target,
-    UserCodeRaised,
-    follow,
-    parse,
-    resolve_import,
-)
+from ..objects.target import Target, parse
 from ..values import PLAIN, Callback, Decoder, Published
 from ..values.published import opened
 from ..wire.errors import (
@@ -32,27 +26,22 @@ from ..wire.errors import (
     SessionExpired,
     SnakeError,
     UnknownOperation,
-    Unresolvable,
     Unsupported,
 )
-from ..wire.model import Reply, Request
+from ..wire.model import Reply
 from ..wire.names import Door
 from ..wire.path import Ref, Step
 from .calling import caller
 from .failures import from_user_code
-from .following import follow_beside
 from .interrupts import Interrupts, stopped
 from .reading import to_request
 from .requester import Requester
+from .resolving import owner_of, resolve, step_result
 from .results import result
 from .runtime import Runtime
 from .suspending import Failed, suspend
 
 T = TypeVar("T")
-
-
-#: Stands among ``Scope.results`` for a step that failed.
-NO_RESULT: Final = object()
 
 
 class Scope:
@@ -77,6 +66,7 @@ class Scope:
         "_received",
         "_run",
         "_task",
+        "account",
         "buffers",
         "client",
         "door",
@@ -125,6 +115,8 @@ class Scope:
         self._task: Task | None = None
         self.static = door == "control"
         self.session = session
+        #: What is counted against a quota; None where there is none.
+        self.account = runtime.account if session is None else session.account
         self.writer = writer
         self.sender = sender
         self.interrupts = interrupts or Interrupts()
@@ -175,21 +167,25 @@ class Scope:
 
     # -- names and objects -------------------------------------------------------------------------
 
-    def put(self, name: str, obj: Any, *, ttl: float | None = None) -> Entry:
-        """Store an object in this request's namespace; raises SessionExpired where that was closed."""
-        self._check_open()
+    def put(self, name: str, obj: Any, *, ttl: float | None = None, at: str = "$.id") -> Entry:
+        """Store an object in this request's namespace.
+
+        Raises SessionExpired where that was closed, and LimitExceeded where it has no room.
+        """
+        self.check_open()
         return self.runtime.store.put(
-            self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl, by=self.maker
+            self.space, name, obj, writer=self.writer, now=self.now, ttl=ttl, by=self.maker, at=at
         )
 
-    def put_anonymous(self, obj: Any) -> Entry:
+    def put_anonymous(self, obj: Any, *, at: str = "$.returns") -> Entry:
         """Store an object under a fresh anonymous name."""
-        self._check_open()
+        self.check_open()
         return self.runtime.store.put_anonymous(
-            self.space, obj, writer=self.writer, now=self.now, by=self.maker
+            self.space, obj, writer=self.writer, now=self.now, by=self.maker, at=at
         )
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise SessionExpired where this request's session was closed."""
         if self.session is not None and self.session.closed:
             raise SessionExpired(
                 f"The session {self.session.id!r} was closed while this request ran.", at="$.session_id"
@@ -224,31 +220,12 @@ class Scope:
         return {"item": self.decode(part, at=at)}
 
     def resolve(self, target: Target, *, at: str = "$.target") -> Any:
-        """The object a target names; what user code raises on the way becomes an error reply."""
-        try:
-            if target.root == "import":
-                self.runtime.policy.check(target.text, at)
-                with self.interrupts:
-                    # A task imports nothing either: that belongs on the main thread.
-                    obj = resolve_import(target.name, at=at, static=self.static or self.is_task)
-            elif target.root == "stored":
-                obj = self.entry(target.name, at=at).obj
-            elif target.root == "step":
-                obj = self._step_result(int(target.name), at)
-            else:
-                namespace = self.runtime.user_namespace()
-                if target.name not in namespace:
-                    raise Unresolvable(f"The notebook has no variable {target.name!r}.", at=at)
-                obj = namespace[target.name]
-            if not target.steps:
-                return obj
-            if self.static or self.is_task:
-                task = self.task if self.is_task else None
-                return follow_beside(obj, target.steps, at=at, task=task)
-            with self.interrupts:
-                return follow(obj, target.steps, at=at)
-        except (UserCodeRaised, KeyboardInterrupt) as error:
-            raise from_user_code(error, at=at, reason=self.interrupts.reason) from None
+        """The object a target names; see ``resolving``."""
+        return resolve(self, target, at=at)
+
+    def owner_of(self, target: Target, *, at: str = "$.target") -> Any:
+        """The object whose attribute or item the target's last step names."""
+        return owner_of(self, target, at=at)
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -299,19 +276,9 @@ class Scope:
         return self.resolve(Target("stored", ref.id, ref.steps), at=self._at)
 
     def _referenced_step(self, step: Step) -> Any:
-        if not step.steps:
-            return self._step_result(step.index, self._at)
+        if not step.steps and not self.runtime.policy.is_set:
+            return step_result(self, step.index, self._at)
         return self.resolve(Target("step", str(step.index), step.steps), at=self._at)
-
-    def _step_result(self, index: int, at: str) -> Any:
-        if not 0 <= index < len(self.results):
-            raise InvalidRequest(
-                f"$step {index} names no earlier step; {len(self.results)} have a result.", at=at
-            )
-        found = self.results[index]
-        if found is NO_RESULT:
-            raise InvalidRequest(f"Step {index} failed and has no result.", at=at)
-        return found
 
     def _function(self, callback: Callback) -> Callable[..., Any]:
         callbacks = self.runtime.callbacks
@@ -429,9 +396,3 @@ class Scope:
         request = to_request(content, command.request)
         self.op, self.label = op, None
         return await command.run(request, self)
-
-    def refuse(self, request: Request, *fields: str) -> None:
-        """Raise Unsupported where the request uses a field that this build does not serve yet."""
-        for field in fields:
-            if getattr(request, field) not in (None, False):
-                raise Unsupported(f"This build does not serve {field!r} yet.", at=f"$.{field}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..objects.target import Target, assign
+from ..objects.target import assign
 from ..wire.errors import InvalidRequest
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
@@ -31,15 +31,16 @@ async def run(request: Request, scope: Scope) -> Reply:
     target = scope.target(request.target)
     if target.root == "import" or (target.root == "step" and not target.steps):
         raise InvalidRequest("set assigns below stored or user, or a part of a step's result.", at="$.target")
+    scope.runtime.policy.walk(target, "$.target")
     value = scope.decode(request.value, at="$.value")
     scope.check_all_buffers_used()
     if target.steps:
-        owner = scope.resolve(Target(target.root, target.name, target.steps[:-1]))
+        owner = scope.owner_of(target)
         scope.invoke(
             assign, (owner, target.steps[-1], value), {"at": "$.target"}, at="$.target", trusted=True
         )
     elif target.root == "stored":
-        scope.put(target.name, value)
+        scope.put(target.name, value, at="$.target")
     else:
         scope.runtime.user_namespace()[target.name] = value
     return Reply(message=f"{target} set")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..wire.model import Name
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
@@ -26,12 +28,13 @@ async def run(request: Request, scope: Scope) -> Reply:
     """Put the same object into another namespace."""
     runtime = scope.runtime
     obj = scope.entry(request.id).obj
+    given: dict[str, Any] = {"writer": scope.writer, "now": scope.now, "by": scope.maker, "at": "$.to"}
     if request.to is None:
-        runtime.store.put(None, request.id, obj, writer=scope.writer, now=scope.now, by=scope.maker)
+        runtime.store.put(None, request.id, obj, **given)
         return Reply(message=f"Object {request.id!r} is now kernel-wide")
     session = runtime.sessions.lease(request.to, now=scope.now, create=False, at="$.to")
     try:
-        runtime.store.put(session.space, request.id, obj, writer=scope.writer, now=scope.now, by=scope.maker)
+        runtime.store.put(session.space, request.id, obj, **given)
     finally:
         runtime.release(session)
     return Reply(message=f"Object {request.id!r} is now in session {request.to!r}")

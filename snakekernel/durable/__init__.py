@@ -1,1 +1,1 @@
-"""Objects kept on disk: checkpoints, signed with their owner's key."""
+"""Objects kept on disk: SQLite files, signed with their owner's key."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from snakekernel import inspection
-from snakekernel.objects.store import Entry
+from snakekernel.objects.entries import Entry
 
 #: A stored name: the session it belongs to, or None, and the name.
 StoredName = tuple[str | None, str]

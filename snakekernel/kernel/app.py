@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import json
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
-from traitlets import Dict, Integer, TraitError, Type, Unicode, default
+from traitlets import Bool, Dict, Integer, TraitError, Type, Unicode, default
 
 from . import threads
+from .confined import GivenHeartbeat, settle
 from .fence import guard
 from .kernel import SnakeKernel
 from .lane import LaneLoop, LaneSelector
 from .limits import set_limits
+
+#: Bytes of the longest subscription.
+_SMALL: Final = 64 << 10
 
 
 class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no types that mypy can follow
@@ -33,6 +40,8 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
 
     #: Of the main loop, where that is ours.
     selector: LaneSelector | None = None
+    #: Descriptors of sockets that listen already, by their ports.
+    given: Mapping[int, int] = MappingProxyType({})
 
     limits = Dict(
         key_trait=Unicode(),
@@ -48,6 +57,20 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         except ValueError as error:
             raise TraitError(f"SNAKEKERNEL_LIMITS is no JSON: {error}") from None
         return found
+
+    max_frame_bytes = Integer(
+        4 << 30,
+        min=1 << 20,
+        help="Bytes of one part of a message that may be sent to the kernel. The connection of who announces "
+        "more is closed before any memory is taken.",
+    ).tag(config=True)
+
+    identity_handover = Bool(
+        True,
+        help="Whether a client that connects under the identity of a connected one takes its place and gets "
+        "its replies. Without the key, on plain TCP, that is theft; off, the second one is not heard. But a "
+        "stock client that connects again at once may be the second for a moment, and has to do it anew.",
+    ).tag(config=True)
 
     # As stock, but named by a string it would be imported at every start.
     blocking_class = Type(klass=object)
@@ -66,6 +89,7 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
     def initialize(self, argv: Any = None) -> None:
         """Undo what a parent may have left us with, then start as ipykernel does."""
         guard()
+        self.given = settle()
         if sys.platform != "win32":
             # Some launchers block SIGINT, and children inherit the mask: interrupts would be lost.
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -84,7 +108,31 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
             # At its high-water mark a ROUTER drops what it sends. Replies are as many as requests and items
             # as many as were granted, so what waits for a slow client is bounded by that client.
             s.sndhwm = 0
+            s.maxmsgsize = self.max_frame_bytes
+        else:
+            # Nothing but subscriptions and heartbeats comes there.
+            s.maxmsgsize = _SMALL
+        if port in self.given:
+            s.setsockopt(zmq.USE_FD, self.given[port])
         return super()._bind_socket(s, port)
+
+    def init_heartbeat(self) -> None:
+        """As stock; on its given socket where there is one."""
+        if self.hb_port not in self.given:
+            super().init_heartbeat()
+            return
+        keys = {"curve_publickey": self.curve_publickey, "curve_secretkey": self.curve_secretkey}
+        # In a context of its own, as stock: the interpreter's lock must not keep it from answering.
+        self.heartbeat = GivenHeartbeat(zmq.Context(), (self.transport, self.ip, self.hb_port), **keys)
+        self.heartbeat.descriptor = self.given[self.hb_port]
+        self.heartbeat.start()
+
+    def init_sockets(self) -> None:
+        """As stock, which lets identities be taken over."""
+        super().init_sockets()
+        if not self.identity_handover:
+            for socket in (self.shell_socket, self.stdin_socket, self.control_socket):
+                socket.router_handover = 0
 
     def close(self) -> None:
         """As stock; the lane lets go of the shell socket first."""
@@ -94,6 +142,12 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
                 lane.stop()
         finally:
             super().close()
+
+    def patch_io(self) -> None:
+        """As stock, and have a crash tell where it was; stock leaves that to whoever knows of it."""
+        super().patch_io()
+        # Where the process's own go: the descriptor of that number leads to a thread that has crashed too.
+        faulthandler.enable(getattr(sys.stderr, "_original_stdstream_copy", 2))
 
     def init_iopub(self, context: Any) -> None:
         """As stock; the thread that publishes is not taken for ended while it runs."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..inspection.watches import Seen
-from ..objects.store import Change
+from ..objects.entries import Change
 
 INTERVAL: Final = 0.05
 _MOST: Final = 1_000
@@ -24,13 +24,16 @@ class ChangeFeed:
     Args:
         schedule: runs a function after that many seconds, callable from any thread.
         publish: sends the content of one ``snake_changed``.
+        follow: told of each change at once, on the thread that made it.
     """
 
     def __init__(
         self,
         schedule: Callable[[float, Callable[[], None]], None],
         publish: Callable[[dict[str, Any]], None],
+        follow: Callable[[Change], None] = lambda change: None,
     ) -> None:
+        self._follow = follow
         self._schedule = schedule
         self._publish = publish
         self._lock = threading.Lock()
@@ -43,6 +46,7 @@ class ChangeFeed:
 
     def __call__(self, change: Change) -> None:
         """A name changed."""
+        self._follow(change)
         with self._lock:
             self._pending.append(change)
             if self._scheduled:

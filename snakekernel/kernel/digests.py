@@ -2,14 +2,22 @@
 
 Rules: two generations. When the younger is full it becomes the older, and the older is let go; so the newest
 ``size / 2`` to ``size`` signatures are known, each at the same cost. Stock keeps one set and culls it by a
-random sample, for which the kernel stands still every few thousand messages.
+random sample, for which the kernel stands still every few thousand messages. With a file they are known to
+the kernel's next process, too. Only signatures that were found right are added: others would push these out.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
+from binascii import a2b_hex
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+from .seen import SIZE, SeenFile
+
+#: Of the hexadecimal digits, as many as are looked at.
+_DIGITS: Final = 2 * SIZE
 
 
 class Digests(set[bytes]):
@@ -21,15 +29,46 @@ class Digests(set[bytes]):
         self._lock = threading.Lock()
         self._younger: set[bytes] = set()
         self._older: set[bytes] = set()
+        self._places = itertools.count()
+        self._file: SeenFile | None = None
+
+    @property
+    def generation(self) -> int:
+        """How many are known at least, once there were as many."""
+        return self._generation
+
+    def outlive(self, file: SeenFile) -> None:
+        """Know what the file tells of earlier processes, and write down what comes from now on."""
+        places = dict(file.digests(file.younger))
+        self._younger.update(places.values())
+        self._older.update(digest for _, digest in file.digests(1 - file.younger))
+        self._places = itertools.count(max(places, default=-1) + 1)
+        self._file = file
 
     def add(self, signature: bytes) -> None:
         """Remember a signature."""
-        if len(self._younger) >= self._generation:
+        self.take(signature)
+
+    def take(self, signature: bytes) -> bool:
+        """Remember a signature; whether it was new."""
+        digest = a2b_hex(signature[:_DIGITS])
+        if digest in self._younger or digest in self._older:
+            return False
+        place = next(self._places)
+        if place >= self._generation:
             with self._lock:
                 # Asked again: another thread may have come first.
-                if len(self._younger) >= self._generation:
+                place = next(self._places)
+                if place >= self._generation:
+                    if self._file is not None:
+                        self._file.turn()
                     self._older, self._younger = self._younger, set()
-        self._younger.add(signature)
+                    self._places = itertools.count(1)
+                    place = 0
+        self._younger.add(digest)
+        if self._file is not None:
+            self._file.keep(place, digest)
+        return True
 
     def update(self, *others: Iterable[bytes]) -> None:
         """Remember all of these."""
@@ -38,10 +77,15 @@ class Digests(set[bytes]):
                 self.add(signature)
 
     def __contains__(self, signature: Any) -> bool:
-        return signature in self._younger or signature in self._older
+        try:
+            digest = a2b_hex(signature[:_DIGITS])
+        except ValueError:
+            # No signature at all.
+            return False
+        return digest in self._younger or digest in self._older
 
     def __len__(self) -> int:
         return len(self._younger) + len(self._older)
 
     def __iter__(self) -> Any:
-        return iter([*self._older, *self._younger])
+        return (digest.hex().encode() for digest in (*self._older, *self._younger))

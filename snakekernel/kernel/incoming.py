@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from ..wire.frame import DELIMITER, unpack_any_header
+from ..wire.frame import DELIMITER, BadFrame, unpack_any_header
 from ..wire.names import is_ours
 
 _OURS: Final = b'"snake_'
@@ -46,7 +46,7 @@ class Incoming(NamedTuple):
 
 
 def split(msg: Sequence[Any], at: int | None = None) -> Incoming | None:
-    """Take a message apart, if it is one of ours; raises BadFrame for a broken header.
+    """Take a message apart, if it is one of ours; raises BadFrame where it is broken.
 
     Args:
         msg: zmq frames, or bytes in the place of all but the buffers.
@@ -55,10 +55,10 @@ def split(msg: Sequence[Any], at: int | None = None) -> Incoming | None:
     if at is None:
         at = next((i for i, p in enumerate(msg) if len(p) == len(DELIMITER) and p.bytes == DELIMITER), -1)
         if at < 0:
-            return None
+            raise BadFrame("there is no delimiter")
         msg = [*(part.bytes for part in msg[: at + 6]), *msg[at + 6 :]]
     if len(msg) < at + 6:
-        return None
+        raise BadFrame("there are too few parts")
     packed = msg[at + 2]
     if _OURS not in packed and _ESCAPED not in packed:
         return None

@@ -17,8 +17,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ipykernel.subshell_manager import UnknownSubshellError
-from traitlets import Bool, Float, Integer, List, Unicode
+from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 
+from .. import inspection
 from .._version import __version__
 from ..commands.dispatch import Outcome, Run
 from ..commands.outcomes import Packed
@@ -28,6 +29,7 @@ from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES
 from ..memory.publications import Publications
 from ..objects.policy import TargetPolicy
+from ..objects.quotas import Account, Quota
 from ..objects.secrets import Secrets
 from ..objects.sessions import SessionTable
 from ..objects.store import Store
@@ -36,6 +38,7 @@ from ..wire.frame import BadFrame
 from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from . import threads
 from .activity import Activities
+from .audit import audit_cells, audit_of
 from .awaiting import awaited
 from .callbacks import Callbacks
 from .changes import ChangeFeed
@@ -47,6 +50,7 @@ from .dropping import Dropping
 from .expiry import Expiry
 from .incoming import Incoming, split
 from .inspector import Inspector
+from .keeping import KeepsObjects, restore_all
 from .lane import Lane, LaneSelector, unusable
 from .leasing import Leasing
 from .magics import StoredMagics
@@ -67,7 +71,7 @@ from .watching import Watching
 T = TypeVar("T")
 
 
-class SnakeKernel(AnswersForStored, DebuggerOnDemand):
+class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
     """A Python notebook kernel that also serves the snake protocol."""
 
     implementation = "snakekernel"
@@ -78,6 +82,16 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     ).tag(config=True)
     max_sessions = Integer(10_000, help="How many sessions there may be at once.").tag(config=True)
     max_objects = Integer(1_000_000, help="How many objects may be stored at once.").tag(config=True)
+    session_quota = Dict(
+        key_trait=Enum(Quota.__struct_fields__),
+        value_trait=Integer(min=0),
+        help='What each session may use: {"objects": 1000, "bytes": 10**9, "calls": 10**6, "concurrent": 4}.',
+    ).tag(config=True)
+    kernel_quota = Dict(
+        key_trait=Enum(Quota.__struct_fields__),
+        value_trait=Integer(min=0),
+        help="What the kernel-wide namespace may use, as for session_quota.",
+    ).tag(config=True)
     auto_sessions = Bool(
         True, help="Whether naming an unknown session in call, store or pipeline opens it."
     ).tag(config=True)
@@ -88,6 +102,9 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
     ).tag(config=True)
     deny_targets = List(
         Unicode(), [], help="Shell patterns of importable targets that may not be called."
+    ).tag(config=True)
+    audit_log = Unicode(
+        "", help="File that gets a line of JSON for each request and each cell; empty for none."
     ).tag(config=True)
 
     fast_lane = Bool(
@@ -131,10 +148,13 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.envelope: Any = self.session
         self._own_shell: Any = self.shell
         if self.session is not None:
-            KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+            session = KernelSession.adopt(self.session, self.activities, secrets, self.interrupts.after)
+            session.on_drop = self._count_dropped
+            session.outlive(getattr(self.parent, "abs_connection_file", None), self.log)
         #: Widgets of this process, told what clients are told; called on the control thread.
         self.change_listeners: set[Callable[[dict[str, Any]], None]] = set()
-        changes = ChangeFeed(self._call_later_on_control, self._publish_changed)
+        durable = self.durable_objects()
+        changes = ChangeFeed(self._call_later_on_control, self._publish_changed, durable.changed)
         installed = Installed()
         self.subshells = Subshells(self)
         self.callbacks = Callbacks(self, self._call_later_on_control)
@@ -143,12 +163,20 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             table=CommandTable(installed),
             frameworks=PluginTable(installed),
             clock=time.time,
-            store=Store(on_drop=Dropping(self), on_change=changes, max_objects=self.max_objects),
+            store=Store(
+                on_drop=Dropping(self),
+                on_change=changes,
+                max_objects=self.max_objects,
+                # Loaded when it is needed.
+                estimate=lambda obj: inspection.estimate(obj),
+            ),
             sessions=SessionTable(
                 default_ttl=self.default_session_ttl,
                 max_sessions=self.max_sessions,
                 on_change=changes.session,
+                quota=Quota(**self.session_quota),
             ),
+            account=Account(Quota(**self.kernel_quota)) if self.kernel_quota else None,
             secrets=secrets,
             policy=TargetPolicy(allow=self.allow_targets, deny=self.deny_targets),
             auto_sessions=self.auto_sessions,
@@ -157,14 +185,19 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
             hidden_variables=lambda: self._own_shell.user_ns_hidden,
             on_main=self._on_main,
             cancel=self.stopping.cancel,
+            waits=self.stopping.has_waiting,
             stop_after=self.stopping.after,
             on_seen=changes.seen,
+            durable=durable,
             leases=Leasing(self._call_later_on_control).leases,
             subshells=self.subshells,
             callbacks=self.callbacks,
             publications=Publications(most_bytes=self.max_published_bytes),
             attachments=Attachments(self.shared_memory_from, self._call_later_on_control),
         )
+        self.runtime.audit = audit_of(self.audit_log, secrets, self.runtime.epoch)
+        if self.runtime.audit is not None:
+            audit_cells(self, self.runtime.audit)
         notebook = Notebook(self, self._own_shell)
         self.stored = StoredNamespace(self.runtime.store, time.time, notebook.writer, notebook.maker)
         self._offer_stored()
@@ -205,6 +238,8 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
                 self.log.warning("The fast lane is not used: %s.", reason)
         self.stopping.install()
         self.subshells.start()
+        if self.restore_at_start:
+            restore_all(self.runtime)
         # Not asyncio's current loop: a kernel embedded in another program may find none set.
         self.main_loop = self.expiry.loop = self.io_loop.asyncio_loop
 
@@ -231,7 +266,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     async def shell_channel_thread_main(self, msg: list[Any]) -> None:
         """Route ours by their header: whoever serves a message verifies it, once."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame as error:
+            self.dropped(error)
+            return
         if incoming is None:
             await super().shell_channel_thread_main(msg)
             return
@@ -251,7 +290,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self, msg: list[Any], /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
         """Serve ours here, all else the stock way."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame:
+            # What ipykernel tells a subshell's thread, such as to end.
+            incoming = None
         if incoming is None:
             if not self.subshells.is_end(subshell_id, msg):
                 await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
@@ -299,7 +342,11 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
 
     async def process_control(self, msg: list[Any]) -> None:
         """Serve ours here, without any status, all else the stock way."""
-        incoming = self._ours(msg)
+        try:
+            incoming = split(msg)
+        except BadFrame as error:
+            self.dropped(error)
+            return
         if incoming is None:
             await super().process_control(msg)
         elif not self.callbacks.takes(incoming):
@@ -334,17 +381,12 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         send_on_control(self, frames_to(self, incoming, run.frame.session, run.reply_type, packed))
         self.expiry.arm()
 
-    def _ours(self, msg: list[Any]) -> Incoming | None:
-        try:
-            return split(msg)
-        except BadFrame:
-            # Stock dispatch drops it too; it is counted here.
-            self.runtime.frames_dropped += 1
-            return None
+    def _count_dropped(self) -> None:
+        self.runtime.frames_dropped += 1
 
     def dropped(self, error: BadFrame) -> None:
         """Count and log a message that cannot be trusted."""
-        self.runtime.frames_dropped += 1
+        self._count_dropped()
         self.log.error("Dropped a frame: %s", error)
 
     def _is_busy(self) -> bool:
@@ -393,4 +435,5 @@ class SnakeKernel(AnswersForStored, DebuggerOnDemand):
         self.inspector.close()
         self.watching.close()
         self.activities.close()
+        self.runtime.durable.close()
         return super().do_shutdown(restart)

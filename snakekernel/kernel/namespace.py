@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from .. import inspection
 from ..inspection.words import counted
+from ..objects.entries import Entry
 from ..objects.provenance import Maker, made_by
 from ..objects.static import is_exactly
-from ..objects.store import ANONYMOUS, Entry, Store
+from ..objects.store import ANONYMOUS, Store
 
 #: Values that many names share; they pin nothing of weight.
 _SHARED: Final = (type(None), bool, int, float, complex, str)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Callable, Sequence
+from logging import Logger
+from pathlib import Path
 from time import time
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, fla
 from .activity import Activities
 from .copies import copied
 from .digests import Digests
+from .seen import SeenFile
 
 #: Calls a function with interrupts held back until its end.
 After = Callable[..., Any]
@@ -33,6 +36,8 @@ class KernelSession(Session):
     _activities: Activities
     _after: After
     _secrets: Secrets
+    #: Told of each message that cannot be trusted or read.
+    on_drop: Callable[[], object]
     #: Of our replies; their message ids must not be those that stock counts.
     _headers: Headers
     _signer: Signer
@@ -42,7 +47,7 @@ class KernelSession(Session):
         """Turn a stock session into this class, in place; ``after`` holds interrupts back."""
         session.__class__ = cls
         assert isinstance(session, cls)
-        session._activities, session._after = activities, after
+        session._activities, session._after, session.on_drop = activities, after, _nobody
         session._secrets = secrets
         session.pack = _scrubbing(session.pack, secrets, after)
         session._headers = Headers(session.session, session.username, f"{session.session}_{os.getpid()}_r")
@@ -50,13 +55,38 @@ class KernelSession(Session):
         session.digest_history = Digests(session.digest_history_size)
         return session
 
+    def outlive(self, connection_file: str | None, log: Logger) -> None:
+        """Know the messages that earlier processes with this connection file took; tell the next of ours."""
+        history = self.digest_history
+        assert isinstance(history, Digests)
+        if connection_file is None or self.auth is None or self.digest_history_size == 0:
+            return
+        try:
+            history.outlive(SeenFile(Path(connection_file), self.key, history.generation))
+        except OSError as error:
+            log.warning("Messages that were seen are not known after a restart: %s.", error)
+
+    def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> dict[str, Any]:
+        """As stock, which remembers signatures before it looks at them: wrong ones would push out others."""
+        try:
+            if self.auth is not None and content:
+                parts = [bytes(part if copy else part.bytes) for part in msg_list[:5]]
+                if not self._signer.check(parts[0], parts[1:]):
+                    raise ValueError("The signature is wrong.")
+            message: dict[str, Any] = super().deserialize(msg_list, content, copy)
+        except Exception:
+            # Whoever called logs it, and drops the message.
+            self.on_drop()
+            raise
+        return message
+
     def clone(self) -> KernelSession:
         """As stock: for one more connection to the same kernel."""
         copy = super().clone()
         assert isinstance(copy, KernelSession)
         # ``pack`` came along with the traits, scrubbing already.
         copy._activities, copy._after, copy._secrets = self._activities, self._after, self._secrets
-        copy._headers, copy._signer = self._headers, self._signer
+        copy._headers, copy._signer, copy.on_drop = self._headers, self._signer, self.on_drop
         # Stock put a plain set there.
         copy.digest_history = Digests(copy.digest_history_size)
         copy.digest_history.update(self.digest_history)
@@ -72,9 +102,8 @@ class KernelSession(Session):
         signature = signed[0]
         if not self._signer.check(signature, signed[1:]):
             raise BadFrame("signature")
-        if signature in self.digest_history:
+        if self.digest_history_size and not self.digest_history.take(signature):  # type: ignore[attr-defined]
             raise BadFrame("replayed signature")
-        self._add_digest(signature)
 
     def reply_parts(
         self,
@@ -121,6 +150,10 @@ class KernelSession(Session):
             if activity is not None:
                 activity.count_output()
         return super().send(stream, msg_or_type, content, parent, *args, **kwargs)
+
+
+def _nobody() -> None:
+    """Nobody counts."""
 
 
 def _as_sent(buffer: memoryview) -> Any:

@@ -64,6 +64,12 @@ def _field(incoming: Incoming, name: str) -> Any:
         return None
 
 
+def _names(incoming: Incoming, call_id: str | None) -> bool:
+    content = incoming.signed[4]
+    named = _CALL_ID in content or _ESCAPED in content
+    return named and bool(_field(incoming, "call_id") == call_id)
+
+
 class _Wanted:
     """The request that a client wants stopped: one of its own."""
 
@@ -74,13 +80,12 @@ class _Wanted:
 
     def waits(self, incoming: Incoming) -> bool:
         """Whether it is this one, which waits."""
-        header, content = incoming.header, incoming.signed[4]
+        header = incoming.header
         if header.get("session") != self._sender:
             return False
         if self._msg_id is not None:
             return bool(header["msg_id"] == self._msg_id)
-        named = _CALL_ID in content or _ESCAPED in content
-        return named and bool(_field(incoming, "call_id") == self._call_id)
+        return _names(incoming, self._call_id)
 
     def runs(self, run: Run) -> bool:
         """Whether it is this one, which runs."""
@@ -243,12 +248,19 @@ class Stopping:
             self._taken.add(key)
             return True
 
-    def _find_waiting(self, wanted: _Wanted) -> Incoming | None:
+    def _all_waiting(self) -> list[Incoming]:
         lane = self._kernel.lane
         waiting = [] if lane is None else lane.queue.requests()
         with self._lock:
             waiting.extend(self._waiting.values())
-        return next((one for one in waiting if wanted.waits(one)), None)
+        return waiting
+
+    def _find_waiting(self, wanted: _Wanted) -> Incoming | None:
+        return next((one for one in self._all_waiting() if wanted.waits(one)), None)
+
+    def has_waiting(self, call_id: str) -> bool:
+        """Whether a request with this call id, of any client, waits for its turn."""
+        return any(_names(one, call_id) for one in self._all_waiting())
 
     def _expired(self, incoming: Incoming) -> None:
         self.due.pop(_key(incoming), None)
@@ -288,13 +300,14 @@ class Stopping:
 
     async def _cancelled(self, wanted: _Wanted) -> State:
         for pause in (*_LOOKS, 0.0):
+            # What runs first: of one call id it is the first, and what waits its repetition.
+            serving = self._find_running(wanted)
+            if serving is not None:
+                return await self._stopped(serving)
             waiting = self._find_waiting(wanted)
             if waiting is not None and self._take(waiting):
                 self.came(waiting)
                 return "stopped" if self._answer(waiting, "cancelled") == Cancelled.code else "over"
-            serving = self._find_running(wanted)
-            if serving is not None:
-                return await self._stopped(serving)
             # It may be on its way between two places, or still be read: the sockets are two.
             await asyncio.sleep(pause)
         return "unknown"

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .store import Entry
+    from .entries import Entry
 
 _number = attrgetter("number")
 

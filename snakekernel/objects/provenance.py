@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from .store import Entry
+    from .entries import Entry
 
 #: Versions of a name that are remembered.
 MOST: Final = 20

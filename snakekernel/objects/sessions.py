@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from ..wire.errors import InvalidRequest, LimitExceeded, NotFound, SessionExpired
+from .quotas import Account, Quota
 
 _REMEMBERED: Final = 10_000
 
@@ -33,6 +34,8 @@ class Session:
     leases: int = 0
     #: Whether it was closed; a call that still holds it stores nothing more in it.
     closed: bool = False
+    #: What it has used of its quota; None where it has none.
+    account: Account | None = None
     #: What plugins configured for this session alone, by framework.
     frameworks: dict[str, Any] = field(default_factory=dict)
 
@@ -52,6 +55,10 @@ class SessionTable:
 
     Args:
         on_change: told, outside of the lock, of each session opened or closed; must be cheap and not raise.
+        quota: of each session, which may ask for less.
+
+    Attributes:
+        on_account: told of the account of each session with a quota, before anything is stored in it.
     """
 
     def __init__(
@@ -60,8 +67,11 @@ class SessionTable:
         default_ttl: float | None = 3600.0,
         max_sessions: int = 10_000,
         on_change: Callable[[Literal["opened", "closed"], str], None] = lambda action, id: None,
+        quota: Quota | None = None,
     ) -> None:
         self._on_change = on_change
+        self._quota = quota or Quota()
+        self.on_account: Callable[[tuple[str, int], Account], None] = lambda space, account: None
         self.default_ttl = default_ttl
         self._max_sessions = max_sessions
         self._lock = threading.Lock()
@@ -74,12 +84,24 @@ class SessionTable:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def create(self, id: str, *, now: float, ttl: float | None = None, at: str = "$.session_id") -> Session:
-        """Open a session, or one anew whose time ended. Raises InvalidRequest where it exists."""
+    def create(
+        self,
+        id: str,
+        *,
+        now: float,
+        ttl: float | None = None,
+        quota: Quota | None = None,
+        at: str = "$.session_id",
+    ) -> Session:
+        """Open a session, or one anew whose time ended.
+
+        Raises InvalidRequest where it exists, LimitExceeded where its quota is beyond that of all sessions.
+        """
+        quota = self._quota if quota is None else quota.within(self._quota, at="$.quota")
         with self._lock:
             if id in self._sessions:
                 raise InvalidRequest(f"The session {id!r} exists already.", at=at)
-            session = self._open(id, now, ttl, at)
+            session = self._open(id, now, ttl, quota, at)
             self._expired.pop(id, None)
         self._on_change("opened", id)
         return session
@@ -103,7 +125,7 @@ class SessionTable:
             if session is None:
                 if not create:
                     raise NotFound(f"There is no session {id!r}.", at=at)
-                session = self._open(id, now, None, at)
+                session = self._open(id, now, None, self._quota, at)
             session.leases += 1
             if renew:
                 session.used = now
@@ -164,10 +186,13 @@ class SessionTable:
         with self._lock:
             return list(self._sessions.values())
 
-    def _open(self, id: str, now: float, ttl: float | None, at: str) -> Session:
+    def _open(self, id: str, now: float, ttl: float | None, quota: Quota, at: str) -> Session:
         if len(self._sessions) >= self._max_sessions:
             raise LimitExceeded(f"There are {self._max_sessions} sessions already; close some.", at=at)
         session = Session(id, self.default_ttl if ttl is None else ttl, now, now, next(self._serials))
+        if quota:
+            session.account = Account(quota)
+            self.on_account(session.space, session.account)
         self._sessions[id] = session
         if session.expires_at is not None:
             self._expect(session.expires_at)

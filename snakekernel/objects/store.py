@@ -11,67 +11,20 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from ..wire.errors import InvalidRequest, LimitExceeded, NotFound
+from .entries import Change, Entry, Space
 from .listing import Listing
-from .provenance import Action, Maker, Past, past_of
-from .static import module_name, type_name
+from .provenance import Maker, past_of
+from .quotas import Account
 
 ANONYMOUS: Final = "~"
 #: When more names go at once than this, the listings are made anew for the next page that needs them.
 _MANY: Final = 100
-
-#: Key of a namespace: None is the kernel-wide one, a session's is its id and serial number.
-Space = tuple[str, int] | None
-
-
-@dataclass(slots=True)
-class Entry:
-    """One stored object. ``created`` and ``used`` are seconds since 1970; ``writer`` a request or cell id.
-
-    ``number`` rises in the order in which names were first stored. ``by`` says which cell or call made it,
-    ``action`` and ``past`` how it came to be, ``told`` when and by whom it was renamed (see ``provenance``).
-    """
-
-    name: str
-    obj: Any
-    created: float
-    used: float
-    writer: str
-    version: int
-    number: int
-    expires_at: float | None = None
-    by: Maker = None
-    action: Action = "stored"
-    past: Past | None = None
-    told: tuple[float, Maker] | None = None
-    #: Bytes, estimated, where somebody asked.
-    size: int | None = None
-
-    @property
-    def type(self) -> str:
-        """Name of the object's class, read without running its code."""
-        return type_name(self.obj)
-
-    @property
-    def module(self) -> str:
-        """Module of the object's class, read without running its code."""
-        return module_name(self.obj)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One changed name, for ``snake_changed``. The store itself does not see what is ``changed`` in place."""
-
-    action: Literal["stored", "replaced", "deleted", "changed"]
-    name: str
-    session_id: str | None
-    writer: str
-    version: int
 
 
 class Store:
@@ -82,6 +35,7 @@ class Store:
             the list lets go of them.
         on_change: called with each :class:`Change`, outside the lock; must be cheap and not raise.
         max_objects: bound on all entries together; ``put`` of one more raises LimitExceeded.
+        estimate: bytes of an object, without running code of it; for quotas.
     """
 
     def __init__(
@@ -90,6 +44,7 @@ class Store:
         on_drop: Callable[[list[Any]], None] | None = None,
         on_change: Callable[[Change], None] | None = None,
         max_objects: int = 1_000_000,
+        estimate: Callable[[Any], int] = sys.getsizeof,
     ) -> None:
         self._lock = threading.RLock()
         self._named: dict[Space, dict[str, Entry]] = {None: {}}
@@ -105,6 +60,9 @@ class Store:
         self._count = 0
         self._on_drop = on_drop
         self._on_change = on_change
+        self._estimate = estimate
+        #: Of namespaces with a quota.
+        self._accounts: dict[Space, Account] = {}
         self.version = 0
 
     def __len__(self) -> int:
@@ -124,21 +82,31 @@ class Store:
         now: float,
         ttl: float | None = None,
         by: Maker = None,
+        at: str | None = None,
     ) -> Entry:
-        """Store under a name, replacing what was there. Raises LimitExceeded when the store is full."""
+        """Store under a name, replacing what was there.
+
+        Raises LimitExceeded where the store or the quota of the namespace is full; then what was there stays.
+        """
         if type(name) is not str:
             # Names are sorted under the lock: a class of the notebook's own compares as it likes.
             name = str.__str__(name)
+        size, account = 0, self._accounts.get(space)
+        if account is not None and account.quota.bytes is not None:
+            size = self._estimate(obj)
         with self._lock:
             table = self._table(space, name)
             old = table.get(name)
-            if old is None and self._count >= self._max_objects:
-                raise LimitExceeded(f"The store is full: {self._max_objects} objects. Delete some first.")
+            self._check_room(space, name, size, at)
             self.version += 1
             number = next(self._entry_numbers) if old is None else old.number
             expires_at = None if ttl is None else now + ttl
             entry = Entry(name, obj, now, now, writer, self.version, number, expires_at, by)
             table[name] = entry
+            if account is not None:
+                entry.charged = size
+                account.objects += old is None
+                account.bytes += size - (0 if old is None else old.charged)
             if old is not None:
                 entry.action, entry.past = "replaced", past_of(old)
             listing = self._listings.get(_listed(space, name))
@@ -159,9 +127,32 @@ class Store:
             self._drop(gone)
         return entry
 
-    def put_anonymous(self, space: Space, obj: Any, *, writer: str, now: float, by: Maker = None) -> Entry:
+    def put_anonymous(
+        self, space: Space, obj: Any, *, writer: str, now: float, by: Maker = None, at: str | None = None
+    ) -> Entry:
         """Store under a fresh anonymous name."""
-        return self.put(space, f"{ANONYMOUS}{next(self._numbers)}", obj, writer=writer, now=now, by=by)
+        return self.put(space, f"{ANONYMOUS}{next(self._numbers)}", obj, writer=writer, now=now, by=by, at=at)
+
+    def open_account(self, space: Space, account: Account) -> None:
+        """Hold a namespace, which is empty yet, to a quota."""
+        self._accounts[space] = account
+
+    def close_account(self, space: Space) -> None:
+        """The namespace is over."""
+        self._accounts.pop(space, None)
+
+    def check_room(self, space: Space, name: str, *, at: str | None = None) -> None:
+        """Raise LimitExceeded where there is no room for even a small object under that name."""
+        with self._lock:
+            self._check_room(space, name, 0, at)
+
+    def _check_room(self, space: Space, name: str, size: int, at: str | None) -> None:
+        old = self._table(space, name).get(name)
+        if old is None and self._count >= self._max_objects:
+            raise LimitExceeded(f"The store is full: {self._max_objects} objects. Delete some first.", at=at)
+        account = self._accounts.get(space)
+        if account is not None:
+            account.check_room(int(old is None), size - (0 if old is None else old.charged), name, at)
 
     def find(self, space: Space, name: str, *, now: float) -> Entry | None:
         """The entry a reader of this namespace sees: its own, else the kernel-wide one."""
@@ -219,7 +210,12 @@ class Store:
         self._expiring.pop((space, name), None)
         self._count -= 1
         self.version += 1
-        return self._take_out(space, name).obj
+        entry = self._take_out(space, name)
+        account = self._accounts.get(space)
+        if account is not None:
+            account.objects -= 1
+            account.bytes -= entry.charged
+        return entry.obj
 
     def _take_out(self, space: Space, name: str) -> Entry:
         entry = self._table(space, name).pop(name)
@@ -365,7 +361,8 @@ class Store:
         version: int,
     ) -> None:
         if self._on_change is not None:
-            self._on_change(Change(action, name, None if space is None else space[0], writer, version))
+            session_id, serial = (None, 0) if space is None else space
+            self._on_change(Change(action, name, session_id, writer, version, serial))
 
     def _drop(self, gone: list[Any]) -> None:
         if self._on_drop is not None and gone:

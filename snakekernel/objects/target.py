@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ..wire.errors import InvalidRequest, Unresolvable
 from ..wire.path import Attr, Item, path_text
@@ -130,13 +130,27 @@ def _step(part: Any, at: str) -> Any:
     return part
 
 
-def follow(obj: Any, steps: tuple[Any, ...], *, at: str) -> Any:
+class Judge(Protocol):
+    """Told of a path while it is followed; raises where it must not go on. ``policy.Walk`` is one."""
+
+    def step(self, step: Any) -> None:
+        """A step is about to be taken."""
+
+    def reached(self, obj: Any) -> None:
+        """The path leads here."""
+
+
+def follow(obj: Any, steps: tuple[Any, ...], *, at: str, judge: Judge | None = None) -> Any:
     """The object that steps lead to.
 
     Raises Unresolvable where a step leads nowhere, and UserCodeRaised where an object's own code fails.
     """
     for index, step in enumerate(steps):
+        if judge is not None:
+            judge.step(step)
         obj = _live_step(obj, step, at, steps, index)
+        if judge is not None:
+            judge.reached(obj)
     return obj
 
 
@@ -145,7 +159,12 @@ def _no_part(obj: Any, step: Any) -> Any:
 
 
 def follow_static(
-    obj: Any, steps: tuple[Any, ...], *, at: str, part_of: Callable[[Any, Any], Any] = _no_part
+    obj: Any,
+    steps: tuple[Any, ...],
+    *,
+    at: str,
+    part_of: Callable[[Any, Any], Any] = _no_part,
+    judge: Judge | None = None,
 ) -> Any:
     """The object that steps lead to, found without running code of any object.
 
@@ -153,12 +172,16 @@ def follow_static(
     does not know either. Raises NeedsCode then.
     """
     for index, step in enumerate(steps):
+        if judge is not None:
+            judge.step(step)
         found = _static_step(obj, step)
         if found is MISSING or found is NEEDS_CODE:
             found = part_of(obj, step)
         if found is MISSING:
             raise _needs_shell(steps[: index + 1], at)
         obj = found
+        if judge is not None:
+            judge.reached(obj)
     return obj
 
 
@@ -242,22 +265,26 @@ def _needs_shell(path: tuple[Any, ...], at: str) -> NeedsCode:
     )
 
 
-def resolve_import(dotted: str, *, at: str, static: bool = False) -> Any:
+def resolve_import(dotted: str, *, at: str, static: bool = False, judge: Judge | None = None) -> Any:
     """The object at an importable dotted path.
 
     Raises Unresolvable where there is none, and UserCodeRaised where a module's own code fails.
     """
     names = dotted.split(".")
     if static:
-        return _resolve_imported(names, at)
+        return _resolve_imported(names, at, judge)
     obj = _import(names[0])
     if obj is MISSING:
         raise Unresolvable(
             f"There is no module {names[0]!r} here. Is it installed in the kernel's environment?", at=at
         )
+    if judge is not None:
+        judge.reached(obj)
     depth = 1
     for name in names[1:]:
         depth += 1
+        if judge is not None:
+            judge.step(name)
         try:
             found = getattr(obj, name, MISSING)
         except BaseException as error:  # a module's or class's own __getattr__
@@ -269,6 +296,8 @@ def resolve_import(dotted: str, *, at: str, static: bool = False) -> Any:
             if found is MISSING:
                 raise _nowhere(obj, (name,), at, AttributeError(prefix))
         obj = found
+        if judge is not None:
+            judge.reached(obj)
     return obj
 
 
@@ -294,11 +323,15 @@ def _import(name: str) -> Any:
         raise UserCodeRaised(error) from None
 
 
-def _resolve_imported(names: list[str], at: str) -> Any:
+def _resolve_imported(names: list[str], at: str, judge: Judge | None) -> Any:
     for length in range(len(names), 0, -1):
         module = sys.modules.get(".".join(names[:length]))
         if module is not None:
-            return follow_static(module, tuple(names[length:]), at=at)
+            if judge is not None:
+                for name in names[1:length]:
+                    judge.step(name)
+                judge.reached(module)
+            return follow_static(module, tuple(names[length:]), at=at, judge=judge)
     raise Unresolvable(
         f"{names[0]!r} is not imported yet, and importing runs its code; ask on the shell channel.", at=at
     )

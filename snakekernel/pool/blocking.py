@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
+from functools import partial
 from inspect import CORO_CREATED, getcoroutinestate
 from typing import Any, Final, Self, TypeVar
 
@@ -20,6 +21,7 @@ from ..client.connection import find
 from ..client.link import Link
 from ..errors import PoolClosed, WorkerLost
 from ..memory.exchange import FROM_BYTES
+from .member import Member
 from .pool import KernelPool
 from .session import PoolSession
 from .status import PoolStatus
@@ -154,12 +156,15 @@ class BlockingKernelPool:
         session_id: str | None = None,
         *,
         ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
         queue_timeout: float | None = None,
     ) -> Iterator[Client]:
         """As of ``KernelPool``: ``with pool.session("alice") as snake: …``, with a blocking client."""
-        handle = self.pool.session(session_id, ttl=ttl, queue_timeout=queue_timeout)
+        handle = self.pool.session(session_id, ttl=ttl, quota=quota, queue_timeout=queue_timeout)
         try:
-            client = Client(self._do(self._check_out(handle)))
+            link, member = self._do(self._check_out(handle))
+            client = Client(link)
+            client.on_hung = partial(self._on_loop, member.hangs)
             try:
                 yield client._in_session(handle.session_id)
             finally:
@@ -168,7 +173,7 @@ class BlockingKernelPool:
             # Also where waiting was interrupted when it was about to be given.
             self._let_go(handle)
 
-    async def _check_out(self, handle: PoolSession) -> Link:
+    async def _check_out(self, handle: PoolSession) -> tuple[Link, Member]:
         await handle.open()
         member = handle.member
         try:
@@ -179,14 +184,20 @@ class BlockingKernelPool:
             raise
         link.loss = WorkerLost
         link.on_loss = member.hear_of_loss
-        handle.on_end = lambda: link.end(f"The pool's kernel is gone: {member.why or 'the session ended'}")
-        return link
+        link.inquire = member.what_ended_it
+        handle.on_end = lambda: link.end(
+            f"The pool's kernel is gone: {member.why or 'the session ended'}.", member.ended_with
+        )
+        return link, member
 
     def _let_go(self, handle: PoolSession) -> None:
+        self._on_loop(handle.close)
+
+    def _on_loop(self, function: Callable[[], object]) -> None:
         loop = self._loop
         if loop is not None and os.getpid() == self._pid:
             try:
-                loop.call_soon_threadsafe(handle.close)
+                loop.call_soon_threadsafe(function)
             except RuntimeError:
                 # The pool was closed meanwhile, and the session with it.
                 return

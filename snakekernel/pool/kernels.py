@@ -24,13 +24,13 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import default
 
-from ..client.launch import Files, kernel_spec, runtime_folder
+from ..client.launch import KEEPS_WORDS, Files, kernel_spec, runtime_folder
 
 if TYPE_CHECKING:
     from .publishing import Carrier
 
 #: Short names of our own provisioners.
-_OURS: Final = {name: f"snakekernel-{name}" for name in ("zygote", "ray", "dask")}
+_OURS: Final = {name: f"snakekernel-{name}" for name in ("zygote", "sandbox", "ray", "dask")}
 #: Where Jupyter finds provisioners.
 _GROUP: Final = "jupyter_client.kernel_provisioners"
 _LOCAL: Final = "local-provisioner"
@@ -80,6 +80,8 @@ class PoolKernels(AsyncMultiKernelManager):
     #: The kernelspec of all of them, and whether they run on this machine.
     spec: KernelSpec
     is_local = True
+    #: Whether kernels of this machine are reached over Curve, too.
+    is_encrypted = False
     #: Brings publications from host to host.
     carrier: Carrier
 
@@ -101,14 +103,14 @@ class PoolKernels(AsyncMultiKernelManager):
         manager: Any
         manager, name, kernel_id = super().pre_start_kernel(kernel_name, kwargs)
         manager._kernel_spec = KernelSpec(**self.spec.to_dict(), resource_dir=self.spec.resource_dir)
-        is_ipc = self.is_local and sys.platform != "win32"
+        is_ipc = self.is_local and not self.is_encrypted and sys.platform != "win32"
         manager.files = Files("ipc" if is_ipc else "tcp", manager.connection_file)
         if is_ipc:
             manager.transport = "ipc"
             manager.ip = manager.files.ip
-            if provisioner_name(self.spec) == _LOCAL:
+            if provisioner_name(self.spec) in KEEPS_WORDS:
                 manager.output = Path(manager.ip).with_name("output")
-        if not self.is_local:
+        if self.is_encrypted or not self.is_local:
             manager.transport_encryption = "required"
         # Known before it has started, for it may fail to.
         self.made[kernel_id] = manager

@@ -11,19 +11,23 @@ import asyncio
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ..client.aio import AsyncClient
 from ..client.connection import find
+from ..client.ending import Process, quoted, tail_of, words
 from ..client.link import Link
-from ..errors import Denied, KernelLost, SnakeError, WorkerLost
+from ..client.sleeper import Sleeper
+from ..errors import Denied, End, KernelLost, SnakeError, WorkerLost
 from ..memory.exchange import FROM_BYTES
 from ..wire.frame import unpack_object
 from .kernels import PoolKernels
@@ -34,16 +38,12 @@ from .publishing import FarClient
 _EVERY: Final = 1.0
 #: Seconds between two looks at a process group that ends.
 _MOMENT: Final = 0.005
-#: Lines of what a kernel wrote that tell why it did not start.
-_LINES: Final = 10
+#: Seconds from the loss of a connection within which the process that had it ends, if that was why.
+_ALSO: Final = 0.25
 #: Seconds for a kernel to say how much memory it has.
 _PATIENCE: Final = 5.0
 #: Seconds for the system to end a process that was killed.
 _ENDING: Final = 1.0
-
-
-def _quoted(lines: Sequence[str]) -> str:
-    return "".join(["\nIt wrote:", *(f"\n  {line}" for line in lines[-_LINES:])]) if lines else ""
 
 
 def _abandon(process: Any, group: int | None, pid: int) -> None:
@@ -96,6 +96,10 @@ class Member:
         self._loop = asyncio.get_running_loop()
         self._patience = patience
         self._pidfd = -1
+        self._process: Process | None = None
+        #: What became of it, once its process has ended unasked.
+        self.ended_with: End | None = None
+        self._noted = threading.Event()
         #: Whether it is used no more, and why.
         self.is_ending = False
         #: Whether its start has taken its first step, and whether it was to be stopped before the last.
@@ -174,7 +178,7 @@ class Member:
             if isinstance(error, TimeoutError):
                 why = f"it did not answer within {timeout:g} s"
             raise KernelLost(
-                f"A kernel did not start: {why or error or type(error).__name__}.{told}"
+                f"A kernel did not start: {why or error or type(error).__name__}.{told}", end=self.ended_with
             ) from error
         self.began = time.monotonic()
 
@@ -183,7 +187,7 @@ class Member:
 
         async def open(client: AsyncClient) -> None:
             link = self.link = Link(find(manager), FROM_BYTES if self._kernels.is_local else None)
-            link.loss = WorkerLost
+            link.loss, link.inquire = WorkerLost, self._inquire
             client._attach(link)
             await client._greet(timeout, self._lives)
             if not self._kernels.is_local:
@@ -195,6 +199,7 @@ class Member:
         else:
             client = self.client = FarMemberClient(open)
             client.carry(self, self._kernels.carrier)
+        client.on_hung = self.hangs
         await client._open(client)
 
     async def _lives(self) -> bool:
@@ -202,17 +207,20 @@ class Member:
 
     def told(self) -> str:
         """The last lines that the kernel wrote outside of any call."""
+        return quoted(self._last_words())
+
+    def _last_words(self) -> str:
         output = None if self.manager is None else self.manager.output
         with suppress(OSError):
             if output is not None:
-                return _quoted(output.read_text(errors="replace").splitlines())
+                return tail_of(output)
         return ""
 
     async def _told_elsewhere(self) -> str:
         tell = getattr(self.provisioner, "output_tail", None)
         if tell is not None:
             with suppress(SnakeError):
-                return _quoted(await tell())
+                return quoted("\n".join(await tell()))
         return ""
 
     # -- the watch over it -------------------------------------------------------------------------
@@ -220,6 +228,7 @@ class Member:
     def _watch(self) -> None:
         pid = self.pid
         if pid is not None:
+            self._process = Process(pid, self.provisioner.process)
             # Of a pool that nobody closed: it ends with this, at the latest when Python exits.
             self._abandoned = weakref.finalize(
                 self, _abandon, self.provisioner.process, self.provisioner.pgid, os.getpid()
@@ -239,12 +248,42 @@ class Member:
         self._process_ended()
 
     def _process_ended(self) -> None:
+        self._note_end()
         self._unwatch()
         self._dead.set()
         if self.link is not None:
             # What it still sent is a result.
             self.link.pump()
         self._out_of_reach("its process ended")
+
+    def _note_end(self) -> None:
+        if self._process is not None and self.ended_with is None and not self.is_ending:
+            end = self._process.end(self._last_words())
+            sizes = {**end.sizes, **({} if self.memory is None else {"resident": self.memory})}
+            self.ended_with = replace(end, sizes=sizes)
+            self._noted.set()
+
+    def what_ended_it(self) -> End | None:
+        """What became of it; waits a moment for the loop to learn it. On any other thread."""
+        self._noted.wait(_ALSO)
+        return self.ended_with
+
+    def how_it_ended(self) -> str:
+        """The same in words, with what it wrote last."""
+        return self.told() if self.ended_with is None else words(self.ended_with)
+
+    def _inquire(self) -> End | None:
+        """What became of its process; waits a moment for one whose sockets are gone. On the loop."""
+        if self._pidfd >= 0 and not self.is_ending and Sleeper([self._pidfd]).sleep(_ALSO):
+            self._note_end()
+        return self.ended_with
+
+    def hangs(self) -> None:
+        """End it, for a call did not stop at its deadline and not even control answers. On the loop."""
+        if self.ended_with is None:
+            self.ended_with = End(cause="killed", stderr=self._last_words())
+            self._noted.set()
+            self._out_of_reach("it hung: not even control answered")
 
     def hear_of_loss(self) -> None:
         """A connection to it was lost; told before anybody learns of it. On any thread."""
@@ -290,7 +329,7 @@ class Member:
         if not self.is_ending:
             self.is_ending, self.why = True, why
         if self.link is not None:
-            self.link.end(f"The pool's kernel is gone: {why}")
+            self.link.end(f"The pool's kernel is gone: {why}.", self.ended_with)
 
     async def end(self, *, now: bool) -> None:
         """End it and remove what is left; returns when its process has ended for certain. Idempotent.

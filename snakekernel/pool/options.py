@@ -6,7 +6,7 @@ import dataclasses
 import logging
 from typing import Any, Final
 
-from traitlets import Dict, Float, Integer, List, TraitType, Tuple, Unicode, Union, default
+from traitlets import Dict, Enum, Float, Integer, List, TraitType, Tuple, Unicode, Union, default
 from traitlets.config.configurable import LoggingConfigurable
 
 from .events import Settings
@@ -101,8 +101,8 @@ class PoolOptions(LoggingConfigurable):
         [Unicode(), Dict()],
         default_value=None,
         allow_none=True,
-        help='What starts kernels: "zygote", "ray", "dask", the name of any other of Jupyter\'s, or '
-        '{"name": …, "config": {…}}. Without one, that of the kernelspec.',
+        help='What starts kernels: "zygote", "sandbox", "ray", "dask", the name of any other of Jupyter\'s, '
+        'or {"name": …, "config": {…}}. Without one, that of the kernelspec.',
     ).tag(config=True)
     env = Dict(
         key_trait=Unicode(), value_trait=Unicode(), help="Environment variables added to the kernels'."
@@ -114,6 +114,12 @@ class PoolOptions(LoggingConfigurable):
         '"nofile": 256, "cpu": seconds, …}.',
     ).tag(config=True)
     preload = List(Unicode(), help="Modules that a kernel imports before it is used.").tag(config=True)
+    transport_encryption = Enum(
+        ("required",),
+        None,
+        allow_none=True,
+        help="Reach kernels of this machine over TCP with CurveZMQ, as those of others always are.",
+    ).tag(config=True)
 
     def __init__(self, **options: Any) -> None:
         unknown = options.keys() - self.trait_names()

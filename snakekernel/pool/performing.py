@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
@@ -85,7 +85,7 @@ class Performing(PoolOptions):
         self._sessions: dict[str, OpenSession] = {}
         self._tickets = itertools.count(1)
         #: The sessions that tickets ask for.
-        self._asked: dict[int, str] = {}
+        self._asked: dict[int, tuple[str, Mapping[str, int] | None]] = {}
         #: Of tickets that wait, and what those got that had not begun to.
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._given: dict[int, Any] = {}
@@ -213,9 +213,10 @@ class Performing(PoolOptions):
     def _grant(self, action: Grant) -> None:
         ticket = action.ticket
         given: Any = self._members[action.kernel]
-        session = self._asked.get(ticket)
-        if session is not None:
-            given = self._open_session(session, given) if action.is_new else self._sessions[session]
+        asked = self._asked.get(ticket)
+        if asked is not None:
+            session, quota = asked
+            given = self._open_session(session, quota, given) if action.is_new else self._sessions[session]
         waiting = self._waiting.pop(ticket, None)
         if waiting is None:
             self._given[ticket] = given
@@ -241,18 +242,19 @@ class Performing(PoolOptions):
         if reason == "late":
             return QueueTimeout(f"No kernel of the pool {self.name!r} was free in time; nothing was sent.")
         if reason == "failed":
-            return KernelLost(
+            return KernelLost.unsent(
                 f"Kernels of the pool {self.name!r} do not start; nothing was sent. {self._why_not_started}"
             )
         return PoolClosed(f"The pool {self.name!r} takes nothing any more; nothing was sent.")
 
     # -- sessions ----------------------------------------------------------------------------------
 
-    def _open_session(self, session_id: str, member: Member) -> OpenSession:
+    def _open_session(self, session_id: str, quota: Mapping[str, int] | None, member: Member) -> OpenSession:
         opened: asyncio.Future[Any]
         try:
             # Sent at once; a task, for whoever asked first may be cancelled, and others wait for it too.
-            opened = asyncio.ensure_future(member.client.create_session(session_id, ttl=FOR_EVER))
+            opening = member.client.create_session(session_id, ttl=FOR_EVER, quota=quota)
+            opened = asyncio.ensure_future(opening)
         except Exception as error:
             # KernelLost, for one; whoever waits for the session is told.
             opened = asyncio.get_running_loop().create_future()
@@ -368,7 +370,7 @@ class Performing(PoolOptions):
 
     def _out_of_reach(self, member: Member) -> None:
         """A kernel that nobody asked to end cannot be used any more."""
-        text = f"Pool {self.name} lost {member!r}: {member.why}.{member.told()}"
+        text = f"Pool {self.name} lost {member!r}: {member.why}.{member.how_it_ended()}"
         self._note(logging.WARNING, "kernel_lost", text, member, reason=member.why)
         self._tell(Unreachable(member.number))
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from ..client.hearing import OnOutput, OnProgress
 from ..client.mapping import mapped
 from ..client.payload import Target
-from ..errors import InvalidRequest, ReplyTimeout, WorkerLost
+from ..errors import InvalidRequest, KernelHung, ReplyTimeout, WorkerLost
 from .events import CallAsked, Done, Drain, Resize, SessionAsked, SessionClosed, Tick
 from .freeing import Freeing
 from .kernels import PoolKernels, runs_here, spec_of
@@ -26,6 +26,7 @@ from .options import CHANGEABLE
 from .performing import Performing
 from .policy import Policy
 from .publishing import Carrier
+from .retrying import called_again
 from .session import OpenSession, PoolSession
 from .signals import on_signal
 from .status import PoolStatus, status_of
@@ -70,6 +71,7 @@ class KernelPool(Performing):
         self._kernels = PoolKernels(parent=self)
         self._kernels.spec = spec
         self._kernels.is_local = runs_here(spec)
+        self._kernels.is_encrypted = self.transport_encryption is not None
         self._kernels.carrier = Carrier(self._members)
         self._loop = asyncio.get_running_loop()
         self._freeing = Freeing(self._loop, lambda ticket: self._tell(Done(ticket)), self._stuck)
@@ -187,6 +189,7 @@ class KernelPool(Performing):
         deadline: float | None = None,
         timeout: float | None = None,
         queue_timeout: float | None = None,
+        idempotent: bool = False,
         on_output: OnOutput | None = None,
         on_progress: OnProgress | None = None,
     ) -> Any:
@@ -196,16 +199,35 @@ class KernelPool(Performing):
             values: positional arguments, as ``args`` has them.
             queue_timeout: seconds to wait for a kernel; None waits as the pool's option says.
             timeout: seconds to wait for the reply once it was sent.
+            idempotent: it may run twice: where its kernel is lost it is called on another one, three times at
+                most. ``timeout`` is then for all of it, waiting for kernels included.
             concurrent: where kernels have several calls at once; else it makes no difference.
             args, kwargs, returns, deadline, on_output, on_progress: as of ``AsyncClient.call``.
 
         Raises:
             PoolFull, QueueTimeout, PoolClosed: it got no kernel; nothing was sent.
+            KernelHung: it did not stop at its deadline; its kernel is replaced if it does not stop soon.
             WorkerLost: its kernel is gone; whether it ran cannot be told.
             KernelLost: no kernel starts. SnakeError: as of ``AsyncClient.call``.
         """
         if returns == "ref" or returns == "proxy":
             raise InvalidRequest(_LEAVES_NOTHING, at="$.returns")
+        if idempotent:
+            return await called_again(
+                lambda left: self.call(
+                    target,
+                    *values,
+                    args=args,
+                    kwargs=kwargs,
+                    returns=returns,
+                    concurrent=concurrent,
+                    deadline=deadline,
+                    queue_timeout=queue_timeout if left is None else min(left, queue_timeout or left),
+                    on_output=on_output,
+                    on_progress=on_progress,
+                ),
+                timeout,
+            )
         if self._state != "open":
             self._check_open()
         ticket = next(self._tickets)
@@ -227,7 +249,7 @@ class KernelPool(Performing):
                 on_output=on_output,
                 on_progress=on_progress,
             )
-        except (asyncio.CancelledError, ReplyTimeout):
+        except (asyncio.CancelledError, KernelHung, ReplyTimeout):
             # It may run on for a moment: the place is free when the kernel is.
             self.counts.calls["given_up"] += 1
             grace = self.cancel_timeout if self.calls_per_kernel == 1 else None
@@ -249,6 +271,7 @@ class KernelPool(Performing):
         kwargs: Mapping[str, Any] | None = None,
         returns: str = "auto",
         timeout: float | None = None,
+        idempotent: bool = False,
     ) -> list[Any]:
         """Call a target with the elements of the iterables, several at a time; the results in their order.
 
@@ -257,10 +280,12 @@ class KernelPool(Performing):
         Args:
             iterables: as of the built-in ``map``; no more is taken from them than is called.
             concurrency: calls at once; as many as the pool may serve where it is not given.
-            kwargs: keyword arguments of each call. returns, timeout: as for ``call``.
+            kwargs: keyword arguments of each call. returns, timeout, idempotent: as for ``call``.
         """
         return await mapped(
-            lambda args: self.call(target, args=args, kwargs=kwargs, returns=returns, timeout=timeout),
+            lambda args: self.call(
+                target, args=args, kwargs=kwargs, returns=returns, timeout=timeout, idempotent=idempotent
+            ),
             iterables,
             concurrency or self.maximum * self.calls_per_kernel,
         )
@@ -272,6 +297,7 @@ class KernelPool(Performing):
         session_id: str | None = None,
         *,
         ttl: float | None = None,
+        quota: Mapping[str, int] | None = None,
         queue_timeout: float | None = None,
     ) -> PoolSession:
         """A session on a kernel of its own: ``async with pool.session("alice") as snake: …``.
@@ -281,9 +307,10 @@ class KernelPool(Performing):
         Args:
             session_id: made up where it is not given.
             ttl: seconds that it lives on while nobody holds it; None for the pool's ``session_ttl``.
+            quota: what it may use, where this opens it: ``objects``, ``bytes``, ``calls``, ``concurrent``.
             queue_timeout: as for ``call``.
         """
-        return PoolSession(self, session_id, ttl, queue_timeout)
+        return PoolSession(self, session_id, ttl, queue_timeout, quota)
 
     async def close_session(self, session_id: str) -> None:
         """End a session, whoever holds it; its kernel ends with it. Does nothing where there is none."""
@@ -293,11 +320,15 @@ class KernelPool(Performing):
             self._forget(found)
 
     async def _check_out(
-        self, session_id: str, ttl: float | None, queue_timeout: float | None
+        self,
+        session_id: str,
+        ttl: float | None,
+        queue_timeout: float | None,
+        quota: Mapping[str, int] | None,
     ) -> tuple[int, OpenSession]:
         self._check_open()
         ticket = next(self._tickets)
-        self._asked[ticket] = session_id
+        self._asked[ticket] = session_id, quota
         try:
             self._tell(SessionAsked(ticket, session_id, ttl, self._deadline(queue_timeout)))
             found: Any = self._given.pop(ticket, None)

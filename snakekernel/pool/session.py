@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from ..client.aio import AsyncClient
 from ..errors import InvalidRequest, WorkerLost
+from ..objects.quotas import Quota
 
 if TYPE_CHECKING:
     from .member import Member
@@ -55,7 +58,12 @@ class PoolSession:
     """
 
     def __init__(
-        self, pool: KernelPool, session_id: str | None, ttl: float | None, queue_timeout: float | None
+        self,
+        pool: KernelPool,
+        session_id: str | None,
+        ttl: float | None,
+        queue_timeout: float | None,
+        quota: Mapping[str, int] | None = None,
     ) -> None:
         if session_id is None:
             session_id = f"session-{uuid.uuid4().hex}"
@@ -68,6 +76,11 @@ class PoolSession:
         self.session_id = session_id
         self._ttl = None if ttl is None else seconds("ttl", ttl)
         self._queue_timeout = queue_timeout
+        self._quota = None if quota is None else dict(quota)
+        try:
+            msgspec.convert(self._quota or {}, Quota)
+        except msgspec.ValidationError as error:
+            raise InvalidRequest(f"{quota!r} is no quota: {error}.") from None
         self._ticket = 0
         self._found: OpenSession | None = None
         self._view: AsyncClient | None = None
@@ -87,7 +100,9 @@ class PoolSession:
         """
         if self._ticket or self._is_let_go:
             raise RuntimeError("This handle was used already; ask the pool for another.")
-        self._ticket, found = await self._pool._check_out(self.session_id, self._ttl, self._queue_timeout)
+        self._ticket, found = await self._pool._check_out(
+            self.session_id, self._ttl, self._queue_timeout, self._quota
+        )
         found.handles.add(self)
         try:
             if not found.opened.done():
@@ -97,7 +112,7 @@ class PoolSession:
             if self._is_let_go:
                 raise RuntimeError("This handle was let go while it was opened.")
             if found.is_over:
-                raise WorkerLost(f"The session {found.id!r} has just ended; nothing was sent.")
+                raise WorkerLost.unsent(f"The session {found.id!r} has just ended; nothing was sent.")
         except BaseException:
             self._pool._let_go(found, self, self._ticket)
             raise

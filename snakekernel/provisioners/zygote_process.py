@@ -204,6 +204,13 @@ class Zygote:
         os.waitpid(kernel.pid, 0)
         self._idle_since = time.monotonic()
 
+    def end_groups(self) -> None:
+        """Kill the kernels that are left, with all of their process groups."""
+        for kernel in self._kernels.values():
+            # Its zombie is still there, so that the group's number is nobody else's.
+            with contextlib.suppress(OSError):
+                os.killpg(kernel.pid, signal.SIGKILL)
+
     def _become(
         self, request: int, status: socket.socket, folder: int, stdin: int, stdout: int, stderr: int
     ) -> Birth:
@@ -350,6 +357,7 @@ def main() -> None:
     birth = zygote.serve()
     if birth is None:
         # Nothing of ours is worth finalising; kernels that are left are killed by the system.
+        zygote.end_groups()
         os._exit(0)
     # A kernel must not keep its zygote's bookkeeping alive.
     del zygote, requests

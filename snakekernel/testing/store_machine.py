@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from snakekernel.commands.runtime import Runtime
+from snakekernel.objects.entries import Change
 from snakekernel.objects.sessions import Session, SessionTable
-from snakekernel.objects.store import Change, Store
+from snakekernel.objects.store import Store
 from snakekernel.plugins.load import PluginTable
 from snakekernel.wire.errors import InvalidRequest, LimitExceeded, NotFound, SessionExpired
 

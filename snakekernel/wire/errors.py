@@ -146,6 +146,13 @@ class OutcomeUnknown(SnakeError):
     default_fault = "kernel"
 
 
+class StorageFailed(SnakeError):
+    """A file of stored objects cannot be used, for ``reply["reason"]``; what it held is unchanged."""
+
+    code = "storage"
+    default_fault = "kernel"
+
+
 class Unsupported(SnakeError):
     """A known operation, field or option that this build does not serve yet."""
 
@@ -170,6 +177,7 @@ BY_CODE: dict[str, type[SnakeError]] = {
         LimitExceeded,
         SessionExpired,
         OutcomeUnknown,
+        StorageFailed,
         Unsupported,
     )
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -27,7 +28,9 @@ def opened(left_out: dict[str, str], **peers: Peer) -> Opened:
         name: (Kind(name=name, open=lambda: contextlib.nullcontext(Peer()), floor="echo"), peer)
         for name, peer in peers.items()
     }
-    return Opened(kinds, dataclasses.replace(QUICK, rounds=3), {}, left_out.__setitem__)
+    return Opened(
+        kinds, dataclasses.replace(QUICK, rounds=3, limit=math.inf, whole=math.inf), {}, left_out.__setitem__
+    )
 
 
 def test_turns_are_interleaved_and_the_first_round_is_not_counted() -> None:

@@ -72,6 +72,19 @@ def test_call_stores_and_describes(kernel: Client, run: Run) -> None:
     assert "stored.~" in run("call", "--existing", "builtins.object", "--returns=ref").out
 
 
+def test_an_outcome_is_fetched_by_its_id(kernel: Client, run: Run) -> None:
+    words = ("call", "--existing", "uuid.uuid4", "--call-id=of a line")
+    first = run(*words)
+    assert (first.status, run(*words).out) == (0, first.out)
+    assert run("outcome", "--existing", "of a line").out == first.out
+    document = run("outcome", "--existing", "of a line", "--json").document
+    assert document["result"]["type"] == "UUID"
+    run("call", "--existing", "math.sqrt", "[]", "--call-id=failed")
+    ran = run("outcome", "--existing", "failed", "--json")
+    assert (ran.status, ran.document["ename"]) == (1, "TypeError")
+    assert run("outcome", "--existing", "never seen", "--json").document["code"] == "not_found"
+
+
 def test_output_of_a_call_is_passed_on(kernel: Client, run: Run) -> None:
     ran = run("call", "--existing", "builtins.print", "hello")
     assert (ran.out, ran.err) == ("hello\nNone\n", "")
@@ -92,6 +105,25 @@ def test_a_streams_items_are_printed_one_a_line(kernel: Client, run: Run) -> Non
     ran = run("call", "--existing", "--stream", "stored.inverses")
     assert (ran.status, ran.out) == (1, "1.0\n")
     assert "division by zero" in ran.err
+
+
+def test_saving_and_restoring(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAKEKERNEL_DURABLE_FOLDER", str(tmp_path))
+    with Client.start(durable="own") as client:
+        where = f"--existing={client.connection_file}"
+        assert run("store", where, "kept", "1", "--durable").status == 0
+        assert run("execute", where, "call", '{"target": "threading.Lock", "store_as": "lock"}').status == 0
+        saved = run("checkpoint", where, "evening")
+        assert "1 saved" in saved.out
+        assert "not saved: lock: TypeError" in saved.out
+        assert run("delete", where, "kept").status == 0
+        assert run("restore", where, "--json", "evening", "kept").document["restored"] == ["kept"]
+        assert "not restored: kept" in run("restore", where, "evening").out
+        assert run("restore", where, "evening", "--overwrite").out.startswith("1 restored")
+        path = str(tmp_path / "another.db")
+        assert run("checkpoint", where, "--json", path, "kept").document["path"] == path
+        refused = run("restore", where, "./nothing.db", "--json")
+        assert (refused.status, refused.document["code"]) == (1, "not_found")
 
 
 def test_the_life_of_an_object(kernel: Client, run: Run) -> None:

@@ -49,7 +49,7 @@ BAD: list[tuple[list[str], str, str]] = [
     (["execute", "--existing", "call", "[]"], "invalid_request", "object"),
     (["install", "word"], "invalid_request", "no words"),
     (["install", "--user", "--sys-prefix"], "invalid_request", "one of"),
-    (["install", "--provisioner=kube"], "invalid_request", "zygote, ray, dask"),
+    (["install", "--provisioner=kube"], "invalid_request", "zygote, sandbox, ray, dask"),
     (["install", "--preload=numpy"], "invalid_request", "--provisioner is missing"),
     (["install", "--provisioner=zygote", "--config", "nope=1"], "invalid_request", "no setting 'nope'"),
     (["install", "--provisioner=zygote", "--config", "idle_timeout=soon"], "invalid_request", "float"),

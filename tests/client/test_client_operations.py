@@ -22,7 +22,7 @@ pytestmark = pytest.mark.kernel
 #: What a connection does by itself.
 _NOT_OFFERED = {"attach", "renew", "credit", "open_subshells", "close_subshells"}
 #: Parameters that say how to ask, not what.
-_CLIENT_SIDE = {"timeout", "details", "channel", "on_output", "on_progress"}
+_CLIENT_SIDE = {"timeout", "details", "channel", "on_output", "on_progress", "idempotent"}
 
 #: One step: a method, its arguments, and what must hold of the result.
 Scenario = list[tuple[str, tuple[Any, ...], dict[str, Any], Callable[[Any], bool]]]

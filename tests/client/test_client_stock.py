@@ -40,6 +40,8 @@ REQUESTS: list[tuple[str, dict[str, Any], str, Any]] = [
     ("list_variables", {"prefix": "no such"}, "variables", []),
     ("watch", {"stored": [["stock", "x"]], "lease": 0}, "expires_at", None),
     ("cancel", {"msg_id": "no such"}, "cancelled", False),
+    ("call", {"target": "math.sqrt", "args": [9], "call_id": "three"}, "status", "ok"),
+    ("outcome", {"call_id": "three"}, "state", "done"),
     ("summarize", {"target": ["stored", "x"], "session_id": "stock"}, "status", "ok"),
     ("preview", {"target": ["stored", "x"], "session_id": "stock"}, "preview", None),
     ("rename_stored", {"id": "n", "to": "count", "session_id": "stock"}, "status", "ok"),
@@ -66,6 +68,7 @@ REQUESTS: list[tuple[str, dict[str, Any], str, Any]] = [
     ("open_subshells", {}, "status", "ok"),
     ("close_subshells", {"subshells": ["no such"]}, "closed", 0),
     ("delete_stored", {"id": "count"}, "status", "ok"),
+    ("list_checkpoint", {}, "objects", []),
     ("list_sessions", {"session_id": "stock"}, "count", 1),
     ("close_session", {"session_id": "stock"}, "session_id", "stock"),
     ("create_program", {"id": "qa", "signature": "question -> answer"}, "status", "ok"),
@@ -92,8 +95,15 @@ def test_every_operation_through_a_stock_client(stock: Stock) -> None:
 
 def test_the_requests_above_are_of_every_operation() -> None:
     tried = {op for op, *_ in REQUESTS} | {"inspect"}
-    # Running a program needs a language model: the plugin's own tests do it; those of streams grant credit.
-    assert set(CommandTable()) - tried == {"attach", "credit", "execute_program"}
+    # Running a program needs a language model: the plugin's own tests do it; those of streams grant
+    # credit, those of durable objects write files.
+    assert set(CommandTable()) - tried == {
+        "attach",
+        "checkpoint",
+        "credit",
+        "execute_program",
+        "restore",
+    }
 
 
 def test_both_kinds_of_client_see_the_same_objects(snake: Client, stock: Stock) -> None:

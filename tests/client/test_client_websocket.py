@@ -179,6 +179,14 @@ def test_stopping(snake: Client, tmp_path: Path) -> None:
         running.result()
 
 
+def test_another_connection_fetches_an_outcome(server: ServerProcess, snake: Client, kernel: str) -> None:
+    first = snake.call("numpy.random.random", args=[9], call_id="of the websocket")
+    with snakekernel.connect(kernel, token=server.token) as other:
+        np.testing.assert_array_equal(other.outcome("of the websocket"), first)
+        again = other.call("numpy.random.random", args=[9], call_id="of the websocket")
+        np.testing.assert_array_equal(again, first)
+
+
 def test_a_kernel_of_the_servers_stays(server: ServerProcess, snake: Client, kernel: str) -> None:
     snake.store("mark", 7)
     with snakekernel.connect(kernel, token=server.token) as other:

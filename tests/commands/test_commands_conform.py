@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from snakekernel.commands.command import Command
 from snakekernel.commands.runtime import Runtime
 from snakekernel.commands.table import BUILTINS, by_op
+from snakekernel.durable.kept import Durable
+from snakekernel.durable.places import Places
 from snakekernel.testing.commands import CommandTests
 from snakekernel.testing.dispatch import ask
 from snakekernel.testing.protocol import own_commands
@@ -29,6 +33,9 @@ GOOD: dict[str, list[dict[str, Any]]] = {
         {"target": "stored.rows_left", "count": 1, "returns": "preview", "budget": 1},
     ],
     "store": [{"id": "y", "value": {"$tuple": [1]}}, {"id": "y", "value": None, "ttl": 5, "session_id": "s"}],
+    "checkpoint": [{"name": "c"}, {"name": "c", "ids": ["x", "gone"]}, {"name": "c", "session_id": "s"}],
+    "restore": [{"name": "saved", "overwrite": True}, {"name": "saved", "ids": ["x"], "session_id": "s"}],
+    "list_checkpoint": [{}, {"name": "saved"}],
     "retrieve": [{"id": "x"}, {"target": "stored.x.a"}, {"id": "x", "returns": "ref"}],
     "publish": [{"id": "x"}, {"target": "stored.x.a"}, {"id": "x", "session_id": "s"}],
     "unpublish": [{}],
@@ -63,7 +70,7 @@ GOOD: dict[str, list[dict[str, Any]]] = {
     "ping": [{}],
     "renew": [{}, {"release": ["~1"], "lease": 5}],
     "attach": [{"pid": 1, "descriptor": 0, "name": "0" * 32}],
-    "create_session": [{"session_id": "new"}, {"ttl": 5}],
+    "create_session": [{"session_id": "new"}, {"ttl": 5}, {"quota": {"objects": 5}}],
     "close_session": [{"session_id": "s"}],
     "close_subshells": [{"subshells": []}, {"subshells": ["gone"]}],
     "list_sessions": [{}, {"session_id": "s"}],
@@ -83,6 +90,17 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"target": "stored.rows_left", "budget": 0}, "$.budget"),
     ],
     "store": [({"id": "", "value": 1}, "$.id"), ({"id": "y", "value": 1, "ttl": 0}, "$.ttl")],
+    "checkpoint": [
+        ({"name": "../x"}, "$.name"),
+        ({"name": "c", "path": "/tmp/c"}, "$.path"),
+        ({"ids": "x"}, "$.ids"),
+    ],
+    "restore": [
+        ({"name": ".x"}, "$.name"),
+        ({"path": ""}, "$.path"),
+        ({"name": "c", "overwrite": 1}, "$.overwrite"),
+    ],
+    "list_checkpoint": [({"name": "a/b"}, "$.name")],
     "retrieve": [
         ({}, "$"),
         ({"id": "x", "target": "stored.x"}, "$"),
@@ -113,12 +131,22 @@ BAD: dict[str, list[tuple[dict[str, Any], str]]] = {
     "inspect": [({"target": "json.dumps", "limit": 10_000}, "$.limit"), ({}, "$")],
     "configure": [({"framework": "x", "config": []}, "$.config"), ({}, "$")],
     "renew": [({"release": [""]}, "$.release[0]"), ({"lease": -1}, "$.lease")],
-    "create_session": [({"ttl": -1}, "$.ttl"), ({"session_id": "s"}, "$.session_id")],
+    "create_session": [
+        ({"ttl": -1}, "$.ttl"),
+        ({"session_id": "s"}, "$.session_id"),
+        ({"quota": {"objets": 1}}, "$.quota.objets"),
+    ],
     "close_session": [({}, "$.session_id")],
     "cancel": [({}, "$"), ({"msg_id": "a", "call_id": "b"}, "$"), ({"msg_id": 1}, "$.msg_id")],
+    "outcome": [({}, "$.call_id"), ({"call_id": "c", "timeout": 61}, "$.timeout")],
     "open_subshells": [({"count": 0}, "$.count"), ({"count": 65}, "$.count"), ({"reuse": [1]}, "$.reuse[0]")],
     "close_subshells": [({}, "$"), ({"subshells": "x"}, "$.subshells")],
 }
+
+
+#: In a folder of these tests' own, which goes with them.
+_FOLDER = tempfile.TemporaryDirectory(prefix="tests-")
+DURABLE = Durable(Places(Path(_FOLDER.name)))
 
 
 def conformance(subject: Command) -> type[CommandTests]:
@@ -134,7 +162,8 @@ def conformance(subject: Command) -> type[CommandTests]:
             return BAD.get(subject.op, [])
 
         def prepare(self, runtime: Runtime) -> None:
-            """A stored object, rows of a table, and a session ``s``."""
+            """A stored object, rows of a table, a session ``s``, and what was saved."""
+            runtime.durable = DURABLE
             ask(runtime, "store", {"id": "x", "value": {"a": [1, 2]}})
             ask(runtime, "store", {"id": "rows", "value": [{"a": 1}, {"a": 2}]})
             ask(runtime, "call", {"target": "builtins.iter", "args": [[1, 2]], "store_as": "rows_left"})
@@ -142,6 +171,8 @@ def conformance(subject: Command) -> type[CommandTests]:
                 ask(runtime, "close_session", {"session_id": made})
             ask(runtime, "create_session", {"session_id": "s"})
             ask(runtime, "delete_stored", {"id": "z"})
+            if subject.op in ("restore", "list_checkpoint"):
+                ask(runtime, "checkpoint", {"name": "saved", "ids": ["x"]})
 
     return Conforms
 
@@ -152,7 +183,7 @@ for _op, _command in own_commands().items():
 
 def test_every_builtin_is_exercised() -> None:
     """A command that joins the table brings samples; these need more than a runtime to go well."""
-    assert set(BUILTINS) - set(GOOD) == {"configure", "open_subshells"}
+    assert set(BUILTINS) - set(GOOD) == {"configure", "open_subshells", "outcome"}
 
 
 def test_the_table_refuses_two_commands_of_one_name() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from snakekernel.inspection.watches import Seen, Watches
-from snakekernel.objects.store import Entry, Store
+from snakekernel.objects.entries import Entry
+from snakekernel.objects.store import Store
 
 LONG = 60.0
 

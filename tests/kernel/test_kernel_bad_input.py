@@ -139,7 +139,7 @@ MALFORMED: list[tuple[str, dict[str, Any], str, str]] = [
     ("pull", {"target": "builtins.len", "count": 0}, "invalid_request", "$.count"),
     # not served yet
     ("store", {"id": "x", "value": 1, "durable": True}, "unsupported", "$.durable"),
-    ("create_session", {"quota": {"objects": 1}}, "unsupported", "$.quota"),
+    ("create_session", {"quota": {"objects": -1}}, "invalid_request", "$.quota.objects"),
 ]
 
 

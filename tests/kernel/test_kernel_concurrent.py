@@ -163,6 +163,13 @@ class TestWhatIsItsOwn:
         assert _value(stock, waiting) == [name]
         assert _value(stock, _begin(stock, "passes", name, call_id=name)) == [name]
 
+    def test_its_repetition_waits_beside_others_too(self, stock: Stock, name: str) -> None:
+        both = [_begin(stock, "passes", name, call_id=name) for _ in range(2)]
+        # Comes after the repetition, which would hold the shell.
+        stock.call("user.opens", name)
+        for waiting in both:
+            assert _value(stock, waiting) == [name]
+
 
 class TestStopping:
     def test_an_interrupt_strikes_the_one_that_holds_the_thread(self, stock: Stock, name: str) -> None:

@@ -226,6 +226,7 @@ class TestControl:
             "list_sessions",
             "inspect",
             "cancel",
+            "outcome",
             "attach",
             "credit",
             "watch",

@@ -155,10 +155,12 @@ class TestFramesThatAreDropped:
         assert stock.ok("ping", channel=channel)["frames_dropped"] == before + 1
         assert len(stock.replies(msg_id, channel)) == sofar
 
+    @pytest.mark.promise("attack-1")
     def test_bad_signature(self, stock: Stock, channel: str) -> None:
         msg_id, frames = stock.frames("snake_list_stored_request")
         self.drop(stock, channel, msg_id, [frames[0], b"0" * 64, *frames[2:]])
 
+    @pytest.mark.promise("attack-1")
     def test_no_signature(self, stock: Stock, channel: str) -> None:
         msg_id, frames = stock.frames("snake_list_stored_request")
         self.drop(stock, channel, msg_id, [frames[0], b"", *frames[2:]])
@@ -169,6 +171,7 @@ class TestFramesThatAreDropped:
         frames[part] = frames[part].replace(b"}", b" }")
         self.drop(stock, channel, msg_id, frames)
 
+    @pytest.mark.promise("attack-2")
     def test_replay(self, stock: Stock, channel: str) -> None:
         msg_id, frames = stock.frames("snake_store_request", content=b'{"id": "replayed", "value": 1}')
         stock.send_frames(frames, channel=channel)
@@ -195,6 +198,7 @@ def bound(*buffers: bytes) -> dict[str, Any]:
 CALL: dict[str, Any] = {"target": "builtins.bytes", "args": [{"$bytes": 0}]}
 
 
+@pytest.mark.promise("attack-4")
 class TestBuffers:
     def test_bytes_both_ways(self, stock: Stock) -> None:
         msg_id = stock.send("call", CALL, buffers=[b"abc\0"], metadata=bound(b"abc\0"))

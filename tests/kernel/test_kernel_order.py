@@ -54,6 +54,7 @@ class TestOrder:
         assert stock.reply(cell)["content"]["status"] == "ok"
 
 
+@pytest.mark.promise("fault-14")
 class TestAtMostOnce:
     @pytest.fixture
     def call_id(self) -> str:

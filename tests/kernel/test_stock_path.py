@@ -28,6 +28,11 @@ MODULES = (
 )
 
 
+def _environment() -> dict[str, str]:
+    """This process's, without what says that it is a worker of a run: the one below has its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
 @pytest.mark.timeout(400)
 def test_ipykernels_own_way(tmp_path: Path) -> None:
     config = tmp_path / "profile_default" / "ipython_kernel_config.py"
@@ -40,11 +45,14 @@ def test_ipykernels_own_way(tmp_path: Path) -> None:
         "-q",
         "-p",
         "no:cacheprovider",
+        # Most of these tests wait most of the time.
+        "--numprocesses=2",
+        "--dist=loadfile",
         *(str(HERE / m) for m in MODULES),
     ]
     run = subprocess.run(
         command,
-        env={**os.environ, "IPYTHONDIR": str(tmp_path)},
+        env={**_environment(), "IPYTHONDIR": str(tmp_path)},
         cwd=HERE.parent.parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

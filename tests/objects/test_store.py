@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from snakekernel.objects.store import Change, Store
+from snakekernel.objects.entries import Change
+from snakekernel.objects.store import Store
 from snakekernel.wire.errors import NotFound
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from snakekernel.objects.entries import Entry
 from snakekernel.objects.listing import Listing
-from snakekernel.objects.store import Entry, Store
+from snakekernel.objects.store import Store
 
 MANY = 100_000
 

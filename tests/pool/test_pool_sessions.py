@@ -16,7 +16,7 @@ from pools import PATIENCE, is_running, meet, until
 
 import snakekernel
 from snakekernel import AsyncClient, KernelPool
-from snakekernel.errors import KernelLost, PoolFull, WorkerLost
+from snakekernel.errors import InvalidRequest, KernelLost, LimitExceeded, PoolFull, WorkerLost
 
 pytestmark = [pytest.mark.kernel, pytest.mark.asyncio(loop_scope="module")]
 
@@ -65,6 +65,18 @@ async def test_no_kernel_is_used_for_another_session(pool: KernelPool) -> None:
         await pool.close_session(name)
     assert len(set(seen)) == 2
     await until(lambda: not any(map(is_running, seen)))
+
+
+async def test_a_session_has_its_quota(pool: KernelPool) -> None:
+    with pytest.raises(InvalidRequest, match="is no quota"):
+        pool.session("bounded", quota={"objets": 1})
+    async with pool.session("bounded", quota={"objects": 1}) as snake:
+        await snake.store("x", 1)
+        with pytest.raises(LimitExceeded):
+            await snake.store("y", 1)
+        (session,) = await snake.list_sessions()
+        assert (session["quota"], session["use"]["objects"]) == ({"objects": 1}, 1)
+    await pool.close_session("bounded")
 
 
 async def test_a_session_expires_when_nobody_holds_it(pool: KernelPool) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ...commands.scope import Scope
-from ...objects.store import Entry
+from ...objects.entries import Entry
 from ...wire.errors import InvalidRequest, NotFound, SnakeError
 from .describe import fields_of, main_signature
 

@@ -13,7 +13,8 @@ export default {
   render({ model, el }) {
     const transport = new WidgetTransport(model);
     el.classList.add("snk-widget");
-    el.style.height = model.get("height");
+    // As a property of ours: the front-end sets the element's own styles by the widget's layout, sooner or later.
+    el.style.setProperty("--snk-height", model.get("height"));
     const panel = mountPanel(el, transport, {
       openView: null,
       theme: themeOf(el),

@@ -1,0 +1,108 @@
+"""One object as bytes and back: cloudpickle, protocol 5, large buffers beside the pickle.
+
+Rules: what is pickled is left as it is, and nothing keeps it after. Pickling and loading run user code: they
+are called as such. Loading takes bytes whose signature was checked, and nothing else ever does.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..objects.secret_names import is_key_name
+from ..objects.secrets import Secrets
+from ..wire.errors import Unserializable
+
+_PROTOCOL: Final = 5
+#: Bytes from which a buffer is written without being copied into the pickle.
+_BESIDE: Final = 64 << 10
+
+
+@dataclass
+class Pickled:
+    """The parts of an object: its pickle first, then the buffers beside it, flat and in order."""
+
+    parts: list[memoryview] = field(default_factory=list)
+    are_read_only: list[bool] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts."""
+        return sum(part.nbytes for part in self.parts)
+
+
+def pickled(obj: Any, secrets: Secrets | None) -> Pickled:
+    """An object as bytes. Raises what its code raises, and Unserializable where it holds a secret.
+
+    Args:
+        secrets: those that must not be written; None where they may be.
+    """
+    from cloudpickle import Pickler
+
+    class Looking(Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        """Registers the keys that objects hold, for the search of the bytes to find them."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            _note_keys(obj, secrets)
+            return super().reducer_override(obj)
+
+    whole = Pickled([memoryview(b"")], [True])
+    file = io.BytesIO()
+    kind: Callable[..., Any] = Pickler if secrets is None else Looking
+    _note_keys(obj, secrets)
+    kind(file, protocol=_PROTOCOL, buffer_callback=_Beside(whole)).dump(obj)
+    whole.parts[0] = file.getbuffer()
+    if secrets is not None and len(secrets):
+        for part in whole.parts:
+            if secrets.scrub_buffer(part) is not part:
+                raise Unserializable("It holds a secret, which is not written to disk.")
+    return whole
+
+
+class _Beside:
+    """Takes what is worth it out of the pickle."""
+
+    def __init__(self, whole: Pickled) -> None:
+        self._whole = whole
+
+    def __call__(self, buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < _BESIDE:
+            return True
+        self._whole.parts.append(raw)
+        self._whole.are_read_only.append(raw.readonly)
+        return False
+
+
+def _note_keys(obj: Any, secrets: Secrets | None) -> None:
+    """Register an API key or a SecretStr, read without running code of the object's but SecretStr's own."""
+    if secrets is None:
+        return
+    if type(obj).__name__ in ("SecretStr", "SecretBytes"):
+        secrets.add(obj)
+        return
+    try:
+        held = obj if type(obj) is dict else object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        return
+    if type(held) is not dict:
+        return
+    for name, value in list(held.items()):
+        if type(name) is str and is_key_name(name):
+            secrets.add(value)
+        elif type(value) is dict:
+            for inner, key in list(value.items()):
+                if type(inner) is str and is_key_name(inner):
+                    secrets.add(key)
+
+
+def unpickled(parts: Sequence[bytearray], are_read_only: Sequence[bool]) -> Any:
+    """The object of parts whose signature was checked. Raises what its code raises."""
+    views = [
+        memoryview(part).toreadonly() if is_read_only else memoryview(part)
+        for part, is_read_only in zip(parts[1:], are_read_only[1:], strict=True)
+    ]
+    return pickle.loads(parts[0], buffers=views)
