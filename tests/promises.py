@@ -85,10 +85,14 @@ PROMISES: Final[dict[str, Promise]] = {
         "a bounded error or a closed connection; the kernel goes on, and takes no memory",
     ),
     "attack-12": Promise(
-        "Objects that are hostile to whoever looks at them",
-        "a description or an error, and the kernel goes on",
+        "Objects and exceptions that are hostile to whoever looks at them",
+        "one reply, a description or an error, in bounded time; the kernel goes on",
     ),
-    "attack-13": Promise("A secret that is looked for everywhere", "it is nowhere"),
+    "attack-13": Promise(
+        "A canary key that goes in by every door",
+        "once registered it is in no frame, log, file or process argument; what only looks like a secret "
+        "is not described",
+    ),
     "attack-14": Promise("Bombs of processes, descriptors, disk and memory", "only their session stops"),
     "attack-15": Promise("Session ids that are paths, shell words or templates", "names like any other"),
 }

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from ..errors import Cause, End
+from ..objects.secret_names import scrubbed
 from .sizes import ControlGroup, address_limit, resident, tree
 
 if sys.platform != "win32":
@@ -134,10 +135,10 @@ class Stderr:
                 self._told = 0
 
     def last(self) -> str:
-        """The last lines since this was asked last."""
+        """The last lines since this was asked last, less what looks like a secret."""
         self.look()
         text, self._tail = self._tail, b""
-        return tail(text)
+        return scrubbed(tail(text))
 
     def close(self) -> None:
         """Copy what is left. Idempotent."""

@@ -116,6 +116,11 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
             s.setsockopt(zmq.USE_FD, self.given[port])
         return super()._bind_socket(s, port)
 
+    def write_connection_file(self, **kwargs: Any) -> None:
+        """As stock; on given sockets the file says it all, and cannot be written."""
+        if not self.given:
+            super().write_connection_file(**kwargs)
+
     def init_heartbeat(self) -> None:
         """As stock; on its given socket where there is one."""
         if self.hb_port not in self.given:

@@ -1,8 +1,8 @@
 """A kernel in a sandbox: it gives up the last rights it was started with, and listens where it was told to.
 
-Rules: ``SNAKEKERNEL_SANDBOX`` is ``{"sockets": {port: descriptor}, "user": id or null}``; children never see
-it. The sockets listen already, made by whoever built the sandbox, so nothing of the host need be writable
-here. This is done before anything of a user runs.
+Rules: ``SNAKEKERNEL_SANDBOX`` is ``{"sockets": {port: descriptor}, "signatures": descriptor, "user": id or
+null}``; children never see it. The sockets listen already, made by whoever built the sandbox, so nothing of
+the host need be writable here. This is done before anything of a user runs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from ipykernel.heartbeat import Heartbeat
 
 #: What the sandbox's builder sets.
 VARIABLE: Final = "SNAKEKERNEL_SANDBOX"
+#: Descriptor of the file of signatures that outlives the process (``seen``); -1 where none is given.
+signatures = -1
 _PR_SET_DUMPABLE: Final = 4
 
 
@@ -25,7 +27,9 @@ def settle() -> dict[int, int]:
     text = os.environ.pop(VARIABLE, "")
     if not text:
         return {}
+    global signatures
     told = json.loads(text)
+    signatures = int(told["signatures"])
     user = told["user"]
     if user is not None:
         os.setgroups([])
@@ -35,7 +39,7 @@ def settle() -> dict[int, int]:
         # Else its own files in /proc would be another user's.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
     sockets = {int(port): int(descriptor) for port, descriptor in told["sockets"].items()}
-    for descriptor in sockets.values():
+    for descriptor in (signatures, *sockets.values()):
         os.set_inheritable(descriptor, False)
     return sockets
 

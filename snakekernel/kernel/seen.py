@@ -30,6 +30,11 @@ _BEGIN: Final = 64
 _NONE: Final = bytes(SIZE)
 
 
+def bytes_of(generation: int) -> int:
+    """The size of a file of that many digests in each generation."""
+    return _BEGIN + 2 * generation * SIZE
+
+
 def seen_file(connection_file: str | os.PathLike[str]) -> Path:
     """Where the signatures of the kernel with this connection file are kept."""
     path = Path(connection_file)
@@ -42,16 +47,21 @@ class SeenFile:
     Args:
         connection_file: of the kernel; there may be a file of an earlier process of it.
         key: what its messages are signed with; a file of another key is not taken over.
+        given: a file of that size, open, which a kernel in a sandbox is given instead; -1 for none.
 
     Raises OSError where the file cannot be made.
     """
 
-    def __init__(self, connection_file: Path, key: bytes, generation: int) -> None:
+    def __init__(self, connection_file: Path, key: bytes, generation: int, given: int = -1) -> None:
         if sys.platform == "win32":
             raise OSError("a mapped file cannot be removed on this system")
         self.path = seen_file(connection_file)
         self._generation = generation
         self._print = hmac.new(key, b"snakekernel: signatures seen", "sha256").digest()[:16]
+        if given >= 0:
+            self._take(given)
+            self._begin = self._at(self.younger)
+            return
         _clean(self.path.parent)
         if not self._open():
             # Of another key or size, or none of ours at all.
@@ -74,11 +84,25 @@ class SeenFile:
             self._map = mmap.mmap(descriptor, self._bytes)
         finally:
             os.close(descriptor)
-        magic, print_, generation, self.younger = _HEAD.unpack_from(self._map)
-        if (magic, print_, generation) == (_MAGIC, self._print, self._generation) and self.younger in (0, 1):
+        if self._is_ours():
             return True
         self._map.close()
         return False
+
+    def _take(self, given: int) -> None:
+        if os.fstat(given).st_size != self._bytes:
+            raise OSError("the given file has another size")
+        self._map = mmap.mmap(given, self._bytes)
+        if not self._is_ours():
+            self._map[:] = bytes(self._bytes)
+            self.younger = 0
+            self._write_head()
+
+    def _is_ours(self) -> bool:
+        """Whether the mapped file belongs to this key, and has as many digests."""
+        magic, print_, generation, self.younger = _HEAD.unpack_from(self._map)
+        known = (magic, print_, generation) == (_MAGIC, self._print, self._generation)
+        return known and self.younger in (0, 1)
 
     def _make(self) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -99,7 +123,7 @@ class SeenFile:
 
     @property
     def _bytes(self) -> int:
-        return _BEGIN + 2 * self._generation * SIZE
+        return bytes_of(self._generation)
 
     def _write_head(self) -> None:
         _HEAD.pack_into(self._map, 0, _MAGIC, self._print, self._generation, self.younger)

@@ -18,6 +18,7 @@ from jupyter_client.session import Session
 
 from ..objects.secrets import Secrets
 from ..wire.frame import DELIMITER, BadFrame, Headers, Signer, bind_buffers, flat, pack_json
+from . import confined
 from .activity import Activities
 from .copies import copied
 from .digests import Digests
@@ -62,7 +63,8 @@ class KernelSession(Session):
         if connection_file is None or self.auth is None or self.digest_history_size == 0:
             return
         try:
-            history.outlive(SeenFile(Path(connection_file), self.key, history.generation))
+            given = confined.signatures
+            history.outlive(SeenFile(Path(connection_file), self.key, history.generation, given))
         except OSError as error:
             log.warning("Messages that were seen are not known after a restart: %s.", error)
 

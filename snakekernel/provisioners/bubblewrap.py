@@ -7,6 +7,7 @@ asked otherwise, and no place inside takes data without a bound.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import shutil
@@ -286,6 +287,14 @@ def in_memory(content: bytes) -> int:
     descriptor = os.memfd_create("snakekernel-sandbox", os.MFD_CLOEXEC)
     os.write(descriptor, content)
     os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def of_size(size: int) -> int:
+    """A descriptor of so much memory, which nobody can make more or less; the caller closes it."""
+    descriptor = os.memfd_create("snakekernel-seen", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, size)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
     return descriptor
 
 

@@ -25,10 +25,12 @@ from typing import IO, Any, Final
 
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from jupyter_client.session import Session
 from traitlets import Bool, Dict, Integer, List, Unicode
 
 from ..errors import Unsupported
 from ..kernel.confined import VARIABLE
+from ..kernel.seen import bytes_of
 from .bubblewrap import (
     HOME,
     TOLD,
@@ -39,6 +41,7 @@ from .bubblewrap import (
     find_bwrap,
     in_memory,
     init_of,
+    of_size,
     zero_ended,
 )
 from .confining import (
@@ -110,6 +113,8 @@ class SandboxProvisioner(LocalProvisioner):
     #: Of its first process, whose end is that of all others in the sandbox.
     _init: int = -1
     _init_number: int = 0
+    #: The file of signatures that its processes took, one after the other; replays end at it.
+    _signatures: int = -1
 
     # -- its start ---------------------------------------------------------------------------------------
 
@@ -172,6 +177,8 @@ class SandboxProvisioner(LocalProvisioner):
                 given[port] = ours.enter_context(listening(f"{manager.ip}-{port}", user)).fileno()
             if user is not None:
                 os.chown(str(self._folder), user, user)
+            if self._signatures < 0:
+                self._signatures = of_size(bytes_of(Session.digest_history_size.default_value // 2))
             said, info = os.pipe()
             closing(info)
             files, inside = self._told(manager.connection_file)
@@ -206,7 +213,13 @@ class SandboxProvisioner(LocalProvisioner):
                 sources.callback(os.close, said)
                 if release >= 0:
                     sources.callback(os.close, release)
-                passed = [told, *given.values(), *view.files.values(), *view.descriptors.values()]
+                passed = [
+                    told,
+                    self._signatures,
+                    *given.values(),
+                    *view.files.values(),
+                    *view.descriptors.values(),
+                ]
                 process = Confined(
                     [bwrap, "--args", str(told), "--", *argv],
                     stdin=subprocess.DEVNULL,
@@ -283,7 +296,9 @@ class SandboxProvisioner(LocalProvisioner):
         variables.update({name: env[name] for name in named if name in env and name != _LIMITS})
         usual = {name: allowed(name, value) for name, value in _USUAL_LIMITS.items()}
         variables[_LIMITS] = json.dumps({**usual, **json.loads(env.get(_LIMITS, "{}")), **self.limits})
-        variables[VARIABLE] = json.dumps({"sockets": given, "user": None if user is None else USER})
+        variables[VARIABLE] = json.dumps(
+            {"sockets": given, "signatures": self._signatures, "user": None if user is None else USER}
+        )
         return variables
 
     # -- its life and end --------------------------------------------------------------------------------
@@ -317,6 +332,7 @@ class SandboxProvisioner(LocalProvisioner):
         await super().cleanup(restart=restart)
         if not restart:
             self._close_init()
+            self._close_signatures()
             if self._folder is not None:
                 self._remove()
                 self._folder = None
@@ -326,9 +342,15 @@ class SandboxProvisioner(LocalProvisioner):
         if descriptor >= 0:
             os.close(descriptor)
 
+    def _close_signatures(self) -> None:
+        descriptor, self._signatures = self._signatures, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def __del__(self) -> None:
         # Of a manager that nobody shut down.
         self._close_init()
+        self._close_signatures()
 
 
 def _remove(folder: str, pid: int) -> None:

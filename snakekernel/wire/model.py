@@ -54,7 +54,7 @@ class Reply(msgspec.Struct, kw_only=True):
     """Fields of every reply; the dispatcher fills them in.
 
     timestamp: seconds since 1970. epoch: id of this kernel process. output: how many iopub messages,
-    status apart, this request produced. lossy: a registered secret was scrubbed from this reply.
+    status apart, this request produced. lossy: a secret was left out of this reply.
     """
 
     status: Literal["ok"] = "ok"

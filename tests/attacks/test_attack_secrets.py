@@ -19,6 +19,7 @@ from stock_client import Stock
 from tap import Tap, forms
 
 from snakekernel import Client
+from snakekernel.errors import KernelLost
 
 pytestmark = [pytest.mark.kernel, pytest.mark.promise("attack-13")]
 
@@ -94,23 +95,19 @@ def snake(folder: Path, log: Path) -> Iterator[Client]:
     import snakekernel
 
     (folder / "keys").write_text(json.dumps(KEYS))
+    profile = folder / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    audit = str(folder / "audit.jsonl")
+    (profile / "snakekernel_kernel_config.py").write_text(f"c.SnakeKernel.audit_log = {audit!r}\n")
     env = {
+        **os.environ,
         "CANARY_API_KEY": KEYS["environment"],
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        "DSPY_CACHEDIR": str(folder),
+        "DSPY_CACHEDIR": str(folder / "cache"),
+        "IPYTHONDIR": str(profile.parent),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
     }
-    # The process inherits them.
-    kept = {number: os.dup(number) for number in (1, 2)}
-    with log.open("wb") as file:
-        for number in kept:
-            os.dup2(file.fileno(), number)
-        try:
-            client = snakekernel.start(env=env)
-        finally:
-            for number, copy in kept.items():
-                os.dup2(copy, number)
-                os.close(copy)
-    with client:
+    with log.open("wb") as output, snakekernel.start(env=env, output=output) as client:
         yield client
 
 
@@ -164,6 +161,8 @@ def test_all_that_is_registered_is_shown_by_no_means(stock: Stock) -> None:
             stock.ask("call", {"target": target, "args": [key], "returns": returns})
     stock.ok("call", {"target": "user.frame", "args": [key], "store_as": "frame"})
     stock.ok("call", {"target": "user.Holder", "args": [key], "store_as": "holder"})
+    stock.ok("checkpoint", {"name": "canary", "ids": ["key", "frame", "holder"]})
+    stock.ok("list_checkpoint", {"name": "canary"})
     stock.ok("pipeline", {"steps": [{"op": "retrieve", "id": "key"}, {"op": "list_stored"}]})
     for channel in ("shell", "control"):
         for name in ("key", "frame", "holder", "called"):
@@ -200,8 +199,20 @@ def test_it_is_in_nothing_that_is_written(
         line = "\0".join(process.info["cmdline"] or []).encode(errors="surrogateescape")
         assert not [needle for needle in needles if needle in line]
     assert not [needle for needle in needles if needle in repr((snake, snake.manager)).encode()]
-    for file in Path(os.environ.get("SNAKEKERNEL_POOLS", folder)).glob("*.json"):
-        assert not [needle for needle in needles if needle in file.read_bytes()]
+    assert b"user.show" in (folder / "audit.jsonl").read_bytes()
+    # What the kernel wrote beside: the audit log, checkpoints, DSPy's cache.
+    for file in folder.rglob("*"):
+        if file.is_file() and file.name != "keys":
+            assert not [needle for needle in needles if needle in file.read_bytes()], file
+
+
+def test_what_a_dead_kernel_wrote_last_is_told_without_it(fresh_kernel: Callable[..., Any]) -> None:
+    client, _ = fresh_kernel()
+    said = "connecting with password='hunter2-' + 'x' and Bearer abcdefgh12345678\n"
+    with pytest.raises(KernelLost) as lost:
+        client.call("builtins.exec", args=[f"import os; os.write(2, {said.encode()!r}); os._exit(3)"])
+    assert "connecting with" in str(lost.value)
+    assert "abcdefgh12345678" not in str(lost.value)
 
 
 #: Expressions of objects that hold a secret which nobody registered.

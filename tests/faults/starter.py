@@ -19,14 +19,20 @@ import snakekernel
 HELD = "import ctypes, pathlib; pathlib.Path({!r}).touch(); ctypes.PyDLL(None).poll(None, 0, -1)"
 
 
+#: Nothing here ends by itself.
+_kept: list[Any] = []
+
+
 def started(how: str) -> Any:
     """A client of a kernel that was started this way, and is not shut down."""
     if how == "snakekernel":
         return snakekernel.start()
-    name = "snakekernel-zygote" if how == "zygote" else "snakekernel"
     if how == "zygote":
-        return snakekernel.start(name)
-    manager = KernelManager(kernel_name=name)
+        pool = snakekernel.KernelPool.blocking(maximum=1, provisioner="zygote").__enter__()
+        session = pool.session("one")
+        _kept.extend((pool, session))
+        return session.__enter__()
+    manager = KernelManager(kernel_name="snakekernel")
     if how == "thread":
         # By a thread that ends: its end is not its process's.
         thread = threading.Thread(target=manager.start_kernel)
@@ -36,7 +42,7 @@ def started(how: str) -> Any:
         manager.start_kernel(independent=how == "independent")
     Path(sys.argv[2]).with_suffix(".connection").write_text(manager.connection_file)
     client = snakekernel.connect(manager, timeout=60)
-    client.kept_by_test = manager  # type: ignore[attr-defined]
+    _kept.append(manager)
     return client
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,14 +36,18 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return starts
 
 
-async def test_a_start_fails_at_once_with_what_it_wrote(spec: Path) -> None:
+def test_a_start_fails_at_once_with_what_it_wrote(spec: Path) -> None:
     with pytest.raises(KernelLost, match="ZeroDivisionError") as caught:
         snakekernel.start("crashing")
     assert (caught.value.cause, caught.value.exit_code) == ("exit", 1)
     assert "ZeroDivisionError" in caught.value.stderr
+    assert len(spec.read_text().splitlines()) == 1
+
+
+async def test_so_does_one_of_the_async_client(spec: Path) -> None:
     with pytest.raises(KernelLost, match="ZeroDivisionError"):
         await AsyncClient.start("crashing")
-    assert len(spec.read_text().splitlines()) == 2
+    assert len(spec.read_text().splitlines()) == 1
 
 
 async def test_a_pool_gives_up_and_waits_longer_each_time(spec: Path) -> None:
@@ -72,10 +75,7 @@ async def test_a_servers_restarter_gives_up(spec: Path) -> None:
         restarter.start()
         async with asyncio.timeout(60):
             await dead.wait()
-        count = len(spec.read_text().splitlines())
-        assert count <= restarter.restart_limit + 1
-        begun = time.monotonic()
-        assert len(spec.read_text().splitlines()) == count, begun
+        assert len(spec.read_text().splitlines()) <= restarter.restart_limit + 1
     finally:
         manager.stop_restarter()
         await manager.cleanup_resources()

@@ -31,15 +31,17 @@ STARTER = Path(__file__).with_name("starter.py")
 @contextmanager
 def _starter(how: str, busy: Path) -> Iterator[tuple[subprocess.Popen[str], int, int]]:
     process = subprocess.Popen([sys.executable, STARTER, how, busy], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     groups: list[int] = []
     try:
-        assert process.stdout is not None
         kernel, child = map(int, process.stdout.readline().split())
         groups.append(kernel)
         yield process, kernel, child
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        # Not read to its end: a kernel that stays has it open.
+        process.stdout.close()
         for group in groups:
             with suppress(OSError):
                 os.killpg(group, signal.SIGKILL)

@@ -16,6 +16,8 @@ from snakekernel.inspection import Budget, Describer, estimate
 from snakekernel.testing.inspection import verify_description, verify_inspection
 from snakekernel.values import Encoder
 
+pytestmark = pytest.mark.promise("attack-12")
+
 #: What user code ran that must not have run.
 RAN: list[str] = []
 

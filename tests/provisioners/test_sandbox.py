@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -107,9 +108,12 @@ def test_a_stock_manager_runs_cells_interrupts_and_restarts_it(tmp_path: Path) -
             # There is no way for TCP.
             assert manager.transport == "ipc"
             _use(manager)
-            before = manager.provisioner.pid
+            before, seen = manager.provisioner.pid, _signatures(manager)
             manager.restart_kernel()
             assert manager.provisioner.pid != before
+            # What it took before is known to the next one, so that nothing of it is taken again.
+            assert seen
+            assert seen <= _signatures(manager)
             # By a message, and not by a signal any more.
             manager.kernel_spec.interrupt_mode = "message"
             _use(manager)
@@ -119,6 +123,11 @@ def test_a_stock_manager_runs_cells_interrupts_and_restarts_it(tmp_path: Path) -
     assert not Path(manager.ip).parent.exists()
     # Passed on by a thread, until its process's end.
     wait_for(lambda: (tmp_path / "output").read_text().count("from its process") == 2)
+
+
+def _signatures(manager: KernelManager) -> set[bytes]:
+    text = os.pread(manager.provisioner._signatures, 1 << 21, 0)[64:]
+    return {text[at : at + 16] for at in range(0, len(text), 16)} - {bytes(16)}
 
 
 def _use(manager: KernelManager) -> None:
@@ -162,6 +171,15 @@ async def test_a_pool_has_sandboxed_kernels() -> None:
         assert await pool.call("os.getpid") == 2
         limit = await pool.call("resource.getrlimit", args=[9], returns="value")
         assert list(limit) == [3 << 30, 3 << 30]
+
+
+async def test_encryption_and_the_network_are_there_where_asked_for() -> None:
+    async with snakekernel.AsyncClient.start(
+        sandbox={"network": True}, transport_encryption="required"
+    ) as snake:
+        assert snake.manager.get_connection_info()["curve_publickey"]
+        ours = [list(one) for one in socket.if_nameindex()]
+        assert [list(one) for one in await snake.call("socket.if_nameindex", returns="value")] == ours
 
 
 def test_what_cannot_be_is_said_before_anything_starts(shared: Path) -> None:

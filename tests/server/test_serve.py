@@ -346,3 +346,14 @@ def test_without_jupyter_server() -> None:
     done = subprocess.run([sys.executable, "-c", code, "serve"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "snakekernel[serve]" in done.stderr
+
+
+@pytest.mark.promise("attack-15")
+async def test_any_name_of_a_session_is_only_a_name(server: ServerProcess) -> None:
+    name = "../x?a=b#%2f%00{{7*7}}$(id)\n<b>\u202e"
+    async with await AsyncClient.connect(server.url, token=server.token, session=name) as snake:
+        assert await snake.call("builtins.abs", args=[-1]) == 1
+        (session,) = await snake.list_sessions()
+        assert session["session_id"] == name
+    default, _ = server.ask("GET", "snakekernel/api/pools")
+    assert name in [session["session"] for session in default["sessions"]]
