@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,8 +161,9 @@ def test_secrets_that_look_like_json(stock: Stock, fresh_kernel: Callable[..., A
     assert other.call("builtins.str", f"a {secret} b") in ("a [secret] b", f"a {secret} b")
 
 
-def test_logs(fresh_kernel: Callable[..., tuple[Client, Stock]], capfd: pytest.CaptureFixture[str]) -> None:
-    _, other = fresh_kernel()
+def test_logs(fresh_kernel: Callable[..., tuple[Client, Stock]], tmp_path: Path) -> None:
+    with (tmp_path / "written").open("wb") as output:
+        _, other = fresh_kernel(output=output)
     other.cell(
         "import sys, types, logging\n"
         "module = sys.modules['made_here'] = types.ModuleType('made_here')\n"
@@ -174,6 +176,6 @@ def test_logs(fresh_kernel: Callable[..., tuple[Client, Stock]], capfd: pytest.C
     )
     other.ok("configure", {"framework": "made_here", "config": {"api_key": KEY}})
     other.ok("call", {"target": "user.log"})
-    text = capfd.readouterr().err
+    text = (tmp_path / "written").read_text()
     assert "the key is [secret]" in text
     assert KEY not in text
