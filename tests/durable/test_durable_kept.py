@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from snakekernel.commands.runtime import Runtime
 from snakekernel.durable.kept import Durable
+from snakekernel.durable.opening import PATIENCE
 from snakekernel.durable.places import Places
 from snakekernel.objects.store import Store
 from snakekernel.testing.dispatch import ask, make_runtime
@@ -198,6 +200,22 @@ class TestCheckpoint:
         assert ok(runtime, "checkpoint")["saved"] == ["x", "y", "plain"]
         ok(runtime, "delete_stored", id="plain")
         assert held(runtime) == {(None, "x"), (None, "y")}
+
+    def test_what_is_deleted_while_the_file_is_written(self, runtime: Runtime) -> None:
+        """Nobody waits for the checkpoint, and the disk holds it no longer than that."""
+
+        class Deleting:
+            def __reduce__(self) -> tuple[type, tuple[()]]:
+                began = time.monotonic()
+                runtime.store.delete(None, "x", writer="test")
+                took.append(time.monotonic() - began)
+                return (dict, ())
+
+        took: list[float] = []
+        runtime.store.put(None, "z", Deleting(), writer="test", now=runtime.clock())
+        assert ok(runtime, "checkpoint", ids=["z"])["saved"] == ["z"]
+        assert took[0] < PATIENCE / 2
+        assert held(runtime) == {(None, "y"), (None, "z")}
 
     def test_secrets_only_where_they_are_allowed(self, runtime: Runtime) -> None:
         runtime.secrets.add("sk-canary-of-no-worth")
