@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,16 @@ class TestCheckpoint:
         assert ok(runtime, "checkpoint", name="c", allow_secrets=True)["saved"] == ["x", "y"]
         assert b"sk-canary" in path.read_bytes()
         assert "sk-canary" not in str(ok(runtime, "list_checkpoint", name="c"))
+
+    def test_keys_that_are_restored_are_registered(
+        self, runtime: Runtime, make: Callable[..., Runtime]
+    ) -> None:
+        model = types.SimpleNamespace(kwargs={"api_key": "sk-of-a-model-1"}, password="production")
+        runtime.store.put(None, "z", [(model,), "x"], writer="test", now=runtime.clock())
+        assert ok(runtime, "checkpoint", name="c", ids=["z"], allow_secrets=True)["saved"] == ["z"]
+        later = make()
+        assert ok(later, "restore", name="c")["restored"] == ["z"]
+        assert later.secrets.scrub_text("sk-of-a-model-1 in production") == "[secret] in production"
 
     def test_a_name_that_is_a_secret_is_not_written(self, runtime: Runtime) -> None:
         runtime.secrets.add("sk-canary-of-no-worth")
