@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -106,6 +107,8 @@ class Stderr:
     def __init__(self, output: int | None = None, *, echo: bool = False) -> None:
         self._echo = echo
         self._tail = b""
+        # One thread looks while another learns of the end; a signal handler may break into either.
+        self._lock = threading.RLock()
         self.is_ours = output is None
         if output is None:
             with tempfile.TemporaryFile(buffering=0) as made:
@@ -121,8 +124,11 @@ class Stderr:
 
     def look(self) -> None:
         """Take what has come, and copy it to our own standard error where that was asked for."""
-        if not self._close.alive:
-            return
+        with self._lock:
+            if self._close.alive:
+                self._take()
+
+    def _take(self) -> None:
         size = os.fstat(self.descriptor).st_size
         if size <= self._told:
             return
@@ -140,14 +146,16 @@ class Stderr:
 
     def last(self) -> str:
         """The last lines since this was asked last, less what looks like a secret."""
-        self.look()
-        text, self._tail = self._tail, b""
+        with self._lock:
+            self.look()
+            text, self._tail = self._tail, b""
         return tail(text)
 
     def close(self) -> None:
         """Copy what is left. Idempotent."""
-        self.look()
-        self._close()
+        with self._lock:
+            self.look()
+            self._close()
 
 
 def kept(output: int | IO[Any] | None) -> Stderr | None:
