@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 from ..durable.pickles import Pickled, pickled
 from ..objects.entries import Entry
 from ..objects.static import module_name, type_name
-from ..wire.errors import SnakeError
+from ..wire.errors import SnakeError, Unserializable
 
 if TYPE_CHECKING:
     from .scope import Scope
 
 
-def pickler(scope: Scope, *, allow_secrets: bool = False) -> Callable[[Any], Pickled]:
-    """Pickles an object as user code of this request: it can be stopped, and what it raises is told."""
+def pickler(scope: Scope, *, allow_secrets: bool = False) -> Callable[[str, Any], Pickled]:
+    """Pickles an object of a name as user code of this request: it can be stopped, and what it raises is
+    told."""
     secrets = None if allow_secrets else scope.runtime.secrets
 
-    def pickle(obj: Any) -> Pickled:
+    def pickle(name: str, obj: Any) -> Pickled:
+        if secrets is not None and secrets.scrub_text(name) != name:
+            raise Unserializable("Its name holds a secret, which is not written to disk.")
         return scope.invoke(pickled, (obj, secrets), at="$", trusted=True)
 
     return pickle
@@ -30,7 +33,7 @@ def store_durably(scope: Scope, name: str, obj: Any, ttl: float | None) -> Entry
     durable = scope.runtime.durable
     durable.path("$.durable")
     try:
-        whole = pickler(scope)(obj)
+        whole = pickler(scope)(name, obj)
     except SnakeError as error:
         error.at = "$.value"
         raise

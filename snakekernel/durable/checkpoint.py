@@ -66,7 +66,7 @@ def save(
     entries: Iterable[Entry],
     *,
     only: bool,
-    pickle: Callable[[Any], Pickled],
+    pickle: Callable[[str, Any], Pickled],
 ) -> Report:
     """Write objects of one namespace.
 
@@ -74,7 +74,8 @@ def save(
 
     Args:
         only: whether others of the namespace that the file holds stay, too.
-        pickle: runs user code; raises Raised or Unserializable for a failure of the object's own.
+        pickle: takes a name and its object, and runs user code; raises Raised or Unserializable for a
+            failure of the object's own.
     """
     report = Report()
     seen: set[str] = set()
@@ -83,7 +84,7 @@ def save(
         seen.add(name)
         try:
             name.encode()
-            whole = pickle(entry.obj)
+            whole = pickle(name, entry.obj)
         except UnicodeEncodeError:
             report.fail(name, session, kind, Unserializable("UTF-8 cannot hold its name."))
         except _OWN as error:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ..objects.secret_bytes import Needles
 from ..objects.secret_names import is_key_name
-from ..objects.secrets import Secrets
+from ..objects.secrets import Secrets, forms_of, text_of
 from ..wire.errors import Unserializable
 
 _PROTOCOL: Final = 5
@@ -43,21 +44,25 @@ def pickled(obj: Any, secrets: Secrets | None) -> Pickled:
     from cloudpickle import Pickler
 
     class Looking(Pickler):  # type: ignore[misc]  # cloudpickle has no types
-        """Registers the keys that objects hold, for the search of the bytes to find them."""
+        """Notes the keys that objects hold, for the search of the bytes to find them."""
 
         def reducer_override(self, obj: Any) -> Any:
-            _note_keys(obj, secrets)
+            _note_keys(obj, keys)
             return super().reducer_override(obj)
 
     whole = Pickled([memoryview(b"")], [True])
     file = io.BytesIO()
+    # Of this object alone: registered, a word that some record has as its password would go from all replies.
+    keys: dict[str, None] = {}
     kind: Callable[..., Any] = Pickler if secrets is None else Looking
-    _note_keys(obj, secrets)
+    if secrets is not None:
+        _note_keys(obj, keys)
     kind(file, protocol=_PROTOCOL, buffer_callback=_Beside(whole)).dump(obj)
     whole.parts[0] = file.getbuffer()
-    if secrets is not None and len(secrets):
+    if secrets is not None:
+        needles = Needles(form for key in keys for form in forms_of(key))
         for part in whole.parts:
-            if secrets.scrub_buffer(part) is not part:
+            if secrets.scrub_buffer(part) is not part or needles.masked(part) is not part:
                 raise Unserializable("It holds a secret, which is not written to disk.")
     return whole
 
@@ -77,12 +82,10 @@ class _Beside:
         return False
 
 
-def _note_keys(obj: Any, secrets: Secrets | None) -> None:
-    """Register an API key or a SecretStr, read without running code of the object's but SecretStr's own."""
-    if secrets is None:
-        return
+def _note_keys(obj: Any, keys: dict[str, None]) -> None:
+    """Note an API key or a SecretStr, read without running code of the object's but SecretStr's own."""
     if type(obj).__name__ in ("SecretStr", "SecretBytes"):
-        secrets.add(obj)
+        _note(obj, keys)
         return
     try:
         held = obj if type(obj) is dict else object.__getattribute__(obj, "__dict__")
@@ -92,11 +95,17 @@ def _note_keys(obj: Any, secrets: Secrets | None) -> None:
         return
     for name, value in list(held.items()):
         if type(name) is str and is_key_name(name):
-            secrets.add(value)
+            _note(value, keys)
         elif type(value) is dict:
             for inner, key in list(value.items()):
                 if type(inner) is str and is_key_name(inner):
-                    secrets.add(key)
+                    _note(key, keys)
+
+
+def _note(value: Any, keys: dict[str, None]) -> None:
+    text = text_of(value)
+    if text is not None:
+        keys[text] = None
 
 
 def unpickled(parts: Sequence[bytearray], are_read_only: Sequence[bool]) -> Any:

@@ -91,6 +91,7 @@ def _guard(parent: int, kernel: int, group: int) -> None:
     if kernel in ended:
         # As long as it lives its number, and that of its group, is nobody else's.
         return
+    # First the kernel, which may have left its group; the guard itself is still of it.
+    signal.pidfd_send_signal(kernel, signal.SIGKILL)
     if group:
         os.killpg(group, signal.SIGKILL)
-    signal.pidfd_send_signal(kernel, signal.SIGKILL)

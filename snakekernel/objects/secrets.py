@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, Final
 
 from ..wire.model import ErrorReply, Reply
-from .secret_names import MASK, is_secret_name, meaning_of
+from .secret_bytes import Needles
+from .secret_names import MASK, is_secret_name, looks_like_key
 
 _SHORTEST: Final = 6
 _PLACEHOLDERS: Final = frozenset(
@@ -23,13 +25,10 @@ _PLACEHOLDERS: Final = frozenset(
 )
 #: Secrets that nobody named, but that were found in objects: beyond, each message would cost too much.
 _MOST_FOUND: Final = 256
-_SHORTEST_OF_ENVIRONMENT: Final = 8
 #: A path, an address, or words.
 _ELSEWHERE: Final = re.compile(r"^[/~.\\]|^[A-Za-z]:\\|://|\s")
 #: Fields of every reply: scrubbing one of these words would take the reply's own keys.
 _FIELDS: Final = frozenset({*Reply.__struct_fields__, *ErrorReply.__struct_fields__})
-#: How text lies in buffers: bytes, and numpy's strings of either byte order.
-_ENCODINGS: Final = ("utf-8", "utf-16-le", "utf-32-le", "utf-16-be", "utf-32-be")
 #: What ends a text that was cut, and how JSON writes it.
 _CUT: Final = "…"
 _CUTS: Final = (_CUT.encode(), json.dumps(_CUT)[1:-1].encode())
@@ -44,35 +43,28 @@ class Secrets:
         self._forms: tuple[str, ...] = ()
         self._text: tuple[bytes, ...] = ()
         self._heads: tuple[bytes, ...] = ()
-        self._binary: tuple[bytes, ...] = ()
+        self._needles = Needles()
         self._known: dict[str, None] = {}
         self._found = 0
+        # Of any thread, and of a finalizer within.
+        self._adding = threading.RLock()
 
     def __len__(self) -> int:
         return len(self._known)
 
     def add(self, value: object) -> None:
         """Register a string or a ``SecretStr``; anything else, or what is too short, is ignored."""
-        reveal = getattr(value, "get_secret_value", None)
-        if callable(reveal):
-            value = reveal()
-        if isinstance(value, bytes):
-            value = value.decode("utf-8", "replace")
-        if not isinstance(value, str) or len(value) < _SHORTEST or value in self._known:
+        text = text_of(value)
+        if text is None or text in self._known:
             return
-        if value in _PLACEHOLDERS or value in _FIELDS:
-            return
-        self._known[value] = None
-        # As it stands, and as it is shown inside other texts: a dict's repr, JSON in a string.
-        shown = (value, repr(value)[1:-1], ascii(value)[1:-1], json.dumps(value)[1:-1])
-        # And as pages show each of these.
-        new = dict.fromkeys((*shown, *map(escape, shown)))
-        # Longest first, so that a secret that contains another is removed whole.
-        self._forms = tuple(sorted({*self._forms, *new}, key=len, reverse=True))
-        self._text = tuple({*self._text, *_packed(new)})
-        self._heads = tuple({*self._heads, *_packed([form[:_SHORTEST] for form in new])})
-        binary = {form.encode(encoding, "surrogatepass") for form in new for encoding in _ENCODINGS}
-        self._binary = tuple(sorted({*self._binary, *binary}, key=len, reverse=True))
+        new = forms_of(text)
+        with self._adding:
+            # Longest first, so that a secret that contains another is removed whole.
+            self._forms = tuple(sorted({*self._forms, *new}, key=len, reverse=True))
+            self._text = tuple({*self._text, *_packed(new)})
+            self._heads = tuple({*self._heads, *_packed([form[:_SHORTEST] for form in new])})
+            self._needles = self._needles.also(new)
+            self._known[text] = None
 
     def find(self, value: object) -> None:
         """Register what turned up in an object and that nobody named; only so many of them."""
@@ -84,11 +76,11 @@ class Secrets:
     def add_environment(self, variables: Mapping[str, str]) -> None:
         """Register the values of environment variables whose names say that they are secret.
 
-        Paths, addresses and sentences are not: such a variable says where a secret is.
+        Those alone that look like keys: ``production`` or ``postgres`` is part of ordinary texts. Paths,
+        addresses and sentences are none either: such a variable says where a secret is.
         """
         for name, value in variables.items():
-            is_secret = meaning_of(name) == "secret" and len(value) >= _SHORTEST_OF_ENVIRONMENT
-            if is_secret and _ELSEWHERE.search(value) is None:
+            if is_secret_name(name) and looks_like_key(value) and _ELSEWHERE.search(value) is None:
                 self.add(value)
 
     def add_from(self, config: Mapping[str, Any]) -> None:
@@ -104,8 +96,13 @@ class Secrets:
 
     def scrub(self, packed: bytes) -> bytes:
         """Packed JSON without secrets; the same object where there was none."""
-        if not any(quoted in packed for quoted in self._text) and not self._may_be_cut(packed):
-            return packed
+        # A loop: with dozens of secrets a generator would take half as long again.
+        for quoted in self._text:
+            if quoted in packed:
+                break
+        else:
+            if not self._may_be_cut(packed):
+                return packed
         # Inside JSON strings alone: a secret such as "12345678" must not take numbers apart.
         clean = _STRING.sub(self._masked, packed)
         return packed if clean == packed else clean
@@ -134,16 +131,26 @@ class Secrets:
 
     def scrub_buffer(self, buffer: memoryview) -> memoryview:
         """A buffer without secrets, of the same length; the same object where there was none."""
-        if not self._binary:
-            return buffer
-        whole: bytearray | None = None
-        for needle in self._binary:
-            # `in` on a memoryview compares items, so look through a bytes-like with a real search.
-            found = re.finditer(re.escape(needle), buffer if whole is None else whole)
-            for start, end in [match.span() for match in found]:
-                whole = bytearray(buffer) if whole is None else whole
-                whole[start:end] = b"*" * len(needle)
-        return buffer if whole is None else memoryview(whole)
+        return self._needles.masked(buffer)
+
+
+def text_of(value: object) -> str | None:
+    """A string or a ``SecretStr`` that can be a secret as text; None for anything else."""
+    reveal = getattr(value, "get_secret_value", None)
+    if callable(reveal):
+        value = reveal()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str) or len(value) < _SHORTEST or value in _PLACEHOLDERS or value in _FIELDS:
+        return None
+    return value
+
+
+def forms_of(text: str) -> dict[str, None]:
+    """A secret as it stands, as it is shown inside other texts, and as pages show each of these."""
+    # In a dict's repr, and in JSON in a string.
+    shown = (text, repr(text)[1:-1], ascii(text)[1:-1], json.dumps(text)[1:-1])
+    return dict.fromkeys((*shown, *map(escape, shown)))
 
 
 def _packed(texts: Iterable[str]) -> tuple[bytes, ...]:

@@ -70,6 +70,7 @@ def test_protocol_json_says_where_operations_are_served() -> None:
         "unpublish",
         "renew",
         "credit",
+        "outcome",
         "open_subshells",
         "close_subshells",
         "list_variables",

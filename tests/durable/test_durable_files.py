@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import stat
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,24 @@ class TestSecrets:
         for obj in (Model(), [Model()], {"api_key": "a-key-that-nobody-named"}):
             with pytest.raises(Unserializable, match="secret"):
                 pickled(obj, Secrets())
+
+    def test_what_a_record_holds_as_its_password_is_registered_nowhere_else(self) -> None:
+        """It may be a common word, and there may be thousands of them."""
+        secrets = Secrets()
+        with pytest.raises(Unserializable, match="secret"):
+            pickled([types.SimpleNamespace(password=f"production {n}") for n in range(2_000)], secrets)
+        assert not secrets
+
+    def test_what_leaves_its_key_out_is_pickled(self) -> None:
+        class Model:
+            api_key = ""
+
+            def __getstate__(self) -> dict[str, str]:
+                return {"name": "gpt"}
+
+        model = Model()
+        model.api_key = "a-key-that-nobody-named"
+        assert pickled(model, Secrets()).size > 0
 
     def test_secret_strings_are_found_by_their_type(self) -> None:
         from pydantic import BaseModel, SecretStr

@@ -210,6 +210,18 @@ class TestCheckpoint:
         assert b"sk-canary" in path.read_bytes()
         assert "sk-canary" not in str(ok(runtime, "list_checkpoint", name="c"))
 
+    def test_a_name_that_is_a_secret_is_not_written(self, runtime: Runtime) -> None:
+        runtime.secrets.add("sk-canary-of-no-worth")
+        ok(runtime, "store", id="a sk-canary-of-no-worth", value=1)
+        assert ask(runtime, "store", {"id": "sk-canary-of-no-worth", "value": 1, "durable": True})[
+            "code"
+        ] == ("unserializable")
+        reply = ok(runtime, "checkpoint", name="c")
+        assert [failure["reason"] for failure in reply["failed"]] == [
+            "Its name holds a secret, which is not written to disk."
+        ]
+        assert b"sk-canary" not in Path(reply["path"]).read_bytes()
+
     def test_names_of_files_are_no_paths(self, runtime: Runtime) -> None:
         for name in ("../x", "/tmp/x", ".x", "-x", "a\n", "a b", "x" * 101, "$HOME", "{0}"):
             reply = ask(runtime, "checkpoint", {"name": name})

@@ -34,7 +34,9 @@ def _starter(how: str, busy: Path) -> Iterator[tuple[subprocess.Popen[str], int,
     assert process.stdout is not None
     groups: list[int] = []
     try:
-        kernel, child = map(int, process.stdout.readline().split())
+        # A kernel without a parent says on its standard output how to reach it.
+        told = next(line for line in process.stdout if line[:1].isdigit())
+        kernel, child = map(int, told.split())
         groups.append(kernel)
         yield process, kernel, child
     finally:

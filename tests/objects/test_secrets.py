@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Any
 
@@ -119,6 +120,32 @@ class TestBuffers:
             clean = secrets.scrub_buffer(memoryview(array.tobytes()))
             assert "sk-" not in str(numpy.frombuffer(clean, dtype))
 
+    @pytest.mark.parametrize(
+        "key", ["sk-0123456789", "sk-é-01234567", "sk-€-01234567", "sk-\U0001f511-0123456"]
+    )
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+    @pytest.mark.parametrize("filling", [b"\0", b"\xff", b"s\0"])
+    def test_wherever_it_is_in_a_large_one(self, key: str, encoding: str, filling: bytes) -> None:
+        """Across the pieces that are searched at once, too, at every alignment, and nothing else changes."""
+        needle, secrets = key.encode(encoding), holding(key, "another-secret")
+        for shift in range(-len(needle) - 4, 5, 3):
+            at = (1 << 18) + shift
+            whole = (filling * (1 << 19))[:at] + needle + bytes(1000)
+            clean = bytes(secrets.scrub_buffer(memoryview(whole)))
+            assert needle.strip(b"\0") not in clean
+            # Among zeros it may have been found in the other byte order, a few bytes beside.
+            before, after = at - 3, at + len(needle) + 3
+            assert (clean[:before], clean[after:]) == (whole[:before], whole[after:])
+
+    def test_items_of_more_than_a_byte(self) -> None:
+        import array
+
+        numbers = array.array("d", [1.5, float.fromhex("0x1p-3")])
+        buffer = memoryview(numbers)
+        assert holding("sk-0123456789").scrub_buffer(buffer) is buffer
+        inside = array.array("Q", b"sk-0123456789---")
+        assert bytes(holding("sk-0123456789").scrub_buffer(memoryview(inside))) == b"*" * 13 + b"---"
+
     def test_a_secret_of_stars(self) -> None:
         """Its mask in buffers is itself: the search must end."""
         assert bytes(holding("*" * 8).scrub_buffer(memoryview(b"*" * 20))) == b"*" * 20
@@ -149,6 +176,34 @@ class TestWhatIsASecret:
     @pytest.mark.parametrize("name", ["api_key_env", "max_tokens", "max_completion_tokens", "model", "key"])
     def test_harmless_names(self, name: str) -> None:
         assert not is_secret_name(name)
+
+    def test_of_the_environment_what_looks_like_a_key(self) -> None:
+        secrets = Secrets()
+        secrets.add_environment(
+            {
+                "OPENAI_API_KEY": "sk-0123456789",
+                "TOKEN": "ghp0123456789",
+                "DB_PASS": "Tr0ubadour",
+                "POSTGRES_PASSWORD": "postgres",
+                "DB_PASSWORD": "production",
+                "SECRET_KEY_FILE": "/run/secrets/key1",
+                "SECRET_URL": "https://vault.example/1",
+                "HOME_PASSPHRASE": "two words 1",
+                "PAGER_TOKENS": "tokens1234",
+                "MODEL": "gpt-4o-mini-2024",
+            }
+        )
+        assert secrets.scrub_text("sk-0123456789 ghp0123456789 Tr0ubadour") == " ".join([MASK] * 3)
+        assert len(secrets) == 3
+
+    def test_of_many_threads_none_is_lost(self) -> None:
+        secrets = Secrets()
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda n: secrets.add(f"secret-of-thread-{n:04}-"), range(400)))
+        text = "".join(f"secret-of-thread-{n:04}-" for n in range(400))
+        assert secrets.scrub_text(text) == MASK * 400
+        assert secrets.scrub(json.dumps([text]).encode()) == json.dumps([MASK * 400]).encode()
+        assert set(bytes(secrets.scrub_buffer(memoryview(text.encode())))) == {ord("*")}
 
     def test_nested_config(self) -> None:
         secrets = Secrets()
