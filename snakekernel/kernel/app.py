@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from .fence import guard
 from .kernel import SnakeKernel
 from .lane import LaneLoop, LaneSelector
 from .limits import set_limits
+from .seen import seen_file
 
 #: Bytes of the longest subscription.
 _SMALL: Final = 64 << 10
@@ -120,6 +122,12 @@ class SnakeKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel ships no t
         """As stock; on given sockets the file says it all, and cannot be written."""
         if not self.given:
             super().write_connection_file(**kwargs)
+
+    def cleanup_connection_file(self) -> None:
+        """As stock, of a kernel that nobody gave one; what belongs to the file goes too."""
+        super().cleanup_connection_file()
+        with suppress(OSError):
+            seen_file(self.abs_connection_file).unlink()
 
     def init_heartbeat(self) -> None:
         """As stock; on its given socket where there is one."""

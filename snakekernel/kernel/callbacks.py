@@ -253,7 +253,7 @@ class Callbacks:
 
     def _refuse(self, incoming: Incoming) -> None:
         """Have a request within a call that is over answered as any that names no call."""
-        self._kernel.control_loop.add_callback(self._kernel.serve_on_control, incoming)
+        self._kernel.control_loop.add_callback(self._kernel.controlling.serve, incoming)
 
     def _put(self, call_id: str, sender: str, item: Item) -> bool:
         """Give something to a call under way of this sender's; False where there is none."""

@@ -8,7 +8,6 @@ the kernel's next process, too. Only signatures that were found right are added:
 
 from __future__ import annotations
 
-import itertools
 import threading
 from binascii import a2b_hex
 from collections.abc import Iterable
@@ -29,7 +28,8 @@ class Digests(set[bytes]):
         self._lock = threading.Lock()
         self._younger: set[bytes] = set()
         self._older: set[bytes] = set()
-        self._places = itertools.count()
+        #: Of the next digest in the younger generation.
+        self._place = 0
         self._file: SeenFile | None = None
 
     @property
@@ -42,7 +42,7 @@ class Digests(set[bytes]):
         places = dict(file.digests(file.younger))
         self._younger.update(places.values())
         self._older.update(digest for _, digest in file.digests(1 - file.younger))
-        self._places = itertools.count(max(places, default=-1) + 1)
+        self._place = max(places, default=-1) + 1
         self._file = file
 
     def add(self, signature: bytes) -> None:
@@ -52,22 +52,18 @@ class Digests(set[bytes]):
     def take(self, signature: bytes) -> bool:
         """Remember a signature; whether it was new."""
         digest = a2b_hex(signature[:_DIGITS])
-        if digest in self._younger or digest in self._older:
-            return False
-        place = next(self._places)
-        if place >= self._generation:
-            with self._lock:
-                # Asked again: another thread may have come first.
-                place = next(self._places)
-                if place >= self._generation:
-                    if self._file is not None:
-                        self._file.turn()
-                    self._older, self._younger = self._younger, set()
-                    self._places = itertools.count(1)
-                    place = 0
-        self._younger.add(digest)
-        if self._file is not None:
-            self._file.keep(place, digest)
+        # The same message may come on two channels at once: one of their threads has it.
+        with self._lock:
+            if digest in self._younger or digest in self._older:
+                return False
+            if self._place >= self._generation:
+                if self._file is not None:
+                    self._file.turn()
+                self._older, self._younger, self._place = self._younger, set(), 0
+            self._younger.add(digest)
+            if self._file is not None:
+                self._file.keep(self._place, digest)
+            self._place += 1
         return True
 
     def update(self, *others: Iterable[bytes]) -> None:

@@ -21,10 +21,8 @@ from traitlets import Bool, Dict, Enum, Float, Integer, List, Unicode
 
 from .. import inspection
 from .._version import __version__
-from ..commands.dispatch import Outcome, Run
-from ..commands.outcomes import Packed
+from ..commands.dispatch import Run
 from ..commands.runtime import Runtime
-from ..commands.suspending import Moving, Suspended
 from ..memory.attachments import Attachments
 from ..memory.exchange import FROM_BYTES
 from ..memory.publications import Publications
@@ -39,16 +37,16 @@ from ..wire.names import CHANGED, COMM_TARGET, FEATURE, PROTOCOL_VERSION, Door
 from . import threads
 from .activity import Activities
 from .audit import audit_cells, audit_of
-from .awaiting import awaited
 from .callbacks import Callbacks
 from .changes import ChangeFeed
 from .completion import AnswersForStored
+from .controlling import Controlling
 from .debugger import DebuggerOnDemand
 from .displays import register_displays
 from .door import InspectorDoor
 from .dropping import Dropping
 from .expiry import Expiry
-from .incoming import Incoming, split
+from .incoming import split
 from .inspector import Inspector
 from .keeping import KeepsObjects, restore_all
 from .lane import Lane, LaneSelector, unusable
@@ -56,12 +54,11 @@ from .leasing import Leasing
 from .magics import StoredMagics
 from .namespace import StoredNamespace
 from .notebook import Notebook
-from .outgoing import RequesterOf, frames_to, send_on_control
 from .overlapping import Overlapping
 from .parents import Parents
 from .reports import Reports
 from .secret_sources import guard
-from .serving import InterruptsOfRequests, Serving, admitted
+from .serving import InterruptsOfRequests, Serving
 from .session import KernelSession
 from .stopping import Stopping
 from .subshells import Subshells
@@ -141,8 +138,7 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
         self.binds_buffers = is_plain_tcp(self.parent)
         secrets = Secrets()
         guard(secrets, self.shell)
-        #: Requests on control that wait for something.
-        self._on_control: set[asyncio.Task[None]] = set()
+        self.controlling = Controlling(self)
         self.activities = Activities(lambda state, parent: self._publish_status(state, "shell", parent))
         # Without the price of a trait, for every request asks.
         self.envelope: Any = self.session
@@ -350,36 +346,7 @@ class SnakeKernel(KeepsObjects, AnswersForStored, DebuggerOnDemand):
         if incoming is None:
             await super().process_control(msg)
         elif not self.callbacks.takes(incoming):
-            self.serve_on_control(incoming)
-
-    def serve_on_control(self, incoming: Incoming) -> None:
-        """Serve a request on control's loop."""
-        try:
-            tell = partial(self.reports.publish, incoming.parent())
-            requester = RequesterOf(self, incoming, "control")
-            run = Run(admitted(self, incoming), self.runtime, "control", tell=tell, requester=requester)
-        except BadFrame as error:
-            self.dropped(error)
-            return
-        step = run.resume()
-        if isinstance(step, Outcome):
-            self._reply_on_control(incoming, run, run.pack(step))
-        elif isinstance(step, Moving):
-            self.inspector.submit(run, partial(self._reply_on_control, incoming, run))
-        else:
-            # Not awaited here: control serves one message at a time, and cancelling is one.
-            task = asyncio.get_running_loop().create_task(self._finish_on_control(incoming, run, step))
-            self._on_control.add(task)
-            task.add_done_callback(self._on_control.discard)
-
-    async def _finish_on_control(self, incoming: Incoming, run: Run, step: Suspended | Outcome) -> None:
-        while not isinstance(step, Outcome):
-            step = await awaited(run, step.awaitable)
-        self._reply_on_control(incoming, run, run.pack(step))
-
-    def _reply_on_control(self, incoming: Incoming, run: Run, packed: Packed) -> None:
-        send_on_control(self, frames_to(self, incoming, run.frame.session, run.reply_type, packed))
-        self.expiry.arm()
+            self.controlling.serve(incoming)
 
     def _count_dropped(self) -> None:
         self.runtime.frames_dropped += 1

@@ -2,10 +2,10 @@
 
 Rules: it stands beside the connection file, whose key makes the signatures, and belongs to it: the next
 process with that file and key takes it over. It goes with the connection file, or when the next kernel of the
-same folder starts, but not with its process: a manager may start another with the same file. It is mapped
-memory, so that writing costs no system call and a killed process loses nothing. Its room is taken at the
-beginning: a disk that fills up later cannot end the process. Its name begins with a dot, for Jupyter looks
-for kernels by any other name that has their id in it.
+same folder starts, but not with its process: a manager may start another with the same file. A kernel holds a
+lock on its file, and what is locked is left alone. It is mapped memory, so that writing costs no system call
+and a killed process loses nothing. Its room is taken at the beginning: a disk that fills up later cannot end
+the process. Its name begins with a dot, for Jupyter looks for kernels by any other name that has their id.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import mmap
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from struct import Struct
@@ -28,6 +29,8 @@ _MAGIC: Final = b"snakeseen1"
 _HEAD: Final = Struct("<10s16sQB")
 _BEGIN: Final = 64
 _NONE: Final = bytes(SIZE)
+#: Seconds after its last use in which a manager may still start a kernel again whose process is gone.
+_KEPT: Final = 7 * 24 * 3600.0
 
 
 def bytes_of(generation: int) -> int:
@@ -81,6 +84,11 @@ class SeenFile:
                 return False
             if found.st_uid != os.getuid() or found.st_size != self._bytes:
                 return False
+            # Linked still, once it is locked: nobody has removed it meanwhile.
+            if not _locked(descriptor) or os.fstat(descriptor).st_nlink != 1:
+                return False
+            os.utime(descriptor)
+            # Its own duplicate of the descriptor keeps the lock.
             self._map = mmap.mmap(descriptor, self._bytes)
         finally:
             os.close(descriptor)
@@ -107,6 +115,7 @@ class SeenFile:
     def _make(self) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            _locked(descriptor)
             # Writing to mapped memory that the disk has no room for would end the process.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(descriptor, 0, self._bytes)
@@ -154,14 +163,44 @@ class SeenFile:
         self._write_head()
 
 
+def _locked(descriptor: int, *, alone: bool = False) -> bool:
+    """Lock a file while it is open, beside other kernels of it or alone; False where others forbid it."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # There are file systems without locks; it is as good as it can be there.
+        pass
+    return True
+
+
 def _clean(folder: Path) -> None:
-    """Remove what killed kernels left, whose connection files are gone."""
+    """Remove what ended kernels left: without a connection file, or of one that nobody used for long."""
     with os.scandir(folder) as entries:
         names = [e.name for e in entries if e.name.startswith(".") and e.name.endswith(_SUFFIX)]
     for name in names:
-        if not os.path.lexists(folder / name[1 : -len(_SUFFIX)]):
-            try:
-                os.unlink(folder / name)
-            except OSError:
-                # Another kernel that starts was quicker, or it is not ours to remove.
-                continue
+        try:
+            if _is_left(folder, name):
+                _remove(folder, name)
+        except OSError:
+            # Another kernel that starts was quicker, or it is not ours to remove.
+            continue
+
+
+def _is_left(folder: Path, name: str) -> bool:
+    if not os.path.lexists(folder / name[1 : -len(_SUFFIX)]):
+        return True
+    return time.time() - os.lstat(folder / name).st_mtime > _KEPT
+
+
+def _remove(folder: Path, name: str) -> None:
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        # Asked again: a kernel that starts may have taken it over before it was locked.
+        if _locked(descriptor, alone=True) and _is_left(folder, name):
+            os.unlink(folder / name)
+    finally:
+        os.close(descriptor)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +133,50 @@ class TestFile:
         SeenFile(tmp_path / "kernel-1.json", b"key", 4)
         assert seen_file(tmp_path / "kernel-1.json").exists()
         assert not seen_file(tmp_path / "kernel-2.json").exists()
+
+    def test_what_a_kernel_uses_is_left_alone_and_what_nobody_used_for_long_is_not(
+        self, tmp_path: Path
+    ) -> None:
+        files = {name: tmp_path / name for name in ("kernel-1.json", "kernel-2.json", "kernel-3.json")}
+        for file in files.values():
+            file.touch()
+        # Its connection file goes while it runs.
+        used = SeenFile(files["kernel-1.json"], b"key", 4)
+        files["kernel-1.json"].unlink()
+        SeenFile(files["kernel-2.json"], b"key", 4)
+        os.utime(seen_file(files["kernel-2.json"]), (0, 0))
+        SeenFile(files["kernel-3.json"], b"key", 4)
+        assert used.path.exists()
+        assert not seen_file(files["kernel-2.json"]).exists()
+        del used
+        SeenFile(files["kernel-3.json"], b"key", 4)
+        assert [one.name for one in tmp_path.glob(".*.seen")] == [".kernel-3.json.seen"]
+
+    @pytest.mark.promise("attack-2")
+    def test_of_two_threads_one_takes_a_message(self, tmp_path: Path) -> None:
+        digests = self.digests(tmp_path, 1 << 16)
+        signatures = [os.urandom(32).hex().encode() for _ in range(20_000)]
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(4) as threads:
+                taken = threads.map(lambda _: sum(map(digests.take, signatures)), range(4))
+                assert sum(taken) == len(signatures)
+        finally:
+            sys.setswitchinterval(before)
+
+    def test_without_room_for_it_a_kernel_starts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        runtime = tmp_path / "runtime"
+        monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(runtime))
+        env = {**os.environ, "SNAKEKERNEL_LIMITS": json.dumps({"fsize": 1 << 19})}
+        with (tmp_path / "log").open("w+") as log:
+            with snakekernel.start(env=env, output=log, transport="tcp") as client:
+                assert client.call("operator.add", args=[1, 2]) == 3
+                assert not list(runtime.glob(".*.seen"))
+            log.seek(0)
+            assert "Messages that were seen are not known after a restart" in log.read()
 
 
 @pytest.mark.promise("attack-2")
