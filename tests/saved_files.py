@@ -7,6 +7,7 @@ from typing import Any
 
 from snakekernel.durable.database import Database
 from snakekernel.durable.pickles import pickled, unpickled
+from snakekernel.objects.secrets import Secrets
 
 KEY = bytes(range(32))
 
@@ -25,4 +26,4 @@ def write(path: Path, objects: dict[tuple[str, str], Any], *, key: bytes = KEY) 
 def read(path: Path, *, key: bytes = KEY) -> dict[tuple[str, str], Any]:
     """All objects of a file. Raises StorageFailed, NotFound."""
     with Database(path, key) as database, database.reading() as reading:
-        return {(row.session, row.name): unpickled(*reading.parts(row)) for row in reading.rows}
+        return {(row.session, row.name): unpickled(*reading.parts(row), Secrets()) for row in reading.rows}

@@ -63,6 +63,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         for entry in entries:
             if entry.name in done:
                 keep(scope, entry)
+        durable.settle()
     return Reply(path=str(path), saved=report.done, failed=report.failed, count=count, bytes=report.bytes)
 
 

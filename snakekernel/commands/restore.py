@@ -72,6 +72,7 @@ async def run(request: Request, scope: Scope) -> Reply:
             load=load,
             put=put,
             is_taken=is_taken,
+            secrets=scope.runtime.secrets,
         )
     return Reply(path=str(path), restored=report.done, failed=report.failed, bytes=report.bytes)
 

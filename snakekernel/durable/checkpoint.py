@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from ..objects.entries import Entry
+from ..objects.secrets import Secrets
 from ..wire.errors import (
     InvalidRequest,
     LimitExceeded,
@@ -119,6 +120,7 @@ def restore(
     load: Callable[[Callable[[], Any]], Any],
     put: Callable[[Row, Any], None],
     is_taken: Callable[[str], bool],
+    secrets: Secrets,
 ) -> Report:
     """Give the objects of one namespace out.
 
@@ -126,6 +128,7 @@ def restore(
         names: those that are wanted; None: all.
         load: runs what it is given, which is user code; raises Raised for what that raises.
         put: stores an object. is_taken: whether a name is to stay as it is.
+        secrets: where keys that the objects hold are registered.
     """
     report = Report()
     rows = {row.name: row for row in reading.rows if row.session == session}
@@ -141,7 +144,7 @@ def restore(
             if is_taken(name):
                 raise InvalidRequest("There is an object of this name; overwrite is not asked for.")
             # Nothing of it is kept while the next one is loaded.
-            put(row, load(partial(unpickled, *reading.parts(row))))
+            put(row, load(partial(unpickled, *reading.parts(row), secrets)))
         except (*_OWN, InvalidRequest, LimitExceeded, StorageFailed) as error:
             report.fail(name, session, kind, error)
             continue

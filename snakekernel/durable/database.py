@@ -12,8 +12,6 @@ import hmac
 import os
 import secrets
 import sqlite3
-import stat
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -24,16 +22,13 @@ from typing import Any, Final
 from ..wire.errors import NotFound, StorageFailed
 from .failures import failed, told
 from .keys import sync_folder
+from .opening import APPLICATION, PATIENCE, check_file, connect, make, not_ours
 from .pickles import Pickled
 from .rows import Part, Row, layout_of, row_of
 from .signing import SCHEMA, Signer
 
-#: "snak": what SQLite files of ours say they are.
-APPLICATION: Final = 0x736E616B
 #: Bytes of one row of ``parts``. What is written is copied and hashed so much at a time.
 CHUNK: Final = 4 << 20
-#: Seconds to wait for another process that writes.
-PATIENCE: Final = 10.0
 #: Bytes of a page. With 4,096 large buffers took half as long again to write, with 65,536 small objects did.
 _PAGE: Final = 16_384
 #: Bytes of the log that are kept for the next transaction.
@@ -146,9 +141,9 @@ class Database:
         self._key = key
         with told(path):
             if create:
-                _make(path)
-            self._identity = _check_file(path)
-            self._db = _connect(path)
+                make(path)
+            self._identity = check_file(path)
+            self._db = connect(path)
         try:
             with self._told():
                 self._settle()
@@ -192,7 +187,14 @@ class Database:
         db.execute("PRAGMA synchronous=FULL")
 
     def _check_kind(self, create: bool) -> None:
-        version, application = self._kind()
+        # All of it at one time: another process may be making the file.
+        self._db.execute("BEGIN")
+        try:
+            version, application = self._kind()
+            is_new = version == 0 and self._one("SELECT count(*) FROM sqlite_master") == 0
+        finally:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
         if application == APPLICATION and version > SCHEMA:
             raise failed(
                 "newer",
@@ -201,8 +203,8 @@ class Database:
             )
         if application == APPLICATION and version == SCHEMA:
             return
-        if (version, application) != (0, 0) or self._one("SELECT count(*) FROM sqlite_master") != 0:
-            raise failed("corrupt", f"{self.path} is no file of snakekernel's.")
+        if application not in (0, APPLICATION) or not is_new:
+            raise not_ours(self.path)
         if not create:
             raise NotFound(f"Nothing was saved in {self.path} yet.")
         self._lay_out()
@@ -218,6 +220,8 @@ class Database:
         # In this order, before the first table, or they do nothing. What is deleted makes the file smaller.
         db.execute(f"PRAGMA page_size={_PAGE}")
         db.execute("PRAGMA auto_vacuum=FULL")
+        # Before there is a log: it stands in the file itself, where it can be read without touching a log.
+        db.execute(f"PRAGMA application_id={APPLICATION}")
         db.execute("PRAGMA journal_mode=WAL")
         with self._transaction():
             if self._kind() == (SCHEMA, APPLICATION):
@@ -228,13 +232,13 @@ class Database:
             file, now = secrets.token_bytes(16), time.time()
             tag = Signer(self._key, file).seal(0, now, ())
             db.execute("INSERT INTO seal VALUES (1, ?, 0, ?, ?)", (file, now, tag))
-            db.execute(f"PRAGMA application_id={APPLICATION}")
             db.execute(f"PRAGMA user_version={SCHEMA}")
         sync_folder(self.path.parent)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, patience: float = PATIENCE) -> Iterator[None]:
         db = self._db
+        db.execute(f"PRAGMA busy_timeout={patience * 1000:.0f}")
         db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -276,9 +280,13 @@ class Database:
         )
 
     @contextmanager
-    def writing(self) -> Iterator[Writing]:
-        """A transaction: on the disk when the block ends, undone when it raises. Raises StorageFailed."""
-        with self._told(), self._transaction():
+    def writing(self, patience: float = PATIENCE) -> Iterator[Writing]:
+        """A transaction: on the disk when the block ends, undone when it raises. Raises StorageFailed.
+
+        Args:
+            patience: seconds to wait for another that writes.
+        """
+        with self._told(), self._transaction(patience):
             signer, rows, generation = self._sealed()
             work = Writing(self._db, signer, rows, generation + 1)
             yield work
@@ -347,48 +355,3 @@ class Reading:
 
 def _changed(row: Row) -> StorageFailed:
     return failed("signature", f"The bytes of {row.name!r} are not those that its owner wrote.")
-
-
-def _make(path: Path) -> None:
-    """An empty file, of which SQLite makes a database."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return
-    sync_folder(path.parent)
-
-
-def _check_file(path: Path) -> tuple[int, int]:
-    try:
-        found = os.lstat(path)
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {path}.") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise failed("refused", f"{path} is no plain file.")
-    if sys.platform != "win32" and found.st_uid != os.geteuid():
-        raise failed("refused", f"{path} belongs to another user (uid {found.st_uid}).")
-    return found.st_dev, found.st_ino
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    uri = path.absolute().as_uri()
-    db = _opened(f"{uri}?mode=rw")
-    try:
-        db.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.Error as error:
-        db.close()
-        log = path.with_name(path.name + "-wal")
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _CLOSED or log.exists():
-            raise
-        # Where nothing can be written beside it, as on a read-only disk, and nothing is.
-        return _opened(f"{uri}?immutable=1&mode=ro")
-    return db
-
-
-_CLOSED: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-
-
-def _opened(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False, cached_statements=32
-    )

@@ -3,7 +3,8 @@
 Rules: an object is on the disk before it is stored; where its name is stored anew, deleted, expires or goes
 with its session, what the disk holds of it goes too, before the next request of that thread. Only names that
 this kernel stored as durable or restored are looked after: what an earlier one left in the file stays.
-Removal never waits for another thread that writes: that one does it then.
+Removal never waits for another thread that writes, which does it then, nor long for another process or a
+checkpoint; what is left is removed with the next change, after the checkpoint, and at the end.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ from typing import Final
 from ..objects.entries import Change, Space
 from ..wire.errors import NotFound, SnakeError
 from .checkpoint import Report, check_room
-from .database import PATIENCE, Database, Writing
+from .database import Database, Writing
 from .failures import failed
+from .opening import PATIENCE
 from .pickles import Pickled
 from .places import Places
 
 _log: Final = logging.getLogger(__name__)
+
+#: Seconds that a removal waits for another writer of the file: it may be made on a thread that serves all.
+_BRIEFLY: Final = 0.1
+#: And at the end of the kernel, whose manager does not wait long for it either.
+_AT_END: Final = 1.0
 
 
 class _Batch(threading.local):
@@ -116,6 +123,10 @@ class Durable:
             self._batch.is_open = was
             self._remove()
 
+    def settle(self) -> None:
+        """Remove from the disk what another writer of the file kept from being removed."""
+        self._remove()
+
     @contextmanager
     def renaming(self, space: Space, name: str, to: str) -> Iterator[None]:
         """The store renames within; the disk then holds the object under the new name, or nothing changed."""
@@ -135,7 +146,7 @@ class Durable:
         if was_there:
             self._kept[session, to] = serial
 
-    def _remove(self) -> None:
+    def _remove(self, patience: float = _BRIEFLY) -> None:
         while self._gone and not self._batch.is_open and self._lock.acquire(blocking=False):
             taken: set[tuple[str, str]] = set()
             try:
@@ -145,7 +156,7 @@ class Durable:
                 while self._gone:
                     # One by one: other threads add to it meanwhile.
                     taken.add(self._gone.pop())
-                with self._opened().writing() as writing:
+                with self._opened().writing(patience) as writing:
                     for session, name in taken:
                         writing.delete(session, name)
             except NotFound:
@@ -190,7 +201,8 @@ class Durable:
         return database
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Remove what is left to remove, and let go of the file."""
+        self._remove(_AT_END)
         with self._lock:
             if self._database is not None and not self._is_forked():
                 self._database.close()

@@ -6,20 +6,29 @@ are called as such. Loading takes bytes whose signature was checked, and nothing
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 from ..objects.secret_bytes import Needles
-from ..objects.secret_names import is_key_name
+from ..objects.secret_names import is_key_name, looks_like_key
 from ..objects.secrets import Secrets, forms_of, text_of
 from ..wire.errors import Unserializable
 
 _PROTOCOL: Final = 5
 #: Bytes from which a buffer is written without being copied into the pickle.
 _BESIDE: Final = 64 << 10
+#: Objects of a loaded one in which keys are looked for.
+_MOST: Final = 10_000
+#: Types whose objects hold no keys, or are the program's own and not the loaded object's.
+_HOLD_NONE: Final = frozenset(
+    {str, bytes, int, float, bool, complex, type(None), ModuleType, FunctionType, BuiltinFunctionType}
+)
 
 
 @dataclass
@@ -108,10 +117,36 @@ def _note(value: Any, keys: dict[str, None]) -> None:
         keys[text] = None
 
 
-def unpickled(parts: Sequence[bytearray], are_read_only: Sequence[bool]) -> Any:
-    """The object of parts whose signature was checked. Raises what its code raises."""
+def unpickled(parts: Sequence[bytearray], are_read_only: Sequence[bool], secrets: Secrets) -> Any:
+    """The object of parts whose signature was checked. Raises what its code raises.
+
+    Args:
+        secrets: where the keys that it holds are registered: its class's ``__init__`` did not run.
+    """
     views = [
         memoryview(part).toreadonly() if is_read_only else memoryview(part)
         for part, is_read_only in zip(parts[1:], are_read_only[1:], strict=True)
     ]
-    return pickle.loads(parts[0], buffers=views)
+    obj = pickle.loads(parts[0], buffers=views)
+    for key in _keys_within(obj):
+        # A word would go from all replies.
+        if looks_like_key(key):
+            secrets.find(key)
+    return obj
+
+
+def _keys_within(obj: Any) -> dict[str, None]:
+    """The keys that an object and what it holds hold, in the first so many objects."""
+    keys: dict[str, None] = {}
+    found = {id(obj): obj}
+    waiting = deque([obj])
+    while waiting:
+        one = waiting.popleft()
+        _note_keys(one, keys)
+        for held in gc.get_referents(one):
+            kind = type(held)
+            if kind in _HOLD_NONE or issubclass(kind, type) or id(held) in found or len(found) >= _MOST:
+                continue
+            found[id(held)] = held
+            waiting.append(held)
+    return keys

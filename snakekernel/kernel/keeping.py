@@ -84,6 +84,7 @@ def restore_all(runtime: Runtime) -> None:
                     load=_load,
                     put=lambda row, obj: _put(runtime, row, obj),
                     is_taken=lambda name: False,
+                    secrets=runtime.secrets,
                 )
                 whole.done += report.done
                 whole.failed += report.failed

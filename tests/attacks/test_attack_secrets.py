@@ -189,6 +189,8 @@ def test_all_that_is_registered_is_shown_by_no_means(stock: Stock) -> None:
 def test_it_is_in_nothing_that_is_written(
     stock: Stock, tap: Tap, snake: Client, folder: Path, log: Path
 ) -> None:
+    stock.cell("stored.key = ' '.join(keys.values())")
+    assert stock.call("user.show", {"$ref": "key"}).startswith("[secret]")
     stock.cell("sys.stderr.flush(), sys.__stderr__.flush()")
     written = log.read_bytes()
     assert b"debugged [secret]" in written

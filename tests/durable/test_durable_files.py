@@ -6,8 +6,11 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -143,15 +146,48 @@ def test_a_file_that_cannot_be_written_can_be_read(tmp_path: Path) -> None:
     assert read(path) == {("", "a"): 1}
 
 
-def test_two_processes_that_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_that_write(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     write(path, {("", "a"): 1})
-    monkeypatch.setattr("snakekernel.durable.database.PATIENCE", 0.05)
     with Database(path, KEY) as database, database.writing():
-        with pytest.raises(StorageFailed) as caught:
-            write(path, {("", "a"): 2})
+        with Database(path, KEY) as other, pytest.raises(StorageFailed) as caught, other.writing(0.05):
+            pass
         assert reason(caught) == "busy"
         assert read(path) == {("", "a"): 1}
+
+
+def test_many_make_one_file_at_once(tmp_path: Path) -> None:
+    for n in range(10):
+        path, ready = tmp_path / f"{n}.db", threading.Barrier(6)
+
+        def make(name: int, path: Path = path, ready: threading.Barrier = ready) -> None:
+            ready.wait()
+            write(path, {("", str(name)): name})
+
+        with ThreadPoolExecutor(6) as threads:
+            list(threads.map(make, range(6)))
+        assert read(path) == {("", str(name)): name for name in range(6)}
+
+
+def test_a_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
+    """Its log, too, which SQLite would work off and delete as it closes the file."""
+    path = tmp_path / "theirs.db"
+    code = (
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('PRAGMA journal_mode=WAL');"
+        "db.execute('CREATE TABLE t (x)'); db.execute('INSERT INTO t VALUES (1)'); db.commit(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+    def there() -> dict[str, tuple[int, bytes]]:
+        return {found.name: (found.stat().st_mode, found.read_bytes()) for found in tmp_path.iterdir()}
+
+    before = there()
+    assert "theirs.db-wal" in before
+    for create in (False, True):
+        with pytest.raises(StorageFailed) as caught:
+            Database(path, KEY, create=create)
+        assert reason(caught) == "corrupt"
+        assert there() == before
 
 
 def small(path: Path) -> None:
@@ -269,7 +305,7 @@ class TestSecrets:
         ):
             with pytest.raises(Unserializable, match="secret"):
                 pickled(obj, secrets)
-            assert unpickled(*_bytes(pickled(obj, None))) is not None
+            assert unpickled(*_bytes(pickled(obj, None)), Secrets()) is not None
 
     def test_keys_in_objects_are_found_by_their_names(self) -> None:
         class Model:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from snakekernel.commands.runtime import Runtime
 from snakekernel.durable.kept import Durable
+from snakekernel.durable.opening import PATIENCE
 from snakekernel.durable.places import Places
 from snakekernel.objects.store import Store
 from snakekernel.testing.dispatch import ask, make_runtime
@@ -199,6 +202,22 @@ class TestCheckpoint:
         ok(runtime, "delete_stored", id="plain")
         assert held(runtime) == {(None, "x"), (None, "y")}
 
+    def test_what_is_deleted_while_the_file_is_written(self, runtime: Runtime) -> None:
+        """Nobody waits for the checkpoint, and the disk holds it no longer than that."""
+
+        class Deleting:
+            def __reduce__(self) -> tuple[type, tuple[()]]:
+                began = time.monotonic()
+                runtime.store.delete(None, "x", writer="test")
+                took.append(time.monotonic() - began)
+                return (dict, ())
+
+        took: list[float] = []
+        runtime.store.put(None, "z", Deleting(), writer="test", now=runtime.clock())
+        assert ok(runtime, "checkpoint", ids=["z"])["saved"] == ["z"]
+        assert took[0] < PATIENCE / 2
+        assert held(runtime) == {(None, "y"), (None, "z")}
+
     def test_secrets_only_where_they_are_allowed(self, runtime: Runtime) -> None:
         runtime.secrets.add("sk-canary-of-no-worth")
         ok(runtime, "store", id="x", value={"key": "sk-canary-of-no-worth"})
@@ -209,6 +228,16 @@ class TestCheckpoint:
         assert ok(runtime, "checkpoint", name="c", allow_secrets=True)["saved"] == ["x", "y"]
         assert b"sk-canary" in path.read_bytes()
         assert "sk-canary" not in str(ok(runtime, "list_checkpoint", name="c"))
+
+    def test_keys_that_are_restored_are_registered(
+        self, runtime: Runtime, make: Callable[..., Runtime]
+    ) -> None:
+        model = types.SimpleNamespace(kwargs={"api_key": "sk-of-a-model-1"}, password="production")
+        runtime.store.put(None, "z", [(model,), "x"], writer="test", now=runtime.clock())
+        assert ok(runtime, "checkpoint", name="c", ids=["z"], allow_secrets=True)["saved"] == ["z"]
+        later = make()
+        assert ok(later, "restore", name="c")["restored"] == ["z"]
+        assert later.secrets.scrub_text("sk-of-a-model-1 in production") == "[secret] in production"
 
     def test_a_name_that_is_a_secret_is_not_written(self, runtime: Runtime) -> None:
         runtime.secrets.add("sk-canary-of-no-worth")
