@@ -144,7 +144,9 @@ class KernelHung(DeadlineExceeded, TimeoutError):
         is_killed: whether the kernel was ended for it.
     """
 
-    def __init__(self, message: str, *, control: bool, is_killed: bool = False, **details: Any) -> None:
+    def __init__(
+        self, message: str, *, control: bool = False, is_killed: bool = False, **details: Any
+    ) -> None:
         super().__init__(message, **details)
         self.control, self.is_killed = control, is_killed
 

@@ -6,7 +6,6 @@ Rules: it belongs to the event loop it was opened on; any number of tasks of tha
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,22 +17,16 @@ from ..memory.exchange import FROM_BYTES
 from ..wire.names import request_type
 from .batch import AsyncBatch
 from .calls_back_async import LoopFunctions
-from .client import (
-    _ASK_AFTER,
-    CONTROL_TIMEOUT,
-    check_identity,
-    check_kernel_info,
-    not_started,
-    patience,
-)
+from .client import CONTROL_TIMEOUT
 from .connection import find
 from .future import read_reply
+from .greeting import ASK_AFTER, check_identity, check_kernel_info, not_started, patience
 from .hanging import AsyncHanging, OnHang
 from .hearing import Outputs, stop_hearing
 from .keeper import LoopKeeper
 from .lanes import Spare
 from .launch import Launch
-from .link import GONE, Link
+from .link import Link
 from .message import Channel, Message, Received, Slot
 from .parallel import AsyncParallel
 from .payload import Finish
@@ -41,7 +34,7 @@ from .posting import Post, finished, give_later, listened
 from .record import AsyncRecord
 from .streams import AsyncStream
 from .unwanted import unwanted
-from .watch import EVERY, Watch
+from .watch import LoopWatch
 from .websocket_link import bridge_to, bridged
 
 if TYPE_CHECKING:
@@ -60,8 +53,7 @@ class AsyncClient(AsyncHanging, AsyncParallel):
         self._launch: Launch | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._post: Post | None = None
-        self._watch: Watch | None = None
-        self._looking: asyncio.TimerHandle | None = None
+        self._watch: LoopWatch | None = None
         self._spare = Spare()
         self._bridge: Bridge | None = None
 
@@ -97,7 +89,7 @@ class AsyncClient(AsyncHanging, AsyncParallel):
             await launch.manager.start_kernel(**launch.process_options(env, cwd, output, durable, restore))
             link = Link(find(launch.manager), shared_memory)
             client._attach(link)
-            client._watch_process(launch, link)
+            client._watch = LoopWatch(launch.manager, link, launch.stderr)
             client._on_hang = on_hang
             try:
                 await client._greet(timeout, launch.manager.is_alive)
@@ -137,36 +129,6 @@ class AsyncClient(AsyncHanging, AsyncParallel):
         self._keeper = LoopKeeper(link, self._loop, self._post.send)
         self._functions = link.functions = LoopFunctions(self, link, self._loop)
 
-    def _watch_process(self, launch: Launch, link: Link) -> None:
-        loop = asyncio.get_running_loop()
-        self._watch = Watch(
-            launch.manager,
-            link.lock,
-            lambda fd: loop.add_reader(fd, self._process_ended, fd),
-            loop.remove_reader,
-            launch.stderr,
-        )
-        link.inquire = self._watch.inquire
-        self._look_again(loop)
-
-    def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Not kept alive by it: nobody may close this client.
-        own = weakref.ref(self)
-
-        def look() -> None:
-            client = own()
-            if client is not None and client._watch is not None:
-                client._watch.look()
-                client._look_again(loop)
-
-        self._looking = loop.call_later(EVERY, look)
-
-    def _process_ended(self, descriptor: int) -> None:
-        if self._watch is not None and self._link is not None:
-            self._link.pump()
-            if self._watch.ended(descriptor):
-                self._link.fail(GONE)
-
     async def _greet(self, timeout: float, is_alive: Callable[[], Awaitable[bool]]) -> None:
         assert self._loop is not None
         deadline = self._loop.time() + timeout
@@ -174,7 +136,7 @@ class AsyncClient(AsyncHanging, AsyncParallel):
         asked: asyncio.Future[Received] | None = None
         while True:
             left = deadline - self._loop.time()
-            await asyncio.wait([reply], timeout=min(_ASK_AFTER, max(left, 0)))
+            await asyncio.wait([reply], timeout=min(ASK_AFTER, max(left, 0)))
             if reply.done():
                 received = reply.result()
                 pong = read_reply(received)
@@ -226,13 +188,11 @@ class AsyncClient(AsyncHanging, AsyncParallel):
             link.close()
             self._functions.close()
         if self._watch is not None:
-            self._watch.close()
-        if self._looking is not None:
-            self._looking.cancel()
+            self._watch.end()
         launch, self._launch = self._launch, None
         if launch is not None and launch.is_ours:
             # Shielded: whoever cancels the closing must not leave the kernel half shut down.
-            await asyncio.shield(_end(launch))
+            await asyncio.shield(launch.aend())
         bridge, self._bridge = self._bridge, None
         if bridge is not None:
             await asyncio.shield(bridge.aclose())
@@ -420,12 +380,3 @@ class AsyncClient(AsyncHanging, AsyncParallel):
 
     def _delete(self, path: tuple[Any, ...]) -> None:
         raise TypeError("del cannot be awaited; use `await snake.delete_stored(…)`")
-
-
-async def _end(launch: Launch) -> None:
-    try:
-        if launch.manager.has_kernel:
-            await launch.manager.shutdown_kernel()
-        await launch.manager.cleanup_resources()
-    finally:
-        launch.clean_up()

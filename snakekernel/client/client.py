@@ -5,23 +5,21 @@ Rules: threads may share a client; how they wait is in ``waiting``. A lost kerne
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from os import PathLike
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from ..errors import KernelLost, NotASnakeKernel, ReplyTimeout
+from ..errors import KernelLost, ReplyTimeout
 from ..memory.exchange import FROM_BYTES
-from ..wire.names import FEATURE, PROTOCOL_VERSION, request_type
+from ..wire.names import request_type
 from .batch import Batch
 from .calls_back import ThreadFunctions
 from .connection import find
-from .ending import words
 from .future import Future
+from .greeting import ASK_AFTER, check_identity, check_kernel_info, not_started, patience
 from .hanging import Hanging, OnHang
 from .hearing import Outputs, begin_heard, stop_hearing
 from .keeper import ThreadKeeper
@@ -42,43 +40,6 @@ if TYPE_CHECKING:
 
 #: Seconds that operations on control may take: they run no user code.
 CONTROL_TIMEOUT: Final = 30.0
-#: Seconds until a kernel must answer, and one that a server may have to start.
-_CONNECT_TIMEOUT, _SERVER_TIMEOUT = 10.0, 60.0
-#: Seconds before a kernel that does not answer ours is asked what it is.
-_ASK_AFTER: Final = 0.5
-
-
-def not_started(error: KernelLost) -> KernelLost:
-    """What is raised of a kernel that was lost before it answered."""
-    return KernelLost(f"The kernel's process ended before it answered.{words(error.end)}", end=error.end)
-
-
-def patience(timeout: float | None, bridge: Bridge | None) -> float:
-    """Seconds to wait for a kernel that one connects to."""
-    if timeout is not None:
-        return timeout
-    return _CONNECT_TIMEOUT if bridge is None else _SERVER_TIMEOUT
-
-
-def check_identity(content: dict[str, Any]) -> None:
-    """Raise NotASnakeKernel where a ping's or kernel info's details are not of our major version."""
-    version = str(content.get("protocol_version", "0"))
-    if version.partition(".")[0] != PROTOCOL_VERSION.partition(".")[0]:
-        raise NotASnakeKernel(
-            f"The kernel speaks version {version} of the protocol, this client {PROTOCOL_VERSION}. "
-            "Install matching versions of snakekernel on both sides."
-        )
-
-
-def check_kernel_info(content: dict[str, Any]) -> None:
-    """Raise NotASnakeKernel where a kernel info reply is not of a kernel of ours."""
-    if FEATURE not in content:
-        name = content.get("implementation") or "unknown"
-        raise NotASnakeKernel(
-            f"The kernel there is a plain {name} kernel and does not serve the snake protocol. "
-            "Start one with snakekernel.start(), or choose the kernelspec 'snakekernel'."
-        )
-    check_identity(content[FEATURE])
 
 
 class Client(Hanging, Parallel):
@@ -155,7 +116,7 @@ class Client(Hanging, Parallel):
             if client is not None:
                 client.close()
             else:
-                _end(launch)
+                launch.end()
             raise
 
     @classmethod
@@ -224,7 +185,7 @@ class Client(Hanging, Parallel):
         asked: Future | None = None
         while True:
             left = deadline - time.monotonic()
-            if self._turns.wait(pinged, min(_ASK_AFTER, max(left, 0))):
+            if self._turns.wait(pinged, min(ASK_AFTER, max(left, 0))):
                 check_identity(pinged.result())
                 return
             if asked is not None and asked.done():
@@ -267,7 +228,7 @@ class Client(Hanging, Parallel):
                 launch, self._launch = self._launch, None
                 try:
                     if launch is not None and launch.is_ours:
-                        _end(launch)
+                        launch.end()
                 finally:
                     if self._bridge is not None:
                         self._bridge.close()
@@ -398,21 +359,3 @@ class Client(Hanging, Parallel):
             outputs.end()
             if future._came is None:
                 unwanted(self._link, future._number)
-
-
-def _end(launch: Launch) -> None:
-    manager = launch.manager
-    try:
-        if manager.has_kernel:
-            # Asked first, so that the kernel's own atexit functions run and its children end.
-            manager.shutdown_kernel()
-    except BaseException:  # an interrupt: it is not asked any longer
-        # Raised of the state that the shutdown broken off shares with this one; the kernel has ended then.
-        with suppress(asyncio.InvalidStateError, InvalidStateError):
-            manager.shutdown_kernel(now=True)
-        raise
-    finally:
-        try:
-            manager.cleanup_resources()
-        finally:
-            launch.clean_up()

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -45,14 +46,18 @@ _CURRENT: Final = re.compile(r"^(Current thread|Stack \(most recent)")
 
 
 def tail(text: bytes) -> str:
-    """The last lines of what a process wrote, bounded in lines and bytes."""
-    return "\n".join(text[-_BYTES:].decode(errors="replace").splitlines()[-_LINES:])
+    """The last lines of what a process wrote, bounded in lines and bytes, less what looks like a secret."""
+    if len(text) > _BYTES:
+        # A line without its beginning is none: what says that its end is a secret may be missing.
+        text = text[-_BYTES - 1 :].partition(b"\n")[2] or text[-_BYTES:]
+    clean = scrubbed(text.decode(errors="replace"))[-_BYTES:]
+    return "\n".join(clean.splitlines()[-_LINES:])
 
 
 def tail_of(file: Path) -> str:
-    """The last lines of a file, bounded as those. Raises OSError."""
+    """The last lines of a file, as those. Raises OSError."""
     with file.open("rb") as opened:
-        opened.seek(max(0, opened.seek(0, os.SEEK_END) - _BYTES))
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - _BYTES - 1))
         return tail(opened.read())
 
 
@@ -102,6 +107,8 @@ class Stderr:
     def __init__(self, output: int | None = None, *, echo: bool = False) -> None:
         self._echo = echo
         self._tail = b""
+        # One thread looks while another learns of the end; a signal handler may break into either.
+        self._lock = threading.RLock()
         self.is_ours = output is None
         if output is None:
             with tempfile.TemporaryFile(buffering=0) as made:
@@ -117,33 +124,38 @@ class Stderr:
 
     def look(self) -> None:
         """Take what has come, and copy it to our own standard error where that was asked for."""
-        if not self._close.alive:
-            return
+        with self._lock:
+            if self._close.alive:
+                self._take()
+
+    def _take(self) -> None:
         size = os.fstat(self.descriptor).st_size
         if size <= self._told:
             return
         text = os.pread(self.descriptor, min(size - self._told, _LARGE), max(self._told, size - _LARGE))
         self._told = size
-        self._tail = (self._tail + text)[-_BYTES:]
+        self._tail = (self._tail + text)[-_BYTES - 1 :]
         if self._echo and sys.stderr is not None:
             with suppress(OSError, ValueError):
                 sys.stderr.write(text.decode(errors="replace"))
                 sys.stderr.flush()
-            if size > _LARGE:
-                # Told: it must not grow for as long as the kernel runs.
-                os.ftruncate(self.descriptor, 0)
-                self._told = 0
+        if self.is_ours and size > _LARGE:
+            # Read: it must not grow for as long as the kernel runs.
+            os.ftruncate(self.descriptor, 0)
+            self._told = 0
 
     def last(self) -> str:
         """The last lines since this was asked last, less what looks like a secret."""
-        self.look()
-        text, self._tail = self._tail, b""
-        return scrubbed(tail(text))
+        with self._lock:
+            self.look()
+            text, self._tail = self._tail, b""
+        return tail(text)
 
     def close(self) -> None:
         """Copy what is left. Idempotent."""
-        self.look()
-        self._close()
+        with self._lock:
+            self.look()
+            self._close()
 
 
 def kept(output: int | IO[Any] | None) -> Stderr | None:

@@ -26,9 +26,10 @@ class Epochs:
         if latest is None:
             return self._first.get(call_id)
         with self._lock:
-            while len(self._first) >= _REMEMBERED:
+            first = self._first.setdefault(call_id, latest)
+            while len(self._first) > _REMEMBERED:
                 self._first.popitem(last=False)
-            return self._first.setdefault(call_id, latest)
+            return first
 
     def known(self, call_id: str, latest: str | None) -> str | None:
         """As ``first``, without taking note of a new one."""

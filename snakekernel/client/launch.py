@@ -7,6 +7,7 @@ running kernels, so that other programs find the kernel by its id.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -14,6 +15,8 @@ import tempfile
 import uuid
 import weakref
 from collections.abc import Mapping
+from concurrent.futures import InvalidStateError
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import IO, Any, Final
@@ -198,6 +201,34 @@ class Launch:
     def is_ours(self) -> bool:
         """Whether this process started the kernel; a forked child did not."""
         return os.getpid() == self._pid
+
+    def end(self) -> None:
+        """Shut the kernel down and clean up, by a manager that is not asynchronous."""
+        manager = self.manager
+        try:
+            if manager.has_kernel:
+                # Asked first, so that the kernel's own atexit functions run and its children end.
+                manager.shutdown_kernel()
+        except BaseException:  # an interrupt: it is not asked any longer
+            # Raised of the state that the shutdown broken off shares with this one; the kernel has ended
+            # then.
+            with suppress(asyncio.InvalidStateError, InvalidStateError):
+                manager.shutdown_kernel(now=True)
+            raise
+        finally:
+            try:
+                manager.cleanup_resources()
+            finally:
+                self.clean_up()
+
+    async def aend(self) -> None:
+        """As ``end``, by an asynchronous one."""
+        try:
+            if self.manager.has_kernel:
+                await self.manager.shutdown_kernel()
+            await self.manager.cleanup_resources()
+        finally:
+            self.clean_up()
 
     def clean_up(self) -> None:
         """Remove the connection file and the folder of the sockets. Idempotent."""

@@ -16,8 +16,7 @@ from .fetching import Fetching
 from .function import Lending
 from .hearing import OnOutput, OnProgress, Outputs, outputs_of
 from .inspecting import Inspecting
-from .message import Channel
-from .payload import Finish, Target, field, inspected, pictured, whole
+from .payload import Finish, Target, field, whole
 from .programs import Programs
 from .proxy import ModuleProxy, StoredObjects, StoredProxy
 from .published import Publishing
@@ -251,110 +250,6 @@ class Operations(Cancelling, Fetching, Inspecting, Lending, Programs, Publishing
             return [owner._step_result(sent, one, buffers) for sent, one in done]
 
         return self._send("pipeline", fields, finish, session_id, timeout)
-
-    def inspect(
-        self,
-        target: Target,
-        *,
-        offset: int = 0,
-        limit: int = 50,
-        budget: float | None = None,
-        run_code: bool | None = None,
-        channel: Channel = "shell",
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """What an object is, as a dictionary; on ``channel="control"`` also while the kernel is busy, and
-        then without running any code of the object unless ``run_code`` asks for it."""
-        fields = {"target": target, "offset": offset, "limit": limit, "budget": budget, "run_code": run_code}
-        return self._send("inspect", fields, inspected, session_id, timeout, channel=channel)
-
-    def preview(
-        self,
-        target: Target,
-        *,
-        width: int = 800,
-        height: int = 600,
-        budget: float | None = None,
-        channel: Channel = "shell",
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """The picture of a figure, an image or an array, at most so many pixels wide and high, as a
-        ``Picture``; None where the object has none. ``channel="control"`` answers while a cell runs."""
-        fields = {"target": target, "width": width, "height": height, "budget": budget}
-        return self._send("preview", fields, pictured, session_id, timeout, channel=channel)
-
-    def table(
-        self,
-        target: Target,
-        *,
-        rows: tuple[int, int] | None = None,
-        columns: tuple[int, int] | None = None,
-        sort: Sequence[Mapping[str, Any]] | None = None,
-        filter: Sequence[Mapping[str, Any]] | None = None,
-        search: str | None = None,
-        format: str = "json",
-        budget: float | None = None,
-        fresh: bool | None = None,
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """A page of a table-like object: the reply with ``index`` and ``data`` decoded.
-
-        ``data`` is a list of columns, or with ``format="arrow"`` an Arrow table.
-
-        Args:
-            rows, columns: half-open ranges of positions, of rows within what ``filter`` and ``search`` find.
-            sort: ``{"column": position, "descending": bool}``, the first counting most.
-            filter: ``{"column": position, "op": "ge", "value": 3}``, all of which must hold.
-            search: a text that some cell of a row must hold.
-            budget: seconds for reading, sorting and filtering, 5 if not given.
-            fresh: sort and filter anew even where the object looks unchanged.
-        """
-        fields = {
-            "target": target,
-            "rows": rows and list(rows),
-            "columns": columns and list(columns),
-            "sort": sort and list(sort),
-            "filter": filter,
-            "search": search,
-            "format": format,
-            "budget": budget,
-            "fresh": fresh,
-        }
-        return self._send("table", fields, self._page, session_id, timeout)
-
-    def summarize(
-        self,
-        target: Target,
-        *,
-        columns: tuple[int, int] | None = None,
-        filter: Sequence[Mapping[str, Any]] | None = None,
-        search: str | None = None,
-        bins: int | None = None,
-        top: int | None = None,
-        budget: float | None = None,
-        session_id: str | None = None,
-        timeout: float | None = None,
-    ) -> Any:
-        """What is in each column of a table-like object: the reply, whose ``summaries`` has one a column.
-
-        Args:
-            columns, filter, search: as for ``table``; the first 50 columns if not given.
-            bins: of a histogram, 20 if not given. top: how many of the most frequent cells, 10 if not given.
-            budget: seconds, 2 if not given; large tables are sampled to keep it.
-        """
-        fields = {
-            "target": target,
-            "columns": columns and list(columns),
-            "filter": filter,
-            "search": search,
-            "bins": bins,
-            "top": top,
-            "budget": budget,
-        }
-        return self._send("summarize", fields, self._summaries, session_id, timeout)
 
     def ping(self, *, timeout: float | None = None) -> Any:
         """Whether the kernel answers, and what it can do; answers while the kernel is busy."""

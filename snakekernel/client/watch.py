@@ -7,7 +7,9 @@ or the kernel is not of this machine, the connection alone has to do.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
@@ -16,6 +18,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from ..errors import End, KernelLost
 from .ending import Process, Stderr, words
+from .link import GONE, Link
 from .sleeper import Sleeper
 
 #: Seconds between two looks at how large the kernel is and what it wrote, while somebody waits.
@@ -127,3 +130,45 @@ class Watch:
             if descriptor >= 0:
                 self._unregister(descriptor)
                 os.close(descriptor)
+
+
+class LoopWatch(Watch):
+    """The same on the running event loop, which is told by itself, and looks by itself.
+
+    Args:
+        link: the connection that fails with the process.
+    """
+
+    def __init__(self, manager: Any, link: Link, stderr: Stderr | None) -> None:
+        loop = self._loop = asyncio.get_running_loop()
+        self._link = link
+
+        def register(descriptor: int) -> None:
+            loop.add_reader(descriptor, self._tell, descriptor)
+
+        super().__init__(manager, link.lock, register, loop.remove_reader, stderr)
+        link.inquire = self.inquire
+        self._looking = self._look_later()
+
+    def _tell(self, descriptor: int) -> None:
+        # What it still sent is a result.
+        self._link.pump()
+        if self.ended(descriptor):
+            self._link.fail(GONE)
+
+    def _look_later(self) -> asyncio.TimerHandle:
+        # Not kept alive by it: nobody may close the client.
+        own = weakref.ref(self)
+
+        def look() -> None:
+            watch = own()
+            if watch is not None:
+                watch.look()
+                watch._looking = watch._look_later()
+
+        return self._loop.call_later(EVERY, look)
+
+    def end(self) -> None:
+        """Stop watching for good, on the loop. Idempotent."""
+        self._looking.cancel()
+        self.close()

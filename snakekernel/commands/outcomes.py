@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from ..wire.errors import InvalidRequest, OutcomeUnknown
+from ..wire.errors import InvalidRequest, LimitExceeded, OutcomeUnknown
 from ..wire.frame import Frame, flat, pack_json, unpack_object
 
 _MOST: Final = 1_000
@@ -151,7 +151,8 @@ class Outcomes:
         try:
             content = pack_json({**unpack_object(packed.content), "output": 0})
             kept = Packed(content, [memoryview(bytes(buffer)) for buffer in packed.buffers])
-        except MemoryError:
+        except (MemoryError, LimitExceeded):
+            # Of a plugin's own reply, what was packed may be nested too deeply to be read.
             kept = None
         with self._lock:
             if kept is None or kept.nbytes > _MOST_BYTES:

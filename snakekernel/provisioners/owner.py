@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from ..kernel.fence import RENEWAL, VARIABLE, clock
+from ..objects.secret_names import scrubbed
 from .parcels import Given, Parcel
 from .processes import memory_of_session
 
@@ -288,11 +289,12 @@ class KernelOwner:
                 pass
 
     def stderr_tail(self) -> list[str]:
-        """The last lines that the kernel wrote to its own standard output and error."""
-        return list(self._lines)
+        """The last lines that the kernel wrote to its own standard output and error, less what looks like a
+        secret."""
+        return self._text().splitlines()
 
     def _text(self) -> str:
-        return "\n".join(self._lines)
+        return scrubbed("\n".join(list(self._lines)))
 
     def memory(self) -> int:
         """Bytes of memory of the kernel and of what it started."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from snakekernel import AsyncClient, Client, errors, ref
@@ -107,3 +109,11 @@ async def test_async_errors_are_the_same(snake: Client) -> None:
         with pytest.raises(errors.NotFound):
             await client.retrieve("no such thing")
         assert await client.call("math.sqrt", args=[4]) == 2.0
+
+
+def test_they_cross_to_other_processes_as_they_are() -> None:
+    end = errors.End(cause="signal", signal="SIGSEGV", stderr="last words")
+    lost = pickle.loads(pickle.dumps(errors.WorkerLost.unsent("gone", end)))
+    assert (type(lost), lost.end, lost.signal, lost.sent) == (errors.WorkerLost, end, "SIGSEGV", False)
+    hung = pickle.loads(pickle.dumps(errors.KernelHung("hangs", control=True, is_killed=True)))
+    assert (hung.control, hung.is_killed, str(hung)) == (True, True, "hangs")

@@ -15,7 +15,7 @@ import pytest
 
 import snakekernel
 from snakekernel import AsyncClient, Client
-from snakekernel.errors import KernelLost
+from snakekernel.errors import KernelLost, OutcomeUnknown
 
 pytestmark = pytest.mark.kernel
 
@@ -179,8 +179,8 @@ def _eventually(ask: Callable[[], Any]) -> Any:
     while True:
         try:
             return ask()
-        except KernelLost:
-            # The new process does not listen yet.
+        except OutcomeUnknown:
+            # The new process does not listen yet, or what was meant for the old one came to it.
             assert time.monotonic() < deadline
             time.sleep(0.05)
 

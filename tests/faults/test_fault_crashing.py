@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -66,7 +66,7 @@ async def test_a_servers_restarter_gives_up(spec: Path) -> None:
     """As Jupyter Server has it, with its default limit, though looking more often."""
     manager: Any = AsyncIOLoopKernelManager(kernel_name="crashing")
     dead = asyncio.Event()
-    await manager.start_kernel(stderr=os.open(os.devnull, os.O_WRONLY))
+    await manager.start_kernel(stderr=subprocess.DEVNULL)
     try:
         restarter: Any = manager._restarter
         restarter.stop()

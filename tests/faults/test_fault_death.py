@@ -13,6 +13,7 @@ from needs import TOLD
 
 import snakekernel
 from snakekernel import AsyncClient, KernelPool
+from snakekernel.client.ending import tail_of
 from snakekernel.errors import KernelLost, WorkerLost
 
 pytestmark = pytest.mark.kernel
@@ -135,6 +136,27 @@ def test_what_a_kernel_writes_is_still_seen(capfd: pytest.CaptureFixture[str], t
             snake.call("builtins.exec", args=[f"{write}; import os; os._exit(1)"])
         assert caught.value.stderr.splitlines()[-1] == "seen by a person"
     assert "seen by a person" in (tmp_path / "log").read_text()
+
+
+async def test_last_words_hold_no_secret(tmp_path: Path) -> None:
+    write = "import os, sys; print('password=hunter22', file=sys.__stderr__, flush=True); os._exit(1)"
+    async with KernelPool(maximum=1) as pool:
+        with pytest.raises(WorkerLost) as of_pool:
+            await pool.call("builtins.exec", write)
+    async with AsyncClient.start(output=subprocess.DEVNULL) as snake:
+        with pytest.raises(KernelLost) as of_client:
+            await snake.call("builtins.exec", args=[write])
+    for error in (of_pool.value, of_client.value):
+        assert "password=" in error.stderr
+        assert "hunter22" not in error.stderr + str(error)
+
+
+def test_a_line_that_lost_its_beginning_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "words"
+    file.write_text(f"password={'x' * 20_000}\nlast line\n")
+    assert tail_of(file) == "last line"
+    file.write_text("a" * 20_000)
+    assert tail_of(file) == "a" * 16_384
 
 
 def test_the_last_words_are_bounded() -> None:

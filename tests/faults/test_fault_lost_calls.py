@@ -17,6 +17,7 @@ from stock_client import PATIENCE
 
 import snakekernel
 from snakekernel import AsyncClient, Client, KernelPool
+from snakekernel.client.epochs import Epochs
 from snakekernel.errors import InvalidRequest, KernelLost, NotFound, OutcomeUnknown, ReplyTimeout, WorkerLost
 
 pytestmark = pytest.mark.kernel
@@ -90,6 +91,17 @@ def test_it_is_told_and_nothing_is_sent_again(
         assert runs(path) == 1
     assert took < _MARGIN
     record_property(MEASURED, f"told after {took:.2f} s")
+
+
+def test_the_process_that_an_id_was_sent_to_is_remembered() -> None:
+    epochs = Epochs()
+    for number in range(10_000):
+        assert epochs.first(str(number), "before") == "before"
+    # Also of the oldest one, when there is room for no other.
+    assert epochs.first("0", "after") == "before"
+    assert epochs.first("new", "after") == "after"
+    assert epochs.known("0", None) is None
+    assert epochs.first("1", "after") == "before"
 
 
 def waits(snake: Client, call_id: str) -> bool:

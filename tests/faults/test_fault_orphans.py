@@ -35,7 +35,8 @@ def _starter(how: str, busy: Path) -> Iterator[tuple[subprocess.Popen[str], int,
     groups: list[int] = []
     try:
         # A kernel without a parent says on its standard output how to reach it.
-        told = next(line for line in process.stdout if line[:1].isdigit())
+        told = next((line for line in process.stdout if line[:1].isdigit()), None)
+        assert told is not None, "the starter has ended"
         kernel, child = map(int, told.split())
         groups.append(kernel)
         yield process, kernel, child
