@@ -33,7 +33,9 @@ ESCAPES: Final = (
     *("pickle.*", "pickletools.*", "marshal.*", "shelve.*", "cloudpickle.*", "dill.*", "joblib.*"),
     *("pandas.read_pickle", "pandas.io.pickle.*", "pandas.eval", "pandas.core.computation.*", "torch.load"),
     *("pandas.core.frame.DataFrame.eval", "pandas.core.frame.DataFrame.query"),
-    *("logging.config.*", "unittest.mock.*", "traitlets.import_item", "multiprocessing.*"),
+    *("logging.config.*", "unittest.mock.*", "multiprocessing.*", "rlcompleter.*", "test.support.*"),
+    *("traitlets.import_item", "traitlets.utils.importstring.*", "tornado.util.import_object"),
+    *("yaml.unsafe_*", "pkg_resources.*", "decorator.FunctionMaker*", "numpy.ctypeslib.*"),
     *("numpy.load", "numpy.lib*.load", "numpy.testing.*", "numpy.f2py.*"),
     *("IPython.*", "ipykernel.*", "snakekernel.*"),
 )
