@@ -57,7 +57,8 @@ class JupyterRest:
             try:
                 self.ask("GET", "api/status")
                 return
-            except urllib.error.URLError:
+            except OSError:
+                # Refused, or cut where the server ends just now.
                 check()
         pytest.fail("the server does not answer")
 

@@ -155,6 +155,9 @@ class AsyncClient(AsyncHanging, AsyncParallel):
                 asked = self._on_control("kernel_info_request")
 
     async def _enter(self) -> AsyncClient:
+        if self._link is not None:
+            # ``async with await AsyncClient.start()``: it is open already.
+            return self
         try:
             await self._open(self)
             return self

@@ -54,6 +54,15 @@ async def test_every_way_for_async_clients(snake: Client) -> None:
             assert (await client.ping())["epoch"] == snake.ping()["epoch"]
 
 
+async def test_an_async_client_that_was_awaited_is_not_opened_again(snake: Client) -> None:
+    client = await AsyncClient.connect(snake.manager.get_connection_info())
+    link = client._link
+    async with client as entered:
+        assert entered is client
+        assert client._link is link
+    assert client._link is None
+
+
 async def test_an_async_client_can_be_awaited_instead_of_entered(snake: Client) -> None:
     client = await AsyncClient.connect(snake.connection_file)
     try:

@@ -14,7 +14,7 @@ from stock_client import PATIENCE, Stock
 import snakekernel
 from snakekernel import AsyncClient, Client, Output
 from snakekernel.client.output import output_of
-from snakekernel.errors import InvalidRequest, KernelLost, ReplyTimeout
+from snakekernel.errors import InvalidRequest, OutcomeUnknown, ReplyTimeout
 
 pytestmark = pytest.mark.kernel
 
@@ -221,7 +221,7 @@ def test_a_lost_kernel_ends_it(fresh_kernel: Callable[..., tuple[Client, Stock]]
     client, _ = fresh_kernel()
     heard: list[Output] = []
     future = client.submit("os._exit", args=[1], on_output=heard.append)
-    with pytest.raises(KernelLost):
+    with pytest.raises(OutcomeUnknown):
         future.result(PATIENCE)
 
 
@@ -237,7 +237,7 @@ def test_after_a_restart_output_is_heard_again(fresh_kernel: Callable[..., tuple
             try:
                 client.ping(timeout=1)
                 break
-            except (KernelLost, ReplyTimeout):
+            except (OutcomeUnknown, ReplyTimeout):
                 continue
 
 

@@ -205,7 +205,8 @@ class TestOnASubshell:
     def test_a_sleep_is_left_when_it_ends(self, stock: Stock, subshell: str, how: str) -> None:
         state, reply = stopped(stock, how, "short_sleep", subshell)
         assert reply["code"] == CODES[how]
-        assert state == ("asked" if how == "cancel" else "")
+        # Where it takes longer than who cancels waits, that is told.
+        assert state in (("asked", "stopped") if how == "cancel" else ("",))
         assert passed(stock) == []
 
     @pytest.mark.parametrize("how", ["cancel", "deadline"])
@@ -218,7 +219,8 @@ class TestOnASubshell:
     def test_native_code_is_left_when_it_returns(self, stock: Stock, subshell: str, how: str) -> None:
         state, reply = stopped(stock, how, "native", subshell)
         assert reply["code"] == CODES[how]
-        assert state == ("asked" if how == "cancel" else "")
+        # Where it takes longer than who cancels waits, that is told.
+        assert state in (("asked", "stopped") if how == "cancel" else ("",))
         assert passed(stock) == []
 
     def test_an_interrupt_does_not_reach_it(self, stock: Stock, subshell: str) -> None:

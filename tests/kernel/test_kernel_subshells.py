@@ -108,10 +108,23 @@ def test_native_code_ends_before_its_subshell_does_and_nobody_waits(stock: Stock
         "import threading\n"
         "lock = threading.Lock()\n"
         "lock.acquire()\n"
-        "def blocked():\n    print('begun', flush=True)\n    lock.acquire()\n    return 5\n"
+        "import pathlib, time\n"
+        "thread = None\n"
+        "def blocked():\n"
+        "    global thread\n"
+        "    print('begun', flush=True)\n"
+        "    thread = threading.get_native_id()\n"
+        "    lock.acquire()\n"
+        "    return 5\n"
+        "def until_it_waits():\n"
+        "    asleep = 0\n"
+        "    while asleep < 5:\n"
+        "        stat = thread and pathlib.Path(f'/proc/self/task/{thread}/stat').read_text()\n"
+        "        asleep = asleep + 1 if stat and stat.rpartition(')')[2].split()[0] == 'S' else 0\n"
+        "        time.sleep(0.02)\n"
     )
     running = stock.send("call", {"target": "user.blocked"}, subshell_id=subshell)
-    stock.until_it_prints(running)
+    stock.call("user.until_it_waits")
     assert _close(stock, [subshell]) == (1, 1)
     # Not so with ipykernel's own way.
     assert stock.call("math.sqrt", 4) == 2

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -20,6 +22,8 @@ pytestmark = pytest.mark.kernel
 #: Kernels started and stopped one after the other, and at the same time.
 CYCLES = int(os.environ.get("SOAK_CYCLES", "50"))
 AT_ONCE = int(os.environ.get("SOAK_AT_ONCE", "20"))
+#: Of the loop's executor.
+THREADS = 6
 
 
 def _there() -> dict[str, object]:
@@ -43,8 +47,10 @@ async def test_kernels_started_and_stopped_leave_nothing(
     monkeypatch.setattr(tempfile, "tempdir", folder)
     async with KernelPool(maximum=2, spares=0) as pool, pool.session("first"):
         await pool.call("math.sqrt", 4)
-    # What is made once for the process is there now, such as the threads that measure.
-    await asyncio.to_thread(os.getpid)
+    # What is made once for the process is there now, the threads of the loop's executor too.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    all_at_once = threading.Barrier(THREADS)
+    await asyncio.gather(*(asyncio.to_thread(all_at_once.wait) for _ in range(THREADS)))
     before = _there()
     async with KernelPool(maximum=AT_ONCE, starting=AT_ONCE, spares=0, start_timeout=300) as pool:
         handles = [pool.session(f"at once {n}") for n in range(AT_ONCE)]
