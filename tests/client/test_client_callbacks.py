@@ -342,7 +342,8 @@ class TestErrors:
     def test_a_time_out_of_the_caller_ends_nothing(self, snake: Client) -> None:
         done = threading.Event()
         with pytest.raises(ReplyTimeout):
-            call(snake, "apply", lambda: done.wait(0.3), timeout=0.05)
+            call(snake, "apply", lambda: done.wait(PATIENCE), timeout=0.05)
+        done.set()
         assert call(snake, "apply", lambda: 1) == 1
 
     def test_ctrl_c_within_it_ends_the_call_on_both_sides(self, snake: Client) -> None:
