@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from stock_client import PATIENCE
 
 import snakekernel
 from snakekernel import AsyncClient, Client
