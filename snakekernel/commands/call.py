@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..inspection.genuine import class_dict, mro
 from ..objects.secret_names import is_key_name
 from ..objects.target import Target
 from ..wire.errors import InvalidRequest, LimitExceeded, SnakeError
@@ -161,9 +162,6 @@ async def _in_contexts(awaitable: Any, scope: Scope) -> Any:
         return await awaitable
 
 
-#: Past what a metaclass may put in their place.
-_MRO: Final = type.__dict__["__mro__"].__get__
-_SPACE: Final = type.__dict__["__dict__"].__get__
 #: Identities of built-in classes, which cannot change; hashing a class may run its metaclass.
 _NEVER_AWAITED: Final = frozenset(
     map(id, (type(None), bool, int, float, str, bytes, list, tuple, dict, set, frozenset))
@@ -197,7 +195,7 @@ def _is_awaitable(obj: Any) -> bool:
         return False
     if kind is types.GeneratorType:
         return bool(obj.gi_code.co_flags & inspect.CO_ITERABLE_COROUTINE)
-    return any("__await__" in _SPACE(cls) for cls in _MRO(kind))
+    return any("__await__" in class_dict(cls) for cls in mro(kind))
 
 
 #: Tags whose payload is made of values, in which strings may refer too; other tags hold data of their own.

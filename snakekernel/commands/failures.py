@@ -14,6 +14,7 @@ import traceback
 from types import TracebackType
 from typing import Any, Final
 
+from ..inspection import genuine
 from ..objects.secret_names import MASK, scrubbed
 from ..objects.static import type_name
 from ..objects.target import UserCodeRaised
@@ -26,8 +27,6 @@ _SHOWN: Final = tuple(os.path.join(_PACKAGE, name) + os.sep for name in ("demo",
 _LONGEST: Final = 10_000
 _LONGEST_NAME: Final = 500
 _MOST_NOTES: Final = 20
-_TYPE_NAME: Final = type.__dict__["__name__"].__get__
-_MRO: Final = type.__dict__["__mro__"].__get__
 _CAUSE: Final = BaseException.__dict__["__cause__"].__get__
 _CONTEXT: Final = BaseException.__dict__["__context__"].__get__
 _SUPPRESSED: Final = BaseException.__dict__["__suppress_context__"].__get__
@@ -124,8 +123,8 @@ def from_user_code(
 
 
 def _builtin_bases(kind: type[BaseException]) -> list[str]:
-    mro: tuple[type, ...] = _MRO(kind)
-    return [name for base in mro[:-1] if getattr(builtins, name := _TYPE_NAME(base), None) is base]
+    bases = genuine.mro(kind)[:-1]
+    return [name for base in bases if getattr(builtins, name := genuine.type_name(base), None) is base]
 
 
 def from_our_bug(error: BaseException) -> SnakeError:
