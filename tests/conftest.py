@@ -13,12 +13,14 @@ from typing import Any
 
 import psutil
 import pytest
-from needs import TOLD
+from needs import TOLD, skip_unless_ci
 from promised import Promised
 from stock_client import PATIENCE, Stock
 from zmq.utils.garbage import GarbageCollectorThread
 
 import snakekernel
+from snakekernel.errors import Unsupported
+from snakekernel.provisioners.bubblewrap import check_bwrap, find_bwrap
 from snakekernel.provisioners.forking import close_zygotes
 
 #: Files of these marks take longest and come first: where files are shared out, none is left for the end.
@@ -88,6 +90,15 @@ def fresh_kernel() -> Iterator[Callable[..., tuple[snakekernel.Client, Stock]]]:
     yield start
     for one in reversed(opened):
         one.close()
+
+
+@pytest.fixture(scope="session")
+def bubblewrap() -> None:
+    """Sandboxes can be made here."""
+    try:
+        check_bwrap(find_bwrap())
+    except Unsupported as error:
+        skip_unless_ci(str(error))
 
 
 def _kernels() -> set[int]:

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from needs import TOLD, skip_unless_ci
+from needs import TOLD
 from stock_client import PATIENCE
 
 import snakekernel
-from snakekernel.errors import KernelLost, Raised, Unsupported
-from snakekernel.provisioners.bubblewrap import check_bwrap, find_bwrap
+from snakekernel.errors import KernelLost, Raised
 
-pytestmark = [pytest.mark.kernel, pytest.mark.promise("attack-10")]
+pytestmark = [pytest.mark.kernel, pytest.mark.promise("attack-10"), pytest.mark.usefixtures("bubblewrap")]
 if sys.platform != "linux":
     pytest.skip("a sandbox needs Linux", allow_module_level=True)
 
@@ -33,15 +32,6 @@ _SETTINGS = {
     "limits": {"nproc": _PROCESSES, "nofile": 256, "as": 1 << 30},
 }
 _CANARY = f"canary-{uuid.uuid4().hex}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bubblewrap() -> None:
-    """Sandboxes can be made here."""
-    try:
-        check_bwrap(find_bwrap())
-    except Unsupported as error:
-        skip_unless_ci(str(error))
 
 
 @pytest.fixture(scope="module")

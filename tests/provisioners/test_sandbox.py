@@ -15,27 +15,16 @@ import numpy as np
 import pytest
 from jupyter_client.manager import KernelManager
 from kernelspecs import install
-from needs import skip_unless_ci
 from stock_client import PATIENCE
 
 import snakekernel
 from snakekernel import KernelPool
 from snakekernel.errors import Interrupted, InvalidRequest, NotFound, Raised, Unsupported
-from snakekernel.provisioners.bubblewrap import check_bwrap, find_bwrap
 from snakekernel.provisioners.syscalls import refusals
 
-pytestmark = pytest.mark.kernel
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("bubblewrap")]
 if sys.platform != "linux":
     pytest.skip("a sandbox needs Linux", allow_module_level=True)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bubblewrap() -> None:
-    """Sandboxes can be made here."""
-    try:
-        check_bwrap(find_bwrap())
-    except Unsupported as error:
-        skip_unless_ci(str(error))
 
 
 @pytest.fixture(scope="module")
