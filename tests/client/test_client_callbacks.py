@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import gc
 import operator
@@ -30,8 +29,11 @@ from snakekernel.errors import KernelLost, RemoteError, ReplyTimeout, Unserializ
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
 
 CODE = """
-import asyncio, concurrent.futures, threading
+import asyncio, concurrent.futures, threading, time
 def apply(f, *args, **kwargs): return f(*args, **kwargs)
+def apply_and_wait(f):
+    f()
+    time.sleep(60)
 def in_threads(f, n):
     with concurrent.futures.ThreadPoolExecutor(n) as pool: return list(pool.map(f, range(n)))
 async def in_coroutine(f, *args): return f(*args)
@@ -341,9 +343,9 @@ class TestErrors:
             release.set()
 
     def test_a_time_out_of_the_caller_ends_nothing(self, snake: Client) -> None:
-        # The caller's own thread runs the function: by its end the reply may be there, too.
-        with contextlib.suppress(ReplyTimeout):
-            call(snake, "apply", lambda: time.sleep(0.3), timeout=0.05)
+        # The caller's own thread runs the function: by its end, the reply must not be there already.
+        with pytest.raises(ReplyTimeout):
+            call(snake, "apply_and_wait", lambda: time.sleep(0.3), timeout=0.05)
         assert call(snake, "apply", lambda: 1) == 1
 
     def test_ctrl_c_within_it_ends_the_call_on_both_sides(self, snake: Client) -> None:

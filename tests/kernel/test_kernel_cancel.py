@@ -32,11 +32,11 @@ class Ways:
         time.sleep(1000)
     def short_sleep(self):
         self.begun()
-        time.sleep(2.5)
+        time.sleep(5)
         self.passed.append('short_sleep')
     def native(self):
         self.begun()
-        hashlib.pbkdf2_hmac('sha256', b'password', b'salt', 4_000_000)
+        hashlib.pbkdf2_hmac('sha256', b'password', b'salt', 12_000_000)
         self.passed.append('native')
     def native_with_the_interpreter(self):
         self.begun()
@@ -205,8 +205,7 @@ class TestOnASubshell:
     def test_a_sleep_is_left_when_it_ends(self, stock: Stock, subshell: str, how: str) -> None:
         state, reply = stopped(stock, how, "short_sleep", subshell)
         assert reply["code"] == CODES[how]
-        # Where it takes longer than who cancels waits, that is told.
-        assert state in (("asked", "stopped") if how == "cancel" else ("",))
+        assert state == ("asked" if how == "cancel" else "")
         assert passed(stock) == []
 
     @pytest.mark.parametrize("how", ["cancel", "deadline"])
@@ -219,8 +218,7 @@ class TestOnASubshell:
     def test_native_code_is_left_when_it_returns(self, stock: Stock, subshell: str, how: str) -> None:
         state, reply = stopped(stock, how, "native", subshell)
         assert reply["code"] == CODES[how]
-        # Where it takes longer than who cancels waits, that is told.
-        assert state in (("asked", "stopped") if how == "cancel" else ("",))
+        assert state == ("asked" if how == "cancel" else "")
         assert passed(stock) == []
 
     def test_an_interrupt_does_not_reach_it(self, stock: Stock, subshell: str) -> None:
