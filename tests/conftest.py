@@ -36,6 +36,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
     config.pluginmanager.register(Promised(None if is_worker else config.getoption("--promises")))
+    if not is_worker:
+        config.pluginmanager.register(_AtOnce(config))
+
+
+class _AtOnce:
+    """Says of each failure what it was when it happens: a run that is cut short has told it then."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            said = report.longreprtext.strip().splitlines() or ["nothing said"]
+            reason = next((line for line in said if line.startswith("E ")), said[-1])
+            terminal.write_line(f"\n{report.when} of {report.nodeid} failed: {reason[:300]}")
 
 
 @pytest.hookimpl(optionalhook=True)
