@@ -9,12 +9,12 @@ runs: there ``ThreadInterrupts`` is asked from any thread.
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Final, Literal
 
+from ..inspection import striking
 from ..wire.errors import Cancelled, DeadlineExceeded, Interrupted, SnakeError
 
 #: Why a request is stopped; the codes of the errors that say so.
@@ -135,6 +135,7 @@ class ThreadInterrupts(Interrupts):
 
     def __init__(self) -> None:
         super().__init__()
+        striking.prepare()
         #: Entered again where a collection of garbage runs user code within it.
         self._lock = threading.RLock()
         self._thread = threading.get_ident()
@@ -210,7 +211,7 @@ class ThreadInterrupts(Interrupts):
             self.reason = reason
             if self._armed:
                 self._strike = type("KeyboardInterrupt", (_Strike,), {})
-                _raise_in(self._thread, self._strike)
+                striking.strike(self._thread, self._strike)
                 if self.wake is not None:
                     self.wake()
             elif self.cancel is not None and not self._held:
@@ -221,7 +222,3 @@ class ThreadInterrupts(Interrupts):
 
 #: By thread, the request whose code runs there, on other threads than the main one.
 entered: Final[dict[int, ThreadInterrupts]] = {}
-
-
-def _raise_in(thread: int, error: type[BaseException]) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
