@@ -39,7 +39,8 @@ demo-cluster: $(VENV)/.test
 	@$(BIN)/python -m snakekernel.demo.cluster $(ARGS)
 
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder \
+	  --max-worker-restart=0 $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
