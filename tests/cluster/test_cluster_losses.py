@@ -22,7 +22,7 @@ from snakekernel import KernelPool
 from snakekernel.demo.cluster import Cluster, Host
 from snakekernel.errors import SnakeError, WorkerLost
 
-pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(420)]
 
 #: Twice what the lease, its margin, a poll and a busy machine make of it.
 _BOUND = 4 * LEASE

@@ -46,7 +46,7 @@ def test_ipykernels_own_way(tmp_path: Path) -> None:
         "-p",
         "no:cacheprovider",
         # Most of these tests wait most of the time.
-        "--numprocesses=2",
+        "--numprocesses=1",
         "--dist=loadfile",
         *(str(HERE / m) for m in MODULES),
     ]

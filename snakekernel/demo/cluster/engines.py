@@ -95,14 +95,18 @@ class RayCluster:
     def _start(self, cpus: dict[Host, int], *options: str) -> None:
         """Start a raylet on each host; one whose agents are late, on busy cores, ends and is tried again."""
         missing = set(cpus)
+        together = [missing]
         for _ in range(_TRIES):
-            for host in missing:
-                self._spawn(host, cpus[host], *options)
-            missing -= {host for host in missing if _says(host, _RAY_IS_THERE)}
+            for hosts in together:
+                for host in hosts:
+                    self._spawn(host, cpus[host], *options)
+                missing = missing - {host for host in hosts if _says(host, _RAY_IS_THERE)}
+                for host in missing & hosts:
+                    host.kill()
             if not missing:
                 return
-            for host in missing:
-                host.kill()
+            # They were in each other's way.
+            together = [{host} for host in missing]
         said = "\n".join(f"{host.name}:\n{_output(host)[-2000:]}" for host in missing)
         raise RuntimeError(f"Ray did not start:\n{said}")
 
