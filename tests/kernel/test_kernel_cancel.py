@@ -141,7 +141,7 @@ def stopped(stock: Stock, how: str, way: str, subshell: str | None = None) -> tu
 
 
 def stopped_within(stock: Stock, how: str, way: str, subshell: str | None = None) -> tuple[str, Content]:
-    """The same, of a way that had come to what it does once it has begun: before, nothing holds up its stop."""
+    """The same, of a way that was past its first line: until then nothing holds up its stop."""
     while True:
         state, reply = stopped(stock, how, way, subshell)
         if "self.begun()" not in "".join(reply["traceback"]):
