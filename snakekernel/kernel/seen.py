@@ -17,6 +17,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -182,12 +183,20 @@ def _clean(folder: Path) -> None:
     with os.scandir(folder) as entries:
         names = [e.name for e in entries if e.name.startswith(".") and e.name.endswith(_SUFFIX)]
     for name in names:
-        try:
-            if _is_left(folder, name):
-                _remove(folder, name)
-        except OSError:
-            # Another kernel that starts was quicker, or it is not ours to remove.
-            continue
+        _remove_if_left(folder, name)
+
+
+def clean_up(connection_file: str | os.PathLike[str]) -> None:
+    """A manager is through with a kernel: what belonged to its connection file goes, where that went."""
+    file = seen_file(connection_file)
+    _remove_if_left(file.parent, file.name)
+
+
+def _remove_if_left(folder: Path, name: str) -> None:
+    # Another kernel that starts may be quicker, or it is not ours to remove.
+    with suppress(OSError):
+        if _is_left(folder, name):
+            _remove(folder, name)
 
 
 def _is_left(folder: Path, name: str) -> bool:

@@ -18,6 +18,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Float, List, Unicode
 
+from ..kernel.seen import clean_up
 from .forking import (
     ForkedProcess,
     Kind,
@@ -70,6 +71,13 @@ class ZygoteProvisioner(LocalProvisioner):
         self.pgid: Any = process.pid
         self.cwd: Any = kwargs.get("cwd", pathlib.Path.cwd())
         return self.connection_info
+
+    async def cleanup(self, restart: bool = False) -> None:
+        """As stock; what belongs to the connection file goes too, which the manager has removed."""
+        await super().cleanup(restart=restart)
+        manager: Any = self.parent
+        if not restart and manager.connection_file:
+            clean_up(manager.connection_file)
 
     async def _fork(self, cmd: list[str], given: dict[str, Any]) -> ForkedProcess:
         for name in _IGNORED:

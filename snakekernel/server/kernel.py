@@ -48,14 +48,21 @@ class ServedKernel(ServerKernelManager):  # type: ignore[misc]  # jupyter_server
 
     # -- the process -------------------------------------------------------------------------------
 
-    async def check_out(self) -> None:
+    async def check_out(self, *, again: bool = False) -> None:
         """Have a lease of the session, and be connected to its kernel.
+
+        Args:
+            again: in place of a process that it had, which may have to end before the next can start.
 
         Raises PoolFull, QueueTimeout, PoolClosed, WorkerLost or KernelLost: the pool gives none.
         """
         if self.handle is not None:
             return
-        handle = self.pool.session(self.session_id)
+        patience = self.pool.queue_timeout
+        if again and patience is not None:
+            # Neither is a wait for others.
+            patience += self.pool.stop_timeout + self.pool.start_timeout
+        handle = self.pool.session(self.session_id, queue_timeout=patience)
         await handle.open()
         if self.handle is not None:
             # Somebody else was quicker.

@@ -208,7 +208,7 @@ class ServedKernels(AsyncMappingKernelManager):  # type: ignore[misc]  # jupyter
         # What was learned of the process before.
         kernel.__dict__.pop("_kernel_info_future", None)
         try:
-            await kernel.check_out()
+            await kernel.check_out(again=True)
         except SnakeError as error:
             kernel.execution_state = "dead"
             kernel.settle(error)

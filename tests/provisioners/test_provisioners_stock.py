@@ -67,7 +67,9 @@ def test_a_blocking_manager(placed: str) -> None:
     assert not manager.is_alive()
 
 
-async def test_a_multi_kernel_manager(placed: str) -> None:
+async def test_a_multi_kernel_manager(placed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It keeps connection files in the current folder.
+    monkeypatch.chdir(tmp_path)
     managers = AsyncMultiKernelManager()
     ids = [await managers.start_kernel(kernel_name=placed) for _ in range(2)]
     try:
@@ -85,6 +87,7 @@ async def test_a_multi_kernel_manager(placed: str) -> None:
     finally:
         await managers.shutdown_all(now=True)
     assert managers.list_kernel_ids() == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

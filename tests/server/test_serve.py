@@ -21,12 +21,15 @@ import numpy as np
 import psutil
 import pytest
 import websocket
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_process import SERVE, ServerProcess, jupyter_server
+from tornado.web import HTTPError
 
 import snakekernel
 from snakekernel import AsyncClient
 from snakekernel.cli.app import main
 from snakekernel.errors import Denied, InvalidRequest, KernelLost, QueueTimeout, ReplyTimeout, WorkerLost
+from snakekernel.server.kernels import ServedKernels
 from snakekernel.server.pools import Pools
 
 pytestmark = [pytest.mark.kernel, pytest.mark.timeout(120)]
@@ -343,6 +346,25 @@ def test_a_pool_that_cannot_be(tmp_path_factory: pytest.TempPathFactory) -> None
 async def test_sessions_that_would_share_a_kernel() -> None:
     with pytest.raises(ValueError, match="of its own"):
         await Pools({"shared": {"sessions_per_kernel": 2}}).open()
+
+
+async def test_a_kernel_that_is_restarted_does_not_queue() -> None:
+    """Its process has to end before the next can start: nobody else is waited for."""
+    tight = {"maximum": 1, "spares": 1, "queue_timeout": 0.0, "stop_timeout": 1.0}
+    kernels = ServedKernels(pools=Pools({"tight": tight}), kernel_spec_manager=KernelSpecManager())
+    try:
+        pool = await kernels.pools.find("tight")
+        await pool.ready()
+        kernel_id = await kernels.start_kernel(kernel_name="tight")
+        kernel = kernels.get_kernel(kernel_id)
+        before = kernel.member
+        await kernels.restart_kernel(kernel_id)
+        assert kernel.member is not before
+        assert await kernel.member.client.call("math.sqrt", args=[4]) == 2.0
+        with pytest.raises(HTTPError, match="503"):
+            await kernels.start_kernel(kernel_name="tight")
+    finally:
+        await kernels.shutdown_all()
 
 
 def test_without_jupyter_server() -> None:
