@@ -33,7 +33,7 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_ipykernels_own_way(tmp_path: Path) -> None:
     config = tmp_path / "profile_default" / "ipython_kernel_config.py"
     config.parent.mkdir()
@@ -45,7 +45,7 @@ def test_ipykernels_own_way(tmp_path: Path) -> None:
         "-q",
         "-p",
         "no:cacheprovider",
-        # Most of these tests wait most of the time.
+        # Beside the processes of the run that this is a part of.
         "--numprocesses=1",
         "--dist=loadfile",
         *(str(HERE / m) for m in MODULES),
