@@ -10,6 +10,7 @@ import os
 import sqlite3
 import stat
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -72,6 +73,20 @@ def connect(path: Path) -> sqlite3.Connection:
         # Where nothing can be written beside it, as on a read-only disk, and nothing is.
         return _opened(f"{uri}?immutable=1&mode=ro")
     return db
+
+
+def use_log(db: sqlite3.Connection) -> None:
+    """Have a database write ahead to a log. Raises what SQLite does."""
+    # SQLite itself does not wait for another that does the same at this moment.
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
 
 
 _CLOSED: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
