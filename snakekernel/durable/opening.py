@@ -48,6 +48,8 @@ def check_file(path: Path) -> tuple[int, int]:
         # Before it is opened as a database: SQLite would work off what is in another program's log. Read by
         # SQLite: closing any other descriptor of a file gives up the locks that this process has on it.
         with closing(_opened(f"{path.absolute().as_uri()}?immutable=1&mode=ro")) as db:
+            # Has a file read whose end is in its log alone: another works that off, or was killed at it.
+            db.execute("PRAGMA writable_schema=ON")
             (application,) = db.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION:
             raise not_ours(path)

@@ -1,4 +1,4 @@
-"""Files of objects in the making: others make them, too."""
+"""Files of objects in the making, and those whose log is being worked off: others open them meanwhile."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import pytest
 import saved_files
-from saved_files import read, write
+from saved_files import KEY, read, write
+
+from snakekernel.durable.database import Database
+from snakekernel.durable.pickles import pickled
+from snakekernel.wire.errors import StorageFailed
 
 
 def test_many_make_one_file_at_once(tmp_path: Path) -> None:
@@ -73,3 +78,27 @@ def test_a_file_says_whose_it_is_from_its_first_byte_on(tmp_path: Path) -> None:
         step += 1
     # So many that the file was written between them.
     assert step > 15
+
+
+def test_a_log_is_worked_off_to_the_end_by_whoever_opens_the_file_next(tmp_path: Path) -> None:
+    """Its first page says of a file how long it is, and is the first that is written."""
+    path = tmp_path / "x.db"
+    with Database(path, KEY, create=True) as database:
+        with database.writing() as writing:
+            writing.put(
+                "", "a", pickled(1, None), type="int", module="builtins", created=1.0, expires_at=None
+            )
+        log = (tmp_path / "x.db-wal").read_bytes()
+    whole = path.read_bytes()
+    assert len(whole) > 2 * 16_384
+    for length in range(16_384, len(whole) + 1, 8_192):
+        cut = tmp_path / f"{length}.db"
+        cut.write_bytes(whole[:length])
+        cut.with_name(f"{length}.db-wal").write_bytes(log)
+        assert read(cut) == {("", "a"): 1}, f"a file of {length} bytes"
+        # A file that was cut and has no log holds what cannot be believed.
+        if length < len(whole):
+            cut.write_bytes(whole[:length])
+            with pytest.raises(StorageFailed) as caught:
+                read(cut)
+            assert caught.value.reply["reason"] in ("corrupt", "signature")
