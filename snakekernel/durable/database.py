@@ -22,7 +22,7 @@ from typing import Any, Final
 from ..wire.errors import NotFound, StorageFailed
 from .failures import failed, told
 from .keys import sync_folder
-from .opening import APPLICATION, PATIENCE, check_file, connect, make, not_ours
+from .opening import APPLICATION, PATIENCE, check_file, connect, make, not_ours, use_log
 from .pickles import Pickled
 from .rows import Part, Row, layout_of, row_of
 from .signing import SCHEMA, Signer
@@ -219,10 +219,13 @@ class Database:
         db = self._db
         # In this order, before the first table, or they do nothing. What is deleted makes the file smaller.
         db.execute(f"PRAGMA page_size={_PAGE}")
-        db.execute("PRAGMA auto_vacuum=FULL")
-        # Before there is a log: it stands in the file itself, where it can be read without touching a log.
-        db.execute(f"PRAGMA application_id={APPLICATION}")
-        db.execute("PRAGMA journal_mode=WAL")
+        # Not at once for writing: the file would be begun before it is said what it does with deleted pages.
+        with self._transaction(begin="BEGIN"):
+            db.execute("PRAGMA auto_vacuum=FULL")
+            # Together, as the first writes the file: nobody may find one that does not say whose it is.
+            # Before there is a log: it can then be read without touching one.
+            db.execute(f"PRAGMA application_id={APPLICATION}")
+        use_log(db)
         with self._transaction():
             if self._kind() == (SCHEMA, APPLICATION):
                 # Another process was faster.
@@ -236,10 +239,10 @@ class Database:
         sync_folder(self.path.parent)
 
     @contextmanager
-    def _transaction(self, patience: float = PATIENCE) -> Iterator[None]:
+    def _transaction(self, patience: float = PATIENCE, *, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
         db = self._db
         db.execute(f"PRAGMA busy_timeout={patience * 1000:.0f}")
-        db.execute("BEGIN IMMEDIATE")
+        db.execute(begin)
         try:
             yield
             db.execute("COMMIT")

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import stat
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,8 @@ def check_file(path: Path) -> tuple[int, int]:
         # Before it is opened as a database: SQLite would work off what is in another program's log. Read by
         # SQLite: closing any other descriptor of a file gives up the locks that this process has on it.
         with closing(_opened(f"{path.absolute().as_uri()}?immutable=1&mode=ro")) as db:
+            # Has a file read whose end is in its log alone: another works that off, or was killed at it.
+            db.execute("PRAGMA writable_schema=ON")
             (application,) = db.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION:
             raise not_ours(path)
@@ -72,6 +75,20 @@ def connect(path: Path) -> sqlite3.Connection:
         # Where nothing can be written beside it, as on a read-only disk, and nothing is.
         return _opened(f"{uri}?immutable=1&mode=ro")
     return db
+
+
+def use_log(db: sqlite3.Connection) -> None:
+    """Have a database write ahead to a log. Raises what SQLite does."""
+    # SQLite itself does not wait for another that does the same at this moment.
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.01)
 
 
 _CLOSED: Final = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)

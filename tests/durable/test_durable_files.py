@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import types
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -154,19 +153,6 @@ def test_two_processes_that_write(tmp_path: Path) -> None:
             pass
         assert reason(caught) == "busy"
         assert read(path) == {("", "a"): 1}
-
-
-def test_many_make_one_file_at_once(tmp_path: Path) -> None:
-    for n in range(10):
-        path, ready = tmp_path / f"{n}.db", threading.Barrier(6)
-
-        def make(name: int, path: Path = path, ready: threading.Barrier = ready) -> None:
-            ready.wait()
-            write(path, {("", str(name)): name})
-
-        with ThreadPoolExecutor(6) as threads:
-            list(threads.map(make, range(6)))
-        assert read(path) == {("", str(name)): name for name in range(6)}
 
 
 def test_a_database_of_another_program_is_left_as_it_is(tmp_path: Path) -> None:
