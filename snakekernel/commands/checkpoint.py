@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import msgspec
 
 from ..durable.checkpoint import Failure, save
-from ..durable.database import Database
 from ..durable.kept import session_of
 from ..objects.entries import Entry
 from ..wire.errors import NotFound
@@ -51,8 +50,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     entries, missing = _wanted(request, scope)
     session = session_of(scope.space)
     pickle = pickler(scope, allow_secrets=request.allow_secrets)
-    key = durable.places.owner_key()
-    with Database(path, key, create=True) as database, database.writing() as writing:
+    with durable.open(path, create=True) as database, database.writing() as writing:
         report = save(writing, session, entries, only=request.ids is not None, pickle=pickle)
         count = len(writing.rows)
         for name in missing:

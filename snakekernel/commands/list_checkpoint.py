@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..durable.database import Database
 from ..durable.rows import Row
 from ..wire.model import Reply as BaseReply
 from ..wire.model import Request as BaseRequest
@@ -47,7 +46,7 @@ async def run(request: Request, scope: Scope) -> Reply:
     if request.name is None and request.path is None and not durable.places.own:
         return Reply(path=None, saved_at=None, objects=[], names=names, restored_at_start=at_start)
     path = durable.places.file(request.name, request.path)
-    with Database(path, durable.places.owner_key()) as database, database.reading() as reading:
+    with durable.open(path) as database, database.reading() as reading:
         objects = [_line(row, reading.is_signed(row)) for row in reading.rows]
         saved = reading.saved
     return Reply(path=str(path), saved_at=saved, objects=objects, names=names, restored_at_start=at_start)

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import msgspec
 
 from ..durable.checkpoint import Failure, restore
-from ..durable.database import Database
 from ..durable.kept import session_of
 from ..durable.rows import Row
 from ..wire.model import Name
@@ -63,7 +62,7 @@ async def run(request: Request, scope: Scope) -> Reply:
         found = store.look(scope.space, name, now=now)
         return not request.overwrite and found is not None and found[1] == scope.space
 
-    with Database(path, durable.places.owner_key()) as database, database.reading() as reading:
+    with durable.open(path) as database, database.reading() as reading:
         report = restore(
             reading,
             session_of(scope.space),

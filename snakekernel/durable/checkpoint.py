@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..objects.entries import Entry
 from ..objects.secrets import Secrets
@@ -21,9 +21,11 @@ from ..wire.errors import (
     StorageFailed,
     Unserializable,
 )
-from .database import Reading, Writing
 from .pickles import Pickled, unpickled
 from .rows import Row
+
+if TYPE_CHECKING:
+    from .database import Reading, Writing
 
 #: Objects of one file.
 MOST: Final = 10_000

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..wire.errors import NotFound, StorageFailed
-from .failures import failed, told
+from .failures import PATIENCE, failed
 from .keys import sync_folder
-from .opening import APPLICATION, PATIENCE, check_file, connect, make, not_ours, use_log
+from .opening import APPLICATION, check_file, connect, make, not_ours, use_log
 from .pickles import Pickled
 from .rows import Part, Row, layout_of, row_of
 from .signing import SCHEMA, Signer
+from .sqlite_failures import told
 
 #: Bytes of one row of ``parts``. What is written is copied and hashed so much at a time.
 CHUNK: Final = 4 << 20

@@ -6,7 +6,6 @@ Rules: ``reason`` is stable; the text names the file and never what is in it.
 from __future__ import annotations
 
 import errno
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,19 +21,9 @@ Reason = Literal[
     "full", "read_only", "corrupt", "newer", "signature", "key", "busy", "missing", "refused", "io"
 ]
 
-_OF_SQLITE: Final[dict[int, tuple[Reason, str]]] = {
-    sqlite3.SQLITE_FULL: ("full", "No space is left for {path}; what it held before is unchanged."),
-    sqlite3.SQLITE_READONLY: ("read_only", "{path} may not be written."),
-    sqlite3.SQLITE_CANTOPEN: ("io", "{path} cannot be opened."),
-    sqlite3.SQLITE_PERM: ("read_only", "{path} may not be written."),
-    sqlite3.SQLITE_AUTH: ("read_only", "{path} may not be written."),
-    sqlite3.SQLITE_BUSY: ("busy", "Another process writes {path}; try again."),
-    sqlite3.SQLITE_LOCKED: ("busy", "{path} is in use; try again."),
-    sqlite3.SQLITE_IOERR: ("io", "The system failed to read or write {path}: {error}."),
-    sqlite3.SQLITE_NOMEM: ("io", "There is not enough memory for {path}."),
-    sqlite3.SQLITE_TOOBIG: ("io", "A part of {path} is too large for SQLite."),
-}
-_CORRUPT: Final[tuple[Reason, str]] = ("corrupt", "{path} is damaged, or no file of snakekernel's: {error}.")
+#: Seconds to wait for another that writes, before it is ``busy``.
+PATIENCE: Final = 10.0
+
 _OF_SYSTEM: Final[dict[int, Reason]] = {
     errno.ENOSPC: "full",
     errno.EDQUOT: "full",
@@ -53,17 +42,9 @@ def failed(reason: Reason, message: str) -> StorageFailed:
 
 @contextmanager
 def told(path: Path) -> Iterator[None]:
-    """What SQLite and the system raise within, as errors that name the file."""
+    """What the system raises within, as errors that name the file."""
     try:
         yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", None)
-        reason, text = _CORRUPT if code is None else _OF_SQLITE.get(code & 0xFF, _CORRUPT)
-        raise failed(reason, text.format(path=path, error=error)) from None
-    except UnicodeDecodeError as error:
-        # Text of a damaged file, which SQLite quotes in its error.
-        reason, text = _CORRUPT
-        raise failed(reason, text.format(path=path, error=error.reason)) from None
     except OSError as error:
         reason = _OF_SYSTEM.get(error.errno or 0, "io")
         raise failed(reason, f"{path}: {error.strerror or error}.") from None

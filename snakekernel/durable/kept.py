@@ -15,16 +15,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..objects.entries import Change, Space
 from ..wire.errors import NotFound, SnakeError
 from .checkpoint import Report, check_room
-from .database import Database, Writing
-from .failures import failed
-from .opening import PATIENCE
+from .failures import PATIENCE, failed
 from .pickles import Pickled
 from .places import Places
+
+if TYPE_CHECKING:
+    from .database import Database, Writing
 
 _log: Final = logging.getLogger(__name__)
 
@@ -195,10 +196,16 @@ class Durable:
             database.close()
             database = self._database = None
         if database is None:
-            path = self.places.own_file("$.durable")
-            database = self._database = Database(path, self.places.owner_key(), create=create)
+            database = self._database = self.open(self.places.own_file("$.durable"), create=create)
             self._pid = os.getpid()
         return database
+
+    def open(self, path: Path, *, create: bool = False) -> Database:
+        """Open a file of the owner's. Raises what ``Database`` does."""
+        # Not at the kernel's start: SQLite is loaded with it.
+        from .database import Database
+
+        return Database(path, self.places.owner_key(), create=create)
 
     def close(self) -> None:
         """Remove what is left to remove, and let go of the file."""

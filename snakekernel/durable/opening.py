@@ -16,13 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from ..wire.errors import NotFound, StorageFailed
-from .failures import failed
+from .failures import PATIENCE, failed
 from .keys import sync_folder
 
 #: "snak": what SQLite files of ours say they are.
 APPLICATION: Final = 0x736E616B
-#: Seconds to wait for another process that writes.
-PATIENCE: Final = 10.0
 
 
 def make(path: Path) -> None:

@@ -15,7 +15,6 @@ from traitlets import Bool, HasTraits, Unicode, default
 from ..commands.failures import from_user_code
 from ..commands.runtime import Runtime
 from ..durable.checkpoint import Report, restore
-from ..durable.database import Database
 from ..durable.kept import Durable
 from ..durable.places import Places, default_folder
 from ..durable.rows import Row
@@ -74,7 +73,7 @@ def restore_all(runtime: Runtime) -> None:
         path = durable.path("$")
         if not os.path.lexists(path):
             return
-        with Database(path, durable.places.owner_key()) as database, database.reading() as reading:
+        with durable.open(path) as database, database.reading() as reading:
             for session in dict.fromkeys(row.session for row in reading.rows):
                 report = restore(
                     reading,

@@ -34,6 +34,7 @@ NOT_AT_START = {
     "sklearn",
     "snakekernel.cli",
     "snakekernel.client",
+    "snakekernel.durable.database",
     "snakekernel.plugins.dspy",
     "snakekernel.plugins.sklearn",
     "snakekernel.values.arrow",
@@ -56,6 +57,8 @@ def test_a_start_loads_what_it_needs(fresh_kernel: Callable[..., Any]) -> None:
     info = stock.reply(stock.send("kernel_info_request"))["content"]
     assert "debugger" in info["supported_features"]
     assert "configure_lm" in info["snakekernel"]["operations"]
+    # Before the first cell, whose history IPython writes with it.
+    assert stock.call("sys.modules.get", "_sqlite3", "absent") == "absent"
     stock.cell("import sys; names = sorted(sys.modules)")
     loaded = set(stock.call("user.names.copy"))
     assert "snakekernel.kernel.kernel" in loaded
