@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pytest
 from stock_client import Stock
@@ -39,10 +40,17 @@ class TestOrder:
         value = stock.ok("retrieve", {"target": "user.log"})["object"]["value"]
         assert value == ["begun", "ended", "cell", "call"]
 
-    def test_a_call_after_a_failing_cell_runs(self, stock: Stock) -> None:
-        failing = stock.send("execute_request", {"code": "1/0", "stop_on_error": True})
+    def test_a_call_after_a_failing_cell_runs(self, stock: Stock, tmp_path: Path) -> None:
+        go = tmp_path / "go"
+        code = f"import os, time\nwhile not os.path.exists({str(go)!r}): time.sleep(0.01)\n1/0"
+        failing = stock.send("execute_request", {"code": code, "stop_on_error": True})
         call = stock.send("call", {"target": "operator.add", "args": [1, 1]})
         cell = stock.send("execute_request", {"code": "1"})
+        # Where this one is known, what was sent before it has come; what comes later is not aborted.
+        last = stock.send("call", {"target": "operator.add", "args": [1, 1]})
+        while not stock.ok("cancel", {"msg_id": last}, channel="control")["cancelled"]:
+            pass
+        go.touch()
         assert stock.reply(failing)["content"]["status"] == "error"
         assert stock.only_reply(call)["content"]["result"]["value"] == 2
         assert stock.reply(cell)["content"]["status"] == "aborted"  # as ever
