@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -126,6 +127,16 @@ def _kernels() -> set[int]:
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ctrl_c_works() -> Iterator[None]:
+    """A module leaves the handler of interrupts as it was."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    after = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+    assert after == before
 
 
 @pytest.fixture(scope="module", autouse=True)

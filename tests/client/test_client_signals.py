@@ -19,6 +19,7 @@ import pytest
 import zmq
 
 from snakekernel import Client
+from snakekernel.client.shield import Shield
 from snakekernel.errors import KernelLost
 from snakekernel.wire.names import request_type
 
@@ -268,3 +269,19 @@ thread.join()
 def test_a_child_forked_by_another_thread_shields_its_main_thread() -> None:
     done = subprocess.run([sys.executable, "-c", _FORKING], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "0"
+
+
+def test_a_shield_that_was_broken_off_holds_nothing_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def broken_off() -> None:
+        # As an exception leaves it that another signal's handler raises at the first line of ``__exit__``.
+        Shield().__enter__()
+
+    broken_off()
+    assert signal.getsignal(signal.SIGINT) is not before
+    with pytest.raises(KeyboardInterrupt), Shield():
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
