@@ -19,8 +19,8 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Float, List, Unicode
 
 from ..kernel.seen import clean_up
+from .forked import ForkedProcess
 from .forking import (
-    ForkedProcess,
     Kind,
     Unfit,
     ZygoteLost,

@@ -20,7 +20,8 @@ from stock_client import PATIENCE, Stock
 
 import snakekernel
 from snakekernel.provisioners import forking
-from snakekernel.provisioners.forking import ForkedProcess, close_zygotes
+from snakekernel.provisioners.forked import ForkedProcess
+from snakekernel.provisioners.forking import close_zygotes
 
 pytestmark = pytest.mark.kernel
 if sys.platform != "linux":

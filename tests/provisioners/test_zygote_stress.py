@@ -19,7 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 from kernelspecs import install
 from stock_client import PATIENCE
 
-from snakekernel.provisioners.forking import ForkedProcess
+from snakekernel.provisioners.forked import ForkedProcess
 
 pytestmark = pytest.mark.kernel
 
