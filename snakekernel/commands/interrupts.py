@@ -20,9 +20,6 @@ from ..wire.errors import Cancelled, DeadlineExceeded, Interrupted, SnakeError
 #: Why a request is stopped; the codes of the errors that say so.
 Reason = Literal["interrupted", "cancelled", "deadline"]
 
-#: Enough for an exception under way to be delivered.
-_JUMPS: Final = 10
-
 _ERRORS: Final[dict[Reason, tuple[type[SnakeError], str, str | None]]] = {
     "interrupted": (Interrupted, "The {what} was interrupted.", "KeyboardInterrupt"),
     "cancelled": (Cancelled, "The {what} was cancelled.", None),
@@ -197,10 +194,8 @@ class ThreadInterrupts(Interrupts):
         if strike is None or strike.is_delivered:
             return False
         try:
-            # It comes with the first jump, if C code did not swallow it. Not cleared by the C function that
-            # sets it: Python 3.11 then believes for ever that there is one, and hangs where code is traced.
-            for _ in range(_JUMPS):
-                pass
+            # It comes, if C code did not swallow it.
+            striking.let_come()
         except KeyboardInterrupt:
             return True
         return False

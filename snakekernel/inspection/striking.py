@@ -23,6 +23,8 @@ _IS_SHARED: Final = sys.version_info < (3, 12)
 #: Seconds between two looks at threads that are about to begin, and in all.
 _PAUSE: Final = 0.0005
 _PATIENCE: Final = 1.0
+#: Enough for an exception under way to be raised.
+_JUMPS: Final = 10
 
 #: Starts and strikes under way: the thread that starts or is struck, and what tells two of its own apart.
 _Mark = tuple[int, object]
@@ -35,7 +37,7 @@ _stock_start: Final[Callable[..., int]] = _thread.start_new_thread
 def prepare() -> None:
     """Have starts of threads be known from now on. To be called before user code runs that may be struck."""
     if _IS_SHARED and _thread.start_new_thread is not _start:
-        os.register_at_fork(after_in_child=_starts.clear)
+        os.register_at_fork(after_in_child=_forget)
         vars(_thread)["start_new_thread"] = vars(_thread)["start_new"] = _start
         vars(threading)["_start_new_thread"] = _start
 
@@ -53,6 +55,22 @@ def strike(thread: int, error: type[BaseException]) -> None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
     finally:
         _strikes.discard(mark)
+
+
+def let_come() -> None:
+    """Have what was set for this thread, and was not raised yet, be raised here.
+
+    It is not cleared by the C function that sets it: Python 3.11 believes for ever then that there is one,
+    and hangs where code is traced.
+    """
+    for _ in range(_JUMPS):
+        pass
+
+
+def _forget() -> None:
+    # The threads that would take their marks back are not in the child.
+    _starts.clear()
+    _strikes.clear()
 
 
 def _is_under_way(marks: set[_Mark], thread: int) -> bool:

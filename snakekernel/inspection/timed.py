@@ -34,9 +34,6 @@ T = TypeVar("T")
 #: Seconds after which the exception is raised again, for code that swallowed the first one.
 _AGAIN: Final = 0.05
 
-#: Enough for an exception under way to be delivered.
-_JUMPS: Final = 10
-
 #: Code of signal handlers, beside that of SIGINT's, that raise KeyboardInterrupt.
 _HANDLERS: Final[set[CodeType]] = set()
 
@@ -187,10 +184,7 @@ class _Watchdog:
         while self.begun and not self.ended:
             self.gone.acquire(True, _AGAIN)
         if self.fired:
-            # One that was set comes with the first jump. Not cleared by the C function that sets it: Python
-            # 3.11 then believes for ever that there is one, and hangs where code is traced.
-            for _ in range(_JUMPS):
-                pass
+            striking.let_come()
 
     def wake(self) -> None:
         """Have the watchdog look now."""
@@ -228,7 +222,11 @@ def _by_watchdog(code: Callable[[], T], seconds: float, bound: _Bound) -> T:
             except BaseException as error:
                 struck = error
         if struck is not None:
-            raise struck
+            try:
+                raise struck
+            finally:
+                # Or it and this frame would hold each other, and the code's objects.
+                del struck
 
 
 def takes_for_real(handler: CodeType) -> None:

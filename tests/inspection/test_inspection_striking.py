@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import threading
 import time
+from queue import Queue
 
 import pytest
 
@@ -16,21 +17,14 @@ class Struck(BaseException):
     pass
 
 
-def start_one(begun: list[int], number: int) -> None:
+def start_one(begun: Queue[int], number: int) -> None:
     # In Python: a thread that runs C code alone meets no exception.
-    _thread.start_new_thread(lambda: begun.append(number), ())
-
-
-def until(done: list[int], number: int) -> None:
-    deadline = time.monotonic() + 30
-    while len(done) < number:
-        assert time.monotonic() < deadline, f"{len(done)} of {number}"
-        time.sleep(0.001)
+    _thread.start_new_thread(lambda: begun.put(number), ())
 
 
 def test_threads_that_are_about_to_begin_are_not_struck() -> None:
     striking.prepare()
-    begun: list[int] = []
+    begun: Queue[int] = Queue()
     started: list[int] = []
     strikes: list[int] = []
     is_over = False
@@ -41,7 +35,7 @@ def test_threads_that_are_about_to_begin_are_not_struck() -> None:
             while len(started) < 2000:
                 start_one(begun, len(started))
                 started.append(len(started))
-                time.sleep(0)
+                time.sleep(0)  # its turn
                 sum(range(5000))
             is_over = True
         except Struck:
@@ -60,13 +54,14 @@ def test_threads_that_are_about_to_begin_are_not_struck() -> None:
     # What is set then is raised well before the last of them.
     while len(started) < 1950:
         striking.strike(thread.ident, Struck)
-        time.sleep(0)
+        time.sleep(0)  # the other's turn
     thread.join(30)
     assert not thread.is_alive()
     assert strikes
     # One may have begun whose start was struck afterwards, and begun once more.
-    until(begun, 2000)
-    assert set(begun) == set(range(2000))
+    missing = set(range(2000))
+    while missing:
+        missing.discard(begun.get(timeout=30))
 
 
 def test_bounds_that_run_out_within_bounds() -> None:
@@ -86,7 +81,7 @@ def test_bounds_that_run_out_within_bounds() -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         hurry(threads[0].ident or 0)
-        time.sleep(0)
+        time.sleep(0)  # the others' turn
     assert len(outcomes) == 300
 
 
